@@ -1,0 +1,30 @@
+/*
+ * The gateway: everything that `bulla serve` opens, in order, until SIGTERM or SIGINT.
+ */
+#ifndef SERVE_H
+#define SERVE_H
+
+#include "gateway/failure.h"
+#include "gateway/log.h"
+
+struct serve_options {
+    const char *db;           /* store's URL or path */
+    const char *key;          /* master key's file, or NULL: beside the database */
+    const char *listen;       /* devices: HOST:PORT, [HOST]:PORT; port 0 picks one */
+    const char *admin;        /* administrator's: likewise; "off": none */
+    enum log_level log_level;
+    unsigned max_connections; /* of the devices' listener */
+    unsigned idle_seconds;    /* an idle connection is closed after that */
+    unsigned queue;           /* messages that may wait for the store before sources answer "try again" */
+};
+
+#define SERVE_DEFAULT_LISTEN      "[::]:8620"
+#define SERVE_DEFAULT_ADMIN       "127.0.0.1:8621"
+#define SERVE_DEFAULT_CONNECTIONS 10000
+#define SERVE_DEFAULT_IDLE        30
+#define SERVE_DEFAULT_QUEUE       4096
+
+/* Serves until told to stop, and finishes what is queued. Returns 0, or -1 with the failure. */
+int serve(const struct serve_options *options, struct failure *failure);
+
+#endif
