@@ -3,9 +3,10 @@
  *
  * PURPOSE
  *
- * A device draws (or is given) a credential: a name for the wire (`kid`), a secret of 32 bytes and an algorithm.
- * With it this library seals readings into messages that anything may carry, and opens the gateway's replies, which
- * prove what is stored. The protocol is in spec/PROTOCOL.md; "PROTOCOL 3" below names a section of it.
+ * A device draws (or is given) a credential: a name for the wire (`kid`), a secret of 32 bytes and an
+ * algorithm. With it this library seals readings into messages that anything may carry, and opens the
+ * gateway's replies, which prove what is stored. The protocol is in spec/PROTOCOL.md; "PROTOCOL 3" below
+ * names a section of it.
  *
  * EXAMPLE
  *
@@ -31,28 +32,29 @@
  *
  * RULES THAT THE LIBRARY KEEPS FOR YOU
  *
- * - A nonce is never used twice: there is no way to pass a nonce or a sequence number; a counter is reserved in the store
- *   before anything is sealed with it; when the random source or the store fails, sealing is refused.
+ * - A nonce is never used twice: there is no way to pass a nonce or a sequence number; a counter is reserved
+ * in the store before anything is sealed with it; when the random source or the store fails, sealing is
+ * refused.
  * - Nothing of a reply is believed before it authenticates and names a message that this device sealed.
  *
  * RULES THAT YOU KEEP (all that there are)
  *
  * - One credential is for one board.
  * - A counter is provisioned once (bulla_provision_counter), for a fresh secret.
- * - The port's random is the hardware's real source of randomness, and it reports failure. A board that has none leaves
- *   it out (NULL) and uses a counter context.
+ * - The port's random is the hardware's real source of randomness, and it reports failure. A board that has
+ * none leaves it out (NULL) and uses a counter context.
  * - A context, a message and their buffers belong to one thread at a time.
  *
  * MEMORY
  *
- * Nothing is allocated and nothing is global. You own the context, the message, its buffer and the port struct; the
- * port must outlive the context. Secrets are wiped from the stack before every return, and from the context by
- * bulla_close().
+ * Nothing is allocated and nothing is global. You own the context, the message, its buffer and the port
+ * struct; the port must outlive the context. Secrets are wiped from the stack before every return, and from
+ * the context by bulla_close().
  *
  * ERRORS
  *
- * Functions that can fail return a negative enum bulla_error, and 0 (or what their comment says) when they did what
- * they are for. After a failure the context is as it was before the call, but for the store.
+ * Functions that can fail return a negative enum bulla_error, and 0 (or what their comment says) when they
+ * did what they are for. After a failure the context is as it was before the call, but for the store.
  *
  * Only memcpy, memmove, memset, memcmp and strlen are needed from libc.
  */
@@ -84,19 +86,20 @@ extern "C" {
 /*
  * Every error, its number and its text: X(name, number, text).
  */
-#define BULLA_ERRORS(X)                                                                                                \
-    X(BULLA_E_ARGUMENT, -1, "an argument is out of range")                                                             \
-    X(BULLA_E_UNSAFE, -2, "the board offers neither a random source nor a store that this kind of context needs")      \
-    X(BULLA_E_RANDOM, -3, "the random source failed")                                                                  \
-    X(BULLA_E_STORE, -4, "the store failed, or did not read back what was written")                                    \
-    X(BULLA_E_NO_COUNTER, -5, "the store holds no counter for this credential: provision it, once")                    \
-    X(BULLA_E_PROVISIONED, -6, "the store holds a counter for this credential already")                                \
-    X(BULLA_E_EXHAUSTED, -7, "the context's sequence numbers are used up")                                             \
-    X(BULLA_E_SPACE, -8, "the buffer is too small, or the message would be longer than 4096 bytes")                    \
-    X(BULLA_E_STATE, -9, "the message is not in a state that allows this")                                             \
-    X(BULLA_E_MALFORMED, -10, "not a message of this protocol")                                                        \
-    X(BULLA_E_FORGED, -11, "it does not authenticate")                                                                 \
-    X(BULLA_E_NOT_OURS, -12, "it answers none of the last 16 messages")                                                \
+#define BULLA_ERRORS(X)                                                                                      \
+    X(BULLA_E_ARGUMENT, -1, "an argument is out of range")                                                   \
+    X(BULLA_E_UNSAFE, -2,                                                                                    \
+      "the board offers neither a random source nor a store that this kind of context needs")                \
+    X(BULLA_E_RANDOM, -3, "the random source failed")                                                        \
+    X(BULLA_E_STORE, -4, "the store failed, or did not read back what was written")                          \
+    X(BULLA_E_NO_COUNTER, -5, "the store holds no counter for this credential: provision it, once")          \
+    X(BULLA_E_PROVISIONED, -6, "the store holds a counter for this credential already")                      \
+    X(BULLA_E_EXHAUSTED, -7, "the context's sequence numbers are used up")                                   \
+    X(BULLA_E_SPACE, -8, "the buffer is too small, or the message would be longer than 4096 bytes")          \
+    X(BULLA_E_STATE, -9, "the message is not in a state that allows this")                                   \
+    X(BULLA_E_MALFORMED, -10, "not a message of this protocol")                                              \
+    X(BULLA_E_FORGED, -11, "it does not authenticate")                                                       \
+    X(BULLA_E_NOT_OURS, -12, "it answers none of the last 16 messages")                                      \
     X(BULLA_E_CRYPTO, -13, "the cryptographic provider failed")
 
 enum bulla_error {
@@ -109,7 +112,8 @@ enum bulla_error {
 /* The text of an error, for a person. Never NULL. Costs flash only where it is called. */
 const char *bulla_strerror(int error);
 
-/* ---- credential (PROTOCOL 1) ---------------------------------------------------------------------------------- */
+/* ---- credential (PROTOCOL 1)
+ * ---------------------------------------------------------------------------------- */
 
 /* COSE algorithm numbers (RFC 9053 4.2, 4.3). */
 enum bulla_alg {
@@ -132,23 +136,26 @@ struct bulla_credential {
     uint8_t kind;    /* enum bulla_kind */
 };
 
-#define BULLA_NAME_MAX       64 /* bytes of a device's name, without the terminating zero */
+#define BULLA_NAME_MAX       64  /* bytes of a device's name, without the terminating zero */
 #define BULLA_CREDENTIAL_MAX 320 /* bytes of the longest credential line, with the terminating zero */
 
 /*
- * Reads the text form `bulla:NAME?kid=…&secret=…&alg=…[&context=counter]`. `line` is `len` bytes without a line end. `name` (65
- * bytes, or NULL) receives the decoded name, zero-terminated. Returns 0 or BULLA_E_MALFORMED.
+ * Reads the text form `bulla:NAME?kid=…&secret=…&alg=…[&context=counter]`. `line` is `len` bytes without a
+ * line end. `name` (65 bytes, or NULL) receives the decoded name, zero-terminated. Returns 0 or
+ * BULLA_E_MALFORMED.
  */
 BULLA_MUST_CHECK int bulla_credential_parse(struct bulla_credential *credential, char *name, const char *line,
                                             size_t len);
 
 /*
- * Writes the text form, zero-terminated, into `line` (BULLA_CREDENTIAL_MAX bytes). It holds the secret: wipe it after
- * use. Returns its length, or BULLA_E_ARGUMENT.
+ * Writes the text form, zero-terminated, into `line` (BULLA_CREDENTIAL_MAX bytes). It holds the secret: wipe
+ * it after use. Returns its length, or BULLA_E_ARGUMENT.
  */
-BULLA_MUST_CHECK int bulla_credential_format(const struct bulla_credential *credential, const char *name, char *line);
+BULLA_MUST_CHECK int bulla_credential_format(const struct bulla_credential *credential, const char *name,
+                                             char *line);
 
-/* ---- port: what the board offers ------------------------------------------------------------------------------ */
+/* ---- port: what the board offers
+ * ------------------------------------------------------------------------------ */
 
 /* Places in the store. Each holds BULLA_SLOT_SIZE bytes, and is written as a whole. */
 enum bulla_slot {
@@ -169,24 +176,27 @@ struct bulla_port {
     int (*random)(void *context, uint8_t *out, size_t len);
     /* Reads the `len` bytes written last to a slot; fails if there are none. */
     int (*load)(void *context, enum bulla_slot slot, uint8_t *out, size_t len);
-    /* Writes a slot, durably. A cut in the middle may leave anything in that slot, and must leave the others alone. */
+    /* Writes a slot, durably. A cut in the middle may leave anything in that slot, and must leave the others
+     * alone. */
     int (*store)(void *context, enum bulla_slot slot, const uint8_t *data, size_t len);
-    /* Milliseconds since any moment; wraps around at 2^32. Called at least every 49 days, or time is not believed late. */
+    /* Milliseconds since any moment; wraps around at 2^32. Called at least every 49 days, or time is not
+     * believed late. */
     uint32_t (*timer)(void *context);
     void *context;               /* handed to each of them */
     struct bulla_crypto *crypto; /* state of a provider that keeps any (OpenSSL); NULL always works */
 };
 
-/* ---- context (PROTOCOL 2) ------------------------------------------------------------------------------------- */
+/* ---- context (PROTOCOL 2)
+ * ------------------------------------------------------------------------------------- */
 
 /* A security context. Yours to place, the library's to read and write. */
 struct bulla {
     const struct bulla_port *port;
-    uint64_t next;          /* Partial IV of the next message */
-    uint64_t limit;         /* counter: numbers below it are reserved in the store */
-    uint64_t answered;      /* 1 + the highest "re" accepted, 0: none yet */
-    uint64_t echo_until;    /* a receipt for a message from this piv on ends the echo */
-    uint64_t last_command;  /* id of the last command carried out (PROTOCOL 6) */
+    uint64_t next;         /* Partial IV of the next message */
+    uint64_t limit;        /* counter: numbers below it are reserved in the store */
+    uint64_t answered;     /* 1 + the highest "re" accepted, 0: none yet */
+    uint64_t echo_until;   /* a receipt for a message from this piv on ends the echo */
+    uint64_t last_command; /* id of the last command carried out (PROTOCOL 6) */
     uint8_t secret[BULLA_SECRET_SIZE];
     uint8_t sender_key[32];
     uint8_t gateway_key[32]; /* of the gateway id below, once it has opened something */
@@ -199,45 +209,50 @@ struct bulla {
     uint8_t alg;
     uint8_t kind;
     uint8_t flags;
-    uint8_t generation;            /* counts sessions begun in this struct */
-    uint8_t age[BULLA_TRACKED];    /* quarter seconds since message i was sealed, i = 0 the last; 255: too long */
-    uint16_t low[BULLA_TRACKED];   /* low 16 bits of its piv */
-    uint16_t tracked;              /* bit i: message i is one of this context's and can be answered */
-    uint16_t stored;               /* bit i: a receipt said that it is stored */
-    uint16_t refused;              /* bit i: its own reply said that it was not stored */
-    uint16_t bare;                 /* bit i: it went out without kid context */
-    uint32_t clock;                /* the port's timer when the ages were last brought up to date */
+    uint8_t generation; /* counts sessions begun in this struct */
+    uint8_t
+        age[BULLA_TRACKED]; /* quarter seconds since message i was sealed, i = 0 the last; 255: too long */
+    uint16_t low[BULLA_TRACKED]; /* low 16 bits of its piv */
+    uint16_t tracked;            /* bit i: message i is one of this context's and can be answered */
+    uint16_t stored;             /* bit i: a receipt said that it is stored */
+    uint16_t refused;            /* bit i: its own reply said that it was not stored */
+    uint16_t bare;               /* bit i: it went out without kid context */
+    uint32_t clock;              /* the port's timer when the ages were last brought up to date */
 };
 
 /*
- * Opens a context: derives its keys; a session context draws its id, a counter context reads its counter. Returns 0,
- * BULLA_E_UNSAFE, BULLA_E_RANDOM, BULLA_E_NO_COUNTER, BULLA_E_ARGUMENT or BULLA_E_CRYPTO; after an error the context
- * seals nothing.
+ * Opens a context: derives its keys; a session context draws its id, a counter context reads its counter.
+ * Returns 0, BULLA_E_UNSAFE, BULLA_E_RANDOM, BULLA_E_NO_COUNTER, BULLA_E_ARGUMENT or BULLA_E_CRYPTO; after an
+ * error the context seals nothing.
  */
 BULLA_MUST_CHECK int bulla_open(struct bulla *bulla, const struct bulla_credential *credential,
                                 const struct bulla_port *port);
 
 /*
- * Opens a session context that slept, from BULLA_SLOT_SESSION; begins a new session if none is saved there. Returns 1
- * (restored), 0 (new), or an error as bulla_open does. What was restored is destroyed in the store before the next
- * message is sealed; if that fails a new session begins, so a saved session is good once.
+ * Opens a session context that slept, from BULLA_SLOT_SESSION; begins a new session if none is saved there.
+ * Returns 1 (restored), 0 (new), or an error as bulla_open does. What was restored is destroyed in the store
+ * before the next message is sealed; if that fails a new session begins, so a saved session is good once.
  */
 BULLA_MUST_CHECK int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential,
                                 const struct bulla_port *port);
 
-/* Saves a session context in BULLA_SLOT_SESSION. Returns 0, BULLA_E_STORE, or BULLA_E_STATE for a counter context. */
+/* Saves a session context in BULLA_SLOT_SESSION. Returns 0, BULLA_E_STORE, or BULLA_E_STATE for a counter
+ * context. */
 BULLA_MUST_CHECK int bulla_sleep(struct bulla *bulla);
 
 /* Wipes the context. */
 void bulla_close(struct bulla *bulla);
 
 /*
- * Makes the counter of a counter credential: to be called once, when a fresh secret is put on the board, never at start-up.
- * Returns 0, BULLA_E_PROVISIONED if the store holds one for this kid (good or damaged in one copy), BULLA_E_STORE.
+ * Makes the counter of a counter credential: to be called once, when a fresh secret is put on the board,
+ * never at start-up. Returns 0, BULLA_E_PROVISIONED if the store holds one for this kid (good or damaged in
+ * one copy), BULLA_E_STORE.
  */
-BULLA_MUST_CHECK int bulla_provision_counter(const struct bulla_credential *credential, const struct bulla_port *port);
+BULLA_MUST_CHECK int bulla_provision_counter(const struct bulla_credential *credential,
+                                             const struct bulla_port *port);
 
-/* ---- message (PROTOCOL 3) ------------------------------------------------------------------------------------- */
+/* ---- message (PROTOCOL 3)
+ * ------------------------------------------------------------------------------------- */
 
 /* CoAP content-formats of the content (RFC 7252 12.3, RFC 8428 12.3). */
 enum bulla_format {
@@ -249,14 +264,15 @@ enum bulla_format {
     BULLA_FORMAT_SENML_CBOR = 112,
 };
 
-/* A message being built, then sealed. `data` and `size` are for reading once it is sealed; the rest is the library's. */
+/* A message being built, then sealed. `data` and `size` are for reading once it is sealed; the rest is the
+ * library's. */
 struct bulla_message {
     uint8_t *data; /* the sealed message, inside the buffer */
     size_t size;   /* its bytes, 0 until it is sealed */
     uint8_t *buffer;
     size_t capacity;
-    size_t used;      /* bytes of content */
-    size_t record;    /* where in the content the last record begins */
+    size_t used;   /* bytes of content */
+    size_t record; /* where in the content the last record begins */
     uint64_t piv;
     uint16_t records; /* in the pack; 0 also for content that is not SenML */
     uint16_t format;
@@ -266,9 +282,9 @@ struct bulla_message {
 };
 
 /*
- * Begins a message of SenML records in `buffer`. Of its `size` bytes BULLA_HEADROOM and BULLA_TAG_MAX are overhead; what is left
- * holds the records (a temperature takes about 11 + the name's length). The buffer is the message's until its fate
- * is known.
+ * Begins a message of SenML records in `buffer`. Of its `size` bytes BULLA_HEADROOM and BULLA_TAG_MAX are
+ * overhead; what is left holds the records (a temperature takes about 11 + the name's length). The buffer is
+ * the message's until its fate is known.
  */
 void bulla_begin(struct bulla_message *message, void *buffer, size_t size);
 
@@ -276,8 +292,8 @@ void bulla_begin(struct bulla_message *message, void *buffer, size_t size);
 void bulla_begin_content(struct bulla_message *message, uint16_t format, void *buffer, size_t size);
 
 /*
- * Append one reading. `name` is zero-terminated, of characters that SenML allows (A-Z a-z 0-9 - : . / _); `unit` is a SenML
- * unit ("Cel", "%RH") or NULL. Errors are kept in the message and told by bulla_seal().
+ * Append one reading. `name` is zero-terminated, of characters that SenML allows (A-Z a-z 0-9 - : . / _);
+ * `unit` is a SenML unit ("Cel", "%RH") or NULL. Errors are kept in the message and told by bulla_seal().
  */
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value);
 void bulla_add_double(struct bulla_message *message, const char *name, const char *unit, double value);
@@ -285,7 +301,8 @@ void bulla_add_integer(struct bulla_message *message, const char *name, const ch
 void bulla_add_boolean(struct bulla_message *message, const char *name, int value);
 void bulla_add_text(struct bulla_message *message, const char *name, const char *text);
 
-/* Set when the reading added last was taken: Unix seconds (at least 2^28), or how many seconds ago. Without: now. */
+/* Set when the reading added last was taken: Unix seconds (at least 2^28), or how many seconds ago. Without:
+ * now. */
 void bulla_set_time(struct bulla_message *message, int64_t unix_seconds);
 void bulla_set_age(struct bulla_message *message, uint32_t seconds);
 
@@ -293,8 +310,9 @@ void bulla_set_age(struct bulla_message *message, uint32_t seconds);
 void bulla_add_bytes(struct bulla_message *message, const void *bytes, size_t len);
 
 /*
- * Seals the message in place, under the next sequence number. Returns 0, or the builder's first error, BULLA_E_SPACE,
- * BULLA_E_STATE (sealed already), BULLA_E_EXHAUSTED, BULLA_E_STORE, BULLA_E_RANDOM, BULLA_E_CRYPTO.
+ * Seals the message in place, under the next sequence number. Returns 0, or the builder's first error,
+ * BULLA_E_SPACE, BULLA_E_STATE (sealed already), BULLA_E_EXHAUSTED, BULLA_E_STORE, BULLA_E_RANDOM,
+ * BULLA_E_CRYPTO.
  */
 BULLA_MUST_CHECK int bulla_seal(struct bulla *bulla, struct bulla_message *message);
 
@@ -302,26 +320,28 @@ enum bulla_fate {
     BULLA_WAITING,    /* no reply yet: bulla_resend() and send the same bytes */
     BULLA_STORED,     /* proven to be stored: done */
     BULLA_SEAL_AGAIN, /* answered, and not stored: bulla_seal_again(), or build and seal the reading anew */
-    BULLA_FORGOTTEN,  /* not one of this context's last 16: as BULLA_SEAL_AGAIN; the reading may be stored twice */
+    BULLA_FORGOTTEN,  /* not one of this context's last 16: as BULLA_SEAL_AGAIN; the reading may be stored
+                         twice */
 };
 
 /* What is known of a sealed message. */
 enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message *message);
 
 /*
- * Makes a sealed message ready to be sent again: the same bytes, except that the kid context is put in if it was left out
- * (PROTOCOL 3, Resending). Returns 0 or BULLA_E_STATE.
+ * Makes a sealed message ready to be sent again: the same bytes, except that the kid context is put in if it
+ * was left out (PROTOCOL 3, Resending). Returns 0 or BULLA_E_STATE.
  */
 BULLA_MUST_CHECK int bulla_resend(struct bulla *bulla, struct bulla_message *message);
 
 /*
- * Opens the device's own message and seals its content under a new number. Times given by bulla_set_age() are then
- * counted from now. Returns 0 or an error as bulla_seal() does; BULLA_E_STATE unless the message is sealed, in this
- * session, and not known to be stored.
+ * Opens the device's own message and seals its content under a new number. Times given by bulla_set_age() are
+ * then counted from now. Returns 0 or an error as bulla_seal() does; BULLA_E_STATE unless the message is
+ * sealed, in this session, and not known to be stored.
  */
 BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message *message);
 
-/* ---- reply (PROTOCOL 5) --------------------------------------------------------------------------------------- */
+/* ---- reply (PROTOCOL 5)
+ * --------------------------------------------------------------------------------------- */
 
 /* What a reply said. */
 struct bulla_reply {
@@ -335,11 +355,12 @@ struct bulla_reply {
 };
 
 /*
- * Opens a reply in place and does what it says: notes what is stored, keeps the challenge, raises the sequence number.
- * `bytes` is overwritten. `reply` may be NULL. Returns 0, BULLA_E_MALFORMED, BULLA_E_FORGED, BULLA_E_NOT_OURS or BULLA_E_CRYPTO;
- * after an error nothing of it was believed.
+ * Opens a reply in place and does what it says: notes what is stored, keeps the challenge, raises the
+ * sequence number. `bytes` is overwritten. `reply` may be NULL. Returns 0, BULLA_E_MALFORMED, BULLA_E_FORGED,
+ * BULLA_E_NOT_OURS or BULLA_E_CRYPTO; after an error nothing of it was believed.
  */
-BULLA_MUST_CHECK int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_reply *reply);
+BULLA_MUST_CHECK int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len,
+                                      struct bulla_reply *reply);
 
 #ifdef __cplusplus
 }

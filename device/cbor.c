@@ -65,8 +65,8 @@ void bulla_cbor_text(struct bulla_cbor_writer *writer, const char *text, size_t 
 }
 
 /*
- * The half-precision bits of a single, in `half`; 0 if a half cannot hold the same number. Works on bits alone: an
- * 8-bit part has no use for a floating-point library here.
+ * The half-precision bits of a single, in `half`; 0 if a half cannot hold the same number. Works on bits
+ * alone: an 8-bit part has no use for a floating-point library here.
  */
 static int half_of_single(uint32_t single, uint16_t *half)
 {
@@ -182,7 +182,8 @@ int bulla_cbor_next(struct bulla_cbor_reader *reader, struct bulla_cbor_item *it
     return 0;
 }
 
-int bulla_cbor_expect(struct bulla_cbor_reader *reader, enum bulla_cbor_major major, struct bulla_cbor_item *item)
+int bulla_cbor_expect(struct bulla_cbor_reader *reader, enum bulla_cbor_major major,
+                      struct bulla_cbor_item *item)
 {
     struct bulla_cbor_reader ahead = *reader;
 

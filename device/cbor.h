@@ -1,6 +1,6 @@
 /*
- * Deterministic CBOR (RFC 8949 4.2.1), as much as the protocol needs: a writer into a bounded buffer, and a reader that
- * points into the caller's bytes. Neither allocates.
+ * Deterministic CBOR (RFC 8949 4.2.1), as much as the protocol needs: a writer into a bounded buffer, and a
+ * reader that points into the caller's bytes. Neither allocates.
  */
 #ifndef BULLA_CBOR_H
 #define BULLA_CBOR_H
@@ -55,20 +55,23 @@ struct bulla_cbor_reader {
 
 /* One head, decoded. */
 struct bulla_cbor_item {
-    uint8_t major;      /* enum bulla_cbor_major */
-    uint8_t info;       /* additional information, 0 to 27, or 31: indefinite length or break */
-    uint8_t shortest;   /* 1 if the argument stands in the fewest bytes (always 1 for floats) */
-    uint64_t argument;  /* value, length, count, tag, simple value, or the float's bits */
+    uint8_t major;       /* enum bulla_cbor_major */
+    uint8_t info;        /* additional information, 0 to 27, or 31: indefinite length or break */
+    uint8_t shortest;    /* 1 if the argument stands in the fewest bytes (always 1 for floats) */
+    uint64_t argument;   /* value, length, count, tag, simple value, or the float's bits */
     const uint8_t *data; /* strings of definite length: their `argument` bytes, which are there */
 };
 
-/* Reads any well-formed head, and the bytes of a string of definite length. Returns 0 or -1 (truncated, reserved). */
+/* Reads any well-formed head, and the bytes of a string of definite length. Returns 0 or -1 (truncated,
+ * reserved). */
 int bulla_cbor_next(struct bulla_cbor_reader *reader, struct bulla_cbor_item *item);
 
 /* As bulla_cbor_next(), and -1 unless the item has this major type, is definite and in the shortest form. */
-int bulla_cbor_expect(struct bulla_cbor_reader *reader, enum bulla_cbor_major major, struct bulla_cbor_item *item);
+int bulla_cbor_expect(struct bulla_cbor_reader *reader, enum bulla_cbor_major major,
+                      struct bulla_cbor_item *item);
 
-/* Steps over one whole item of at most `depth` levels (at least 1), indefinite lengths included. Returns 0 or -1. */
+/* Steps over one whole item of at most `depth` levels (at least 1), indefinite lengths included. Returns 0 or
+ * -1. */
 int bulla_cbor_skip(struct bulla_cbor_reader *reader, unsigned depth);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The contract with a cryptographic provider. One file per provider carries it out (crypto_openssl.c, crypto_bearssl.c);
- * the build chooses. Everything is one-shot; lengths are in bytes; 0 or a negative enum bulla_error is returned.
+ * The contract with a cryptographic provider. One file per provider carries it out (crypto_openssl.c,
+ * crypto_bearssl.c); the build chooses. Everything is one-shot; lengths are in bytes; 0 or a negative enum
+ * bulla_error is returned.
  */
 #ifndef BULLA_CRYPTO_H
 #define BULLA_CRYPTO_H
@@ -14,23 +15,25 @@
 struct bulla_crypto;
 
 /*
- * Encrypts `len` bytes at `text` in place and writes the tag behind them (bulla_tag_size(alg) bytes). `key` is
- * bulla_key_size(alg) bytes, `nonce` bulla_nonce_size(alg).
+ * Encrypts `len` bytes at `text` in place and writes the tag behind them (bulla_tag_size(alg) bytes). `key`
+ * is bulla_key_size(alg) bytes, `nonce` bulla_nonce_size(alg).
  */
-BULLA_MUST_CHECK int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
+BULLA_MUST_CHECK int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key,
+                                     const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
+                                     size_t len);
 
 /*
- * Opens `len` bytes at `text`, the tag being the last of them, in place. Returns BULLA_E_FORGED if the tag is wrong or the text
- * is shorter than a tag; what stands in `text` is then not to be used.
+ * Opens `len` bytes at `text`, the tag being the last of them, in place. Returns BULLA_E_FORGED if the tag is
+ * wrong or the text is shorter than a tag; what stands in `text` is then not to be used.
  */
-BULLA_MUST_CHECK int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
+BULLA_MUST_CHECK int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key,
+                                     const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
+                                     size_t len);
 
 /* HKDF-SHA-256 (RFC 5869): `out_len` at most 255 * 32. */
 BULLA_MUST_CHECK int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len,
-                                       const uint8_t *ikm, size_t ikm_len, const uint8_t *info, size_t info_len,
-                                       uint8_t *out, size_t out_len);
+                                       const uint8_t *ikm, size_t ikm_len, const uint8_t *info,
+                                       size_t info_len, uint8_t *out, size_t out_len);
 
 /* Overwrites memory that held a secret; not optimised away. */
 void bulla_wipe(void *memory, size_t len);

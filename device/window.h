@@ -1,5 +1,6 @@
 /*
- * The replay window of 64 numbers (PROTOCOL 4.5, RFC 8613 7.4), and what a receipt says of it (PROTOCOL 5, keys 0 and 1).
+ * The replay window of 64 numbers (PROTOCOL 4.5, RFC 8613 7.4), and what a receipt says of it (PROTOCOL 5,
+ * keys 0 and 1).
  */
 #ifndef BULLA_WINDOW_H
 #define BULLA_WINDOW_H

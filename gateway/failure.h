@@ -8,7 +8,8 @@ struct failure {
     char text[320];
 };
 
-/* Writes the text (printf's form) and returns -1, so that a function can end with `return fail(failure, …)`. */
+/* Writes the text (printf's form) and returns -1, so that a function can end with `return fail(failure, …)`.
+ */
 __attribute__((format(printf, 2, 3))) int fail(struct failure *failure, const char *format, ...);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The log: logfmt lines on stderr. `event` is a fixed word; the rest are key=value pairs in printf's form, whose
- * values the caller quotes with log_quote() if they come from outside. Never a secret.
+ * The log: logfmt lines on stderr. `event` is a fixed word; the rest are key=value pairs in printf's form,
+ * whose values the caller quotes with log_quote() if they come from outside. Never a secret.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -9,10 +9,10 @@
 #include <stddef.h>
 
 /* X(name, word), the most talkative last. */
-#define LOG_LEVELS(X)                                                                                                  \
-    X(LOG_LEVEL_ERROR, "error")                                                                                        \
-    X(LOG_LEVEL_WARN, "warn")                                                                                          \
-    X(LOG_LEVEL_INFO, "info")                                                                                          \
+#define LOG_LEVELS(X)                                                                                        \
+    X(LOG_LEVEL_ERROR, "error")                                                                              \
+    X(LOG_LEVEL_WARN, "warn")                                                                                \
+    X(LOG_LEVEL_INFO, "info")                                                                                \
     X(LOG_LEVEL_DEBUG, "debug")
 
 enum log_level {
@@ -31,8 +31,8 @@ int log_level_parse(const char *word, enum log_level *level);
 bool log_wants(const struct log *log, enum log_level level);
 
 /* time=… level=… event=… and the formatted pairs (NULL: none). */
-__attribute__((format(printf, 4, 5))) void log_line(const struct log *log, enum log_level level, const char *event,
-                                                    const char *pairs, ...);
+__attribute__((format(printf, 4, 5))) void log_line(const struct log *log, enum log_level level,
+                                                    const char *event, const char *pairs, ...);
 
 /* Quotes text from outside as a logfmt value, control characters escaped, cut to what fits. Returns `out`. */
 const char *log_quote(char *out, size_t size, const char *text);

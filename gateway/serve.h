@@ -8,10 +8,10 @@
 #include "gateway/log.h"
 
 struct serve_options {
-    const char *db;           /* store's URL or path */
-    const char *key;          /* master key's file, or NULL: beside the database */
-    const char *listen;       /* devices: HOST:PORT, [HOST]:PORT; port 0 picks one */
-    const char *admin;        /* administrator's: likewise; "off": none */
+    const char *db;     /* store's URL or path */
+    const char *key;    /* master key's file, or NULL: beside the database */
+    const char *listen; /* devices: HOST:PORT, [HOST]:PORT; port 0 picks one */
+    const char *admin;  /* administrator's: likewise; "off": none */
     enum log_level log_level;
     unsigned max_connections; /* of the devices' listener */
     unsigned idle_seconds;    /* an idle connection is closed after that */

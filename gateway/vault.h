@@ -1,6 +1,7 @@
 /*
- * The master key, and what is sealed at rest under it: AES-256-GCM, 12 bytes of random nonce, ciphertext, 16 bytes of tag.
- * What a thing is (its label, for a device's secret also its kid) is authenticated with it, so rows cannot be swapped.
+ * The master key, and what is sealed at rest under it: AES-256-GCM, 12 bytes of random nonce, ciphertext, 16
+ * bytes of tag. What a thing is (its label, for a device's secret also its kid) is authenticated with it, so
+ * rows cannot be swapped.
  */
 #ifndef VAULT_H
 #define VAULT_H
@@ -14,20 +15,24 @@ struct vault {
 };
 
 /*
- * Opens the master key of `store`: reads the file at `path`, mode 0600, and checks it against the registry. Where the registry
- * has none yet (first use) the file is made if it is not there. A missing or wrong key, or a file that others may read, is a failure
- * that says what to do; nothing is overwritten.
+ * Opens the master key of `store`: reads the file at `path`, mode 0600, and checks it against the registry.
+ * Where the registry has none yet (first use) the file is made if it is not there. A missing or wrong key, or
+ * a file that others may read, is a failure that says what to do; nothing is overwritten.
  */
-MUST_CHECK int vault_open(struct vault *vault, struct store *store, const char *path, struct failure *failure);
+MUST_CHECK int vault_open(struct vault *vault, struct store *store, const char *path,
+                          struct failure *failure);
 void vault_wipe(struct vault *vault);
 
-/* Seals `len` bytes (at most 64) into `sealed` (SEALED_SIZE(len) bytes). `label` and `bound` say what it is. */
-MUST_CHECK int vault_seal(const struct vault *vault, const char *label, const uint8_t *bound, size_t bound_len,
-                          const uint8_t *secret, size_t len, uint8_t *sealed, struct failure *failure);
+/* Seals `len` bytes (at most 64) into `sealed` (SEALED_SIZE(len) bytes). `label` and `bound` say what it is.
+ */
+MUST_CHECK int vault_seal(const struct vault *vault, const char *label, const uint8_t *bound,
+                          size_t bound_len, const uint8_t *secret, size_t len, uint8_t *sealed,
+                          struct failure *failure);
 
 /* Opens what vault_seal() made: `secret` receives `len` bytes. */
-MUST_CHECK int vault_open_sealed(const struct vault *vault, const char *label, const uint8_t *bound, size_t bound_len,
-                                 const uint8_t *sealed, uint8_t *secret, size_t len, struct failure *failure);
+MUST_CHECK int vault_open_sealed(const struct vault *vault, const char *label, const uint8_t *bound,
+                                 size_t bound_len, const uint8_t *sealed, uint8_t *secret, size_t len,
+                                 struct failure *failure);
 
 /* A device's secret: label "device", bound to its kid. */
 MUST_CHECK int vault_seal_device(const struct vault *vault, struct device_row *row,
@@ -36,8 +41,8 @@ MUST_CHECK int vault_open_device(const struct vault *vault, const struct device_
                                  uint8_t secret[BULLA_SECRET_SIZE], struct failure *failure);
 
 /*
- * A value of the registry itself, 32 random bytes sealed under its name (the challenge key K, the rekey secret R): reads it, or draws
- * and enters it at first use.
+ * A value of the registry itself, 32 random bytes sealed under its name (the challenge key K, the rekey
+ * secret R): reads it, or draws and enters it at first use.
  */
 MUST_CHECK int vault_registry_secret(const struct vault *vault, struct store *store, const char *name,
                                      uint8_t secret[32], struct failure *failure);

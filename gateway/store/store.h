@@ -1,9 +1,10 @@
 /*
- * A store keeps the registry (devices, contexts, events) and the readings. One file family per kind, behind the vtable
- * below, listed in stores[] (store.c): that line is all that the rest of the program knows of it.
+ * A store keeps the registry (devices, contexts, events) and the readings. One file family per kind, behind
+ * the vtable below, listed in stores[] (store.c): that line is all that the rest of the program knows of it.
  *
- * A struct store is a connection and belongs to one thread at a time. The gateway's store thread has one; each command of
- * the command line opens its own. Functions return -1 with a failure filled in, and then nothing was changed.
+ * A struct store is a connection and belongs to one thread at a time. The gateway's store thread has one;
+ * each command of the command line opens its own. Functions return -1 with a failure filled in, and then
+ * nothing was changed.
  */
 #ifndef STORE_H
 #define STORE_H
@@ -19,9 +20,9 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-#define GATEWAY_ID_SIZE  6                             /* bytes (PROTOCOL 2) */
-#define SEALED_SIZE(len) (12 + (len) + 16)             /* AES-256-GCM: nonce, ciphertext, tag (vault.h) */
-#define SESSION_CLOSES_AFTER 3600                      /* seconds after a newer one was proven (PROTOCOL 4.4) */
+#define GATEWAY_ID_SIZE      6                 /* bytes (PROTOCOL 2) */
+#define SEALED_SIZE(len)     (12 + (len) + 16) /* AES-256-GCM: nonce, ciphertext, tag (vault.h) */
+#define SESSION_CLOSES_AFTER 3600              /* seconds after a newer one was proven (PROTOCOL 4.4) */
 
 /* ---- rows ---- */
 
@@ -33,29 +34,31 @@ struct device_row {
     uint8_t alg;  /* enum bulla_alg */
     uint8_t kind; /* enum bulla_kind */
     bool revoked;
-    bool exported;    /* a counter credential left once as a header for firmware */
-    int64_t created;  /* Unix seconds */
+    bool exported;     /* a counter credential left once as a header for firmware */
+    int64_t created;   /* Unix seconds */
     int64_t last_seen; /* microseconds since 1970 of the last stored message; 0: none. Filled by lists only */
     uint8_t secret[SEALED_SIZE(BULLA_SECRET_SIZE)]; /* sealed at rest, bound to the kid */
 };
 
-/* A context's row (PROTOCOL 4.4, 4.5). A counter context has no id_context and exactly one row, made with its device. */
+/* A context's row (PROTOCOL 4.4, 4.5). A counter context has no id_context and exactly one row, made with its
+ * device. */
 struct context_row {
     int64_t device;
     bool counter;                              /* then id_context is not used */
     uint8_t id_context[BULLA_ID_CONTEXT_SIZE]; /* of a session */
     bool proven;
-    uint64_t proven_t; /* the challenge's T that proved it; 0: proven at provisioning, by hand, or not proven */
+    uint64_t
+        proven_t; /* the challenge's T that proved it; 0: proven at provisioning, by hand, or not proven */
     int64_t closes_at; /* Unix seconds; 0: not superseded by a newer session */
     struct bulla_window window;
 };
 
 struct event_row {
-    int64_t time;       /* microseconds since 1970 */
-    const char *kind;   /* outcome's word (gateway/core/outcome.h) */
-    int64_t device;     /* 0: not known */
+    int64_t time;            /* microseconds since 1970 */
+    const char *kind;        /* outcome's word (gateway/core/outcome.h) */
+    int64_t device;          /* 0: not known */
     const char *device_name; /* reading back only; "" if not known */
-    const char *source; /* where it came from: an address, a topic */
+    const char *source;      /* where it came from: an address, a topic */
     const char *detail;
     bool authentic; /* the message authenticated: kept apart from those that did not */
 };
@@ -72,18 +75,20 @@ struct reading_row {
 
 enum commit_verdict {
     COMMIT_DONE,     /* window moved, readings stored */
-    COMMIT_CONFLICT, /* the row is not what it was taken for, or the device or the proof no longer holds: nothing stored */
+    COMMIT_CONFLICT, /* the row is not what it was taken for, or the device or the proof no longer holds:
+                        nothing stored */
 };
 
 /* One context whose window a batch moves. */
 struct commit_context {
-    struct context_row before; /* as the gateway believed it; before.proven false and window empty: may have no row yet */
+    struct context_row
+        before; /* as the gateway believed it; before.proven false and window empty: may have no row yet */
     struct context_row after;
     enum commit_verdict verdict; /* out */
 };
 
 struct commit_message {
-    size_t context;   /* index into contexts */
+    size_t context; /* index into contexts */
     uint64_t piv;
     int64_t received; /* microseconds since 1970 */
     size_t first;     /* index of its first reading */
@@ -98,7 +103,8 @@ struct commit {
     const struct reading *readings;
 };
 
-/* What a store's clock and floor say (PROTOCOL 4.4): read together with a context's row before answering challenged. */
+/* What a store's clock and floor say (PROTOCOL 4.4): read together with a context's row before answering
+ * challenged. */
 struct store_clock {
     int64_t now;    /* Unix seconds */
     uint64_t floor; /* F: the highest T of any context row that has gone */
@@ -139,71 +145,80 @@ struct store_ops {
     const char *scheme; /* of the URL: "sqlite"; the first of stores[] also takes a bare path */
 
     /* Opens (and migrates). A schema newer than this program is a failure. */
-    int (*open)(struct store **store, const char *location, enum store_open_mode mode, struct failure *failure);
+    int (*open)(struct store **store, const char *location, enum store_open_mode mode,
+                struct failure *failure);
     void (*close)(struct store *store);
 
-    /* Where the master key lies if --key does not say: writes a path. -1 where there is no such place (a server). */
+    /* Where the master key lies if --key does not say: writes a path. -1 where there is no such place (a
+     * server). */
     int (*key_path)(const char *location, char *path, size_t size, struct failure *failure);
 
     /* Registry's own values (sealed K, R, the key's check). get: 1 found, 0 none; *len is room, then size. */
     int (*meta_get)(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);
     /* Sets a value that is not there yet: 1 set, 0 there was one (it is kept). */
-    int (*meta_put)(struct store *store, const char *name, const void *value, size_t len, struct failure *failure);
+    int (*meta_put)(struct store *store, const char *name, const void *value, size_t len,
+                    struct failure *failure);
 
     /*
-     * Enters a device (row->id is set) and, for a counter, its context row, proven or not. 1 entered; 0 the kid is taken,
-     * or was once (tombstone); -1 with failure, also when the name is taken.
+     * Enters a device (row->id is set) and, for a counter, its context row, proven or not. 1 entered; 0 the
+     * kid is taken, or was once (tombstone); -1 with failure, also when the name is taken.
      */
     int (*device_add)(struct store *store, struct device_row *row, bool proven, struct failure *failure);
     /* 1 found, 0 none. */
     int (*device_by_kid)(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                          struct failure *failure);
-    int (*device_by_name)(struct store *store, const char *name, struct device_row *row, struct failure *failure);
+    int (*device_by_name)(struct store *store, const char *name, struct device_row *row,
+                          struct failure *failure);
     int (*device_each)(struct store *store, device_visitor *visit, void *context, struct failure *failure);
     int (*device_count)(struct store *store, int64_t *count, struct failure *failure);
     int (*device_revoke)(struct store *store, int64_t device, struct failure *failure);
-    /* Removes device and contexts, raises the floor to their T, leaves the kid's tombstone. Its readings stay. */
+    /* Removes device and contexts, raises the floor to their T, leaves the kid's tombstone. Its readings
+     * stay. */
     int (*device_remove)(struct store *store, int64_t device, struct failure *failure);
     /* Marks that a counter credential was exported for firmware. */
     int (*device_exported)(struct store *store, int64_t device, struct failure *failure);
     /* Proves a counter context by hand (PROTOCOL 9). 1 done, 0 it was proven already. */
     int (*device_trust)(struct store *store, int64_t device, struct failure *failure);
 
-    /* A number that changes whenever anything in the registry is changed by an operator. Cheap: asked several times a second. */
+    /* A number that changes whenever anything in the registry is changed by an operator. Cheap: asked several
+     * times a second. */
     int (*generation)(struct store *store, int64_t *generation, struct failure *failure);
 
     /*
-     * Finds a context that is open at `clock->now` (id_context NULL: the counter's). 1 found, 0 none. Fills in the clock
-     * in any case, in the same read.
+     * Finds a context that is open at `clock->now` (id_context NULL: the counter's). 1 found, 0 none. Fills
+     * in the clock in any case, in the same read.
      */
-    int (*context_find)(struct store *store, int64_t device, const uint8_t *id_context, struct context_row *row,
-                        struct store_clock *clock, struct failure *failure);
+    int (*context_find)(struct store *store, int64_t device, const uint8_t *id_context,
+                        struct context_row *row, struct store_clock *clock, struct failure *failure);
     /* The device's newest proven session. 1 found, 0 none. */
-    int (*context_newest)(struct store *store, int64_t device, struct context_row *row, struct store_clock *clock,
-                          struct failure *failure);
+    int (*context_newest)(struct store *store, int64_t device, struct context_row *row,
+                          struct store_clock *clock, struct failure *failure);
     int (*context_each)(struct store *store, int64_t device, context_visitor *visit, void *context,
                         struct failure *failure);
-    /* Deletes the rows of sessions whose time to close has come, and raises the floor to their T. Returns how many. */
+    /* Deletes the rows of sessions whose time to close has come, and raises the floor to their T. Returns how
+     * many. */
     int (*contexts_close)(struct store *store, int64_t now, struct failure *failure);
 
     /* Enters a gateway's id (PROTOCOL 2). 1 entered, 0 taken: draw again. */
-    int (*gateway_id_add)(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now, struct failure *failure);
+    int (*gateway_id_add)(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
+                          struct failure *failure);
 
     /*
-     * Stores a batch in one transaction and makes it durable (PROTOCOL 4.7). In it, for each context: the row must still be
-     * `before` and the device neither revoked nor removed; a context that gets proven must have a T above the floor, and
-     * supersedes the device's other sessions, which then close at now + SESSION_CLOSES_AFTER. 0 done (see the verdicts), -1
-     * nothing was stored.
+     * Stores a batch in one transaction and makes it durable (PROTOCOL 4.7). In it, for each context: the row
+     * must still be `before` and the device neither revoked nor removed; a context that gets proven must have
+     * a T above the floor, and supersedes the device's other sessions, which then close at now +
+     * SESSION_CLOSES_AFTER. 0 done (see the verdicts), -1 nothing was stored.
      */
     int (*commit)(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
 
     /* Appends events and lets the oldest go past the bound (PROTOCOL 4: 50,000 authentic, 50,000 others). */
-    int (*events_add)(struct store *store, const struct event_row *events, size_t count, struct failure *failure);
+    int (*events_add)(struct store *store, const struct event_row *events, size_t count,
+                      struct failure *failure);
 
-    int (*readings_each)(struct store *store, const struct reading_filter *filter, reading_visitor *visit, void *context,
-                         struct failure *failure);
-    int (*events_each)(struct store *store, const struct event_filter *filter, event_visitor *visit, void *context,
-                       struct failure *failure);
+    int (*readings_each)(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                         void *context, struct failure *failure);
+    int (*events_each)(struct store *store, const struct event_filter *filter, event_visitor *visit,
+                       void *context, struct failure *failure);
 };
 
 /* First member of every store's own struct. */
@@ -216,7 +231,8 @@ extern const struct store_ops *const stores[]; /* NULL at the end */
 /*
  * Opens the store that a URL (or a bare path: SQLite) names. The caller closes it with store->ops->close().
  */
-MUST_CHECK int store_open(struct store **store, const char *url, enum store_open_mode mode, struct failure *failure);
+MUST_CHECK int store_open(struct store **store, const char *url, enum store_open_mode mode,
+                          struct failure *failure);
 
 /* Where the master key of that store lies by default. */
 MUST_CHECK int store_key_path(const char *url, char *path, size_t size, struct failure *failure);

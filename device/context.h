@@ -1,0 +1,76 @@
+/*
+ * What the files of the library share about a context (struct bulla). Not for applications.
+ */
+#ifndef BULLA_CONTEXT_H
+#define BULLA_CONTEXT_H
+
+#include "bulla.h"
+#include "keys.h"
+
+/* Bits of struct bulla's flags. */
+#define BULLA_F_OPEN 0x01 /* keys are there */
+#define BULLA_F_SAVED                                                                                        \
+    0x02 /* a blob of this session stands in the store: to be destroyed before the next seal */
+#define BULLA_F_RECEIPT     0x04 /* a reply with key 0 was accepted: the kid context may be left out */
+#define BULLA_F_KEEP        0x08 /* a message without kid context went unanswered: it stays in */
+#define BULLA_F_CHALLENGED  0x10 /* messages carry "echo" */
+#define BULLA_F_GATEWAY_KEY 0x20 /* gateway_key belongs to gateway_id */
+#define BULLA_F_AWAKE       0x40 /* message 0 was sealed since boot or waking */
+
+#define BULLA_AGE_UNIT 250u /* milliseconds */
+#define BULLA_AGE_MAX  255u
+
+/* struct bulla_message's state. */
+enum bulla_message_state {
+    BULLA_MESSAGE_PACK,    /* SenML records are being added */
+    BULLA_MESSAGE_TIMED,   /* likewise, and the last record has its time */
+    BULLA_MESSAGE_CONTENT, /* bytes are being added */
+    BULLA_MESSAGE_SEALED,  /* with kid context, or of a counter context */
+    BULLA_MESSAGE_BARE,    /* sealed, without kid context */
+};
+
+/* The key schedule of the context's own secret. */
+struct bulla_schedule bulla_schedule_of(const struct bulla *bulla);
+
+/* Begins a new session: draws its id_context, derives its keys; nothing of the old one is left. 0 or an
+ * error. */
+BULLA_MUST_CHECK int bulla_session_begin(struct bulla *bulla);
+
+/* Derives the sender's key and the Common IV; afterwards the context is open. 0 or an error. */
+BULLA_MUST_CHECK int bulla_context_derive(struct bulla *bulla);
+
+/* Reads the counter from the store into next and limit. 0 or BULLA_E_NO_COUNTER. */
+BULLA_MUST_CHECK int bulla_counter_load(struct bulla *bulla);
+
+/* Makes sure that `next` lies below the numbers reserved in the store. 0 or BULLA_E_STORE. */
+BULLA_MUST_CHECK int bulla_counter_reserve(struct bulla *bulla);
+
+/* Destroys the saved session in the store. 0, or BULLA_E_STORE if it may still be there. */
+BULLA_MUST_CHECK int bulla_saved_destroy(struct bulla *bulla);
+
+/* Brings the ages of the tracked messages up to date. */
+void bulla_context_tick(struct bulla *bulla);
+
+/* The Partial IV of tracked message `i` (0 the last sealed), whose low 16 bits are kept. */
+uint64_t bulla_tracked_piv(const struct bulla *bulla, unsigned i);
+
+/* Which tracked message has this Partial IV, or -1. */
+int bulla_tracked_find(const struct bulla *bulla, uint64_t piv);
+
+/* Notes that message `piv` was sealed. */
+void bulla_tracked_push(struct bulla *bulla, uint64_t piv, int bare);
+
+/* Raises `next`, never lowers it; forgets messages that then lie too far behind to be told apart. */
+void bulla_context_raise(struct bulla *bulla, uint64_t next);
+
+/* CRC-32 (IEEE 802.3) continued over `len` bytes; begin and end with 0. */
+uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);
+
+/* The CRC of a stored record: bound to the credential's kid, so another credential's record is not taken for
+ * ours. */
+uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
+
+void bulla_put_le(uint8_t *out, uint64_t value, size_t len);
+uint64_t bulla_get_le(const uint8_t *in, size_t len);
+
+#endif

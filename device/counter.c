@@ -1,0 +1,103 @@
+/*
+ * The counter of a counter context: kept over reboots by reserving ahead (PROTOCOL 2, RFC 8613 B.1.1). The
+ * store holds two copies of one number: every Partial IV below it may have been used.
+ */
+#include "context.h"
+
+#include <string.h>
+
+#define RESERVE      65536u /* numbers that one write reserves */
+#define VERSION      0xb1
+#define LIMIT_OFFSET 4
+#define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
+
+/* version, 3 zero bytes, the number in 8 bytes, CRC-32 in 4. */
+static void encode(uint8_t record[BULLA_COUNTER_SIZE], const uint8_t *kid, size_t kid_len, uint64_t limit)
+{
+    memset(record, 0, BULLA_COUNTER_SIZE);
+    record[0] = VERSION;
+    bulla_put_le(record + LIMIT_OFFSET, limit, 8);
+    bulla_put_le(record + CRC_OFFSET, bulla_record_crc(kid, kid_len, record, CRC_OFFSET), 4);
+}
+
+/* Reads one copy. 1 if it is good. */
+static int load_copy(const struct bulla_port *port, enum bulla_slot slot, const uint8_t *kid, size_t kid_len,
+                     uint64_t *limit)
+{
+    uint8_t record[BULLA_COUNTER_SIZE] = {0};
+
+    if (port->load(port->context, slot, record, sizeof(record)) != 0 || record[0] != VERSION)
+        return 0;
+    if (bulla_get_le(record + CRC_OFFSET, 4) != bulla_record_crc(kid, kid_len, record, CRC_OFFSET))
+        return 0;
+    *limit = bulla_get_le(record + LIMIT_OFFSET, 8);
+    return *limit <= BULLA_PIV_MAX + 1;
+}
+
+/* Writes one copy and reads it back. */
+static int store_copy(const struct bulla_port *port, enum bulla_slot slot, const uint8_t *kid, size_t kid_len,
+                      uint64_t limit)
+{
+    uint8_t record[BULLA_COUNTER_SIZE];
+    uint64_t read_back;
+
+    encode(record, kid, kid_len, limit);
+    if (port->store(port->context, slot, record, sizeof(record)) != 0)
+        return BULLA_E_STORE;
+    if (!load_copy(port, slot, kid, kid_len, &read_back) || read_back != limit)
+        return BULLA_E_STORE;
+    return 0;
+}
+
+/* One copy after the other: a cut in between leaves at least one of them whole. */
+static int store_both(const struct bulla_port *port, const uint8_t *kid, size_t kid_len, uint64_t limit)
+{
+    int error = store_copy(port, BULLA_SLOT_COUNTER_A, kid, kid_len, limit);
+
+    return error < 0 ? error : store_copy(port, BULLA_SLOT_COUNTER_B, kid, kid_len, limit);
+}
+
+int bulla_counter_load(struct bulla *bulla)
+{
+    uint64_t a = 0;
+    uint64_t b = 0;
+    int good_a = load_copy(bulla->port, BULLA_SLOT_COUNTER_A, bulla->kid, bulla->kid_len, &a);
+    int good_b = load_copy(bulla->port, BULLA_SLOT_COUNTER_B, bulla->kid, bulla->kid_len, &b);
+
+    if (!good_a && !good_b)
+        return BULLA_E_NO_COUNTER;
+    if (good_a && good_b)
+        bulla->next = a > b ? a : b;
+    else /* the bad one may have been written last, and reserved once more */
+        bulla->next = (good_a ? a : b) + RESERVE;
+    bulla->limit = bulla->next; /* so the next seal reserves first, and writes both copies */
+    return 0;
+}
+
+int bulla_counter_reserve(struct bulla *bulla)
+{
+    uint64_t limit;
+    int error;
+
+    if (bulla->next < bulla->limit)
+        return 0;
+    limit = BULLA_PIV_MAX + 1 - bulla->next > RESERVE ? bulla->next + RESERVE : BULLA_PIV_MAX + 1;
+    error = store_both(bulla->port, bulla->kid, bulla->kid_len, limit);
+    if (error == 0)
+        bulla->limit = limit;
+    return error;
+}
+
+int bulla_provision_counter(const struct bulla_credential *credential, const struct bulla_port *port)
+{
+    uint64_t unused;
+
+    if (credential->kind != BULLA_COUNTER || credential->kid_len < 1 || credential->kid_len > BULLA_KID_MAX)
+        return BULLA_E_ARGUMENT;
+    if (port->load == NULL || port->store == NULL)
+        return BULLA_E_UNSAFE;
+    if (load_copy(port, BULLA_SLOT_COUNTER_A, credential->kid, credential->kid_len, &unused) ||
+        load_copy(port, BULLA_SLOT_COUNTER_B, credential->kid, credential->kid_len, &unused))
+        return BULLA_E_PROVISIONED;
+    return store_both(port, credential->kid, credential->kid_len, 0);
+}

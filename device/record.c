@@ -1,0 +1,38 @@
+/*
+ * Small records in the store: numbers in little-endian bytes, and the checksum that tells a whole record from
+ * a torn one.
+ */
+#include "context.h"
+
+uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+    crc = ~crc;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= bytes[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0xedb88320u & (uint32_t) - (crc & 1));
+    }
+    return ~crc;
+}
+
+uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len)
+{
+    return bulla_crc32(bulla_crc32(0, kid, kid_len), record, len);
+}
+
+void bulla_put_le(uint8_t *out, uint64_t value, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)value;
+        value >>= 8;
+    }
+}
+
+uint64_t bulla_get_le(const uint8_t *in, size_t len)
+{
+    uint64_t value = 0;
+
+    while (len > 0)
+        value = value << 8 | in[--len];
+    return value;
+}

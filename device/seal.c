@@ -1,0 +1,163 @@
+/*
+ * Sealing (PROTOCOL 3): the one place where a device takes a sequence number.
+ */
+#include <string.h>
+
+#include "context.h"
+#include "envelope.h"
+
+static int is_sealed(const struct bulla_message *message)
+{
+    return message->state == BULLA_MESSAGE_SEALED || message->state == BULLA_MESSAGE_BARE;
+}
+
+/* What must be so before a number may be taken: the saved session is gone, the number exists and is reserved.
+ */
+static int make_ready(struct bulla *bulla)
+{
+    int error = 0;
+
+    if ((bulla->flags & BULLA_F_OPEN) == 0)
+        return BULLA_E_STATE;
+    if ((bulla->flags & BULLA_F_SAVED) != 0 && bulla_saved_destroy(bulla) < 0)
+        error = bulla_session_begin(bulla); /* it may wake once more: so this session ends here */
+    if (error < 0)
+        return error;
+    if (bulla->next > BULLA_PIV_MAX)
+        return BULLA_E_EXHAUSTED;
+    return bulla->kind == BULLA_COUNTER ? bulla_counter_reserve(bulla) : 0;
+}
+
+/* Whether the next message may leave the kid context out (PROTOCOL 3, header 10). */
+static int may_be_bare(struct bulla *bulla)
+{
+    uint16_t answered = bulla->stored | bulla->refused;
+
+    if ((bulla->tracked & bulla->bare & ~answered) != 0)
+        bulla->flags |= BULLA_F_KEEP;
+    return (bulla->flags & (BULLA_F_RECEIPT | BULLA_F_KEEP)) == BULLA_F_RECEIPT;
+}
+
+/* The envelope's fields of a message of this context. */
+static struct bulla_envelope envelope_of(const struct bulla *bulla, const struct bulla_message *message,
+                                         int bare)
+{
+    struct bulla_envelope envelope;
+
+    memset(&envelope, 0, sizeof(envelope));
+    envelope.id = bulla->kid;
+    envelope.id_len = bulla->kid_len;
+    envelope.alg = bulla->alg;
+    envelope.content_format = message->format;
+    envelope.piv = message->piv;
+    if (bulla->kind == BULLA_SESSION && !bare)
+        envelope.id_context = bulla->id_context;
+    return envelope;
+}
+
+static size_t sealed_size(const struct bulla *bulla, const struct bulla_message *message)
+{
+    return message->used + bulla_tag_size(bulla->alg);
+}
+
+int bulla_seal(struct bulla *bulla, struct bulla_message *message)
+{
+    struct bulla_envelope envelope;
+    uint8_t *content = message->buffer + BULLA_HEADROOM;
+    int header_len;
+    int bare;
+    int error;
+
+    if (message->error != 0)
+        return message->error;
+    if (is_sealed(message))
+        return BULLA_E_STATE;
+    if (message->used + BULLA_HEADROOM + BULLA_TAG_MAX > BULLA_MESSAGE_MAX)
+        return BULLA_E_SPACE; /* before a number is taken; the header may turn out shorter */
+    error = make_ready(bulla);
+    if (error < 0)
+        return error;
+    bare = bulla->kind == BULLA_SESSION && may_be_bare(bulla);
+    message->piv = bulla->next;
+    envelope = envelope_of(bulla, message, bare);
+    if ((bulla->flags & BULLA_F_CHALLENGED) != 0)
+        envelope.echo = bulla->challenge;
+    bulla_context_tick(bulla);
+    bulla_tracked_push(bulla, message->piv, bare); /* the number is spent, whatever the provider says next */
+    header_len = bulla_envelope_seal(&envelope, bulla->port->crypto, bulla->sender_key, bulla->common_iv,
+                                     content, message->used);
+    if (header_len < 0) {
+        bulla->tracked &= (uint16_t)~1u;
+        return header_len;
+    }
+    message->data = content - header_len;
+    message->size = (size_t)header_len + sealed_size(bulla, message);
+    message->generation = bulla->generation;
+    message->state = bare ? BULLA_MESSAGE_BARE : BULLA_MESSAGE_SEALED;
+    return 0;
+}
+
+enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message *message)
+{
+    int i;
+
+    if (!is_sealed(message) || message->generation != bulla->generation)
+        return BULLA_FORGOTTEN;
+    i = bulla_tracked_find(bulla, message->piv);
+    if (i < 0)
+        return BULLA_FORGOTTEN;
+    if ((bulla->stored >> i & 1) != 0)
+        return BULLA_STORED;
+    return (bulla->refused >> i & 1) != 0 ? BULLA_SEAL_AGAIN : BULLA_WAITING;
+}
+
+/* The fields of a message sealed earlier, as its own bytes say them. */
+static int parse_own(const struct bulla *bulla, const struct bulla_message *message,
+                     struct bulla_envelope *envelope)
+{
+    if (!is_sealed(message) || message->generation != bulla->generation || (bulla->flags & BULLA_F_OPEN) == 0)
+        return BULLA_E_STATE;
+    return bulla_envelope_parse(envelope, BULLA_TO_GATEWAY, message->data, message->size) < 0 ? BULLA_E_STATE
+                                                                                              : 0;
+}
+
+int bulla_resend(struct bulla *bulla, struct bulla_message *message)
+{
+    struct bulla_envelope envelope;
+    uint8_t echo[BULLA_CHALLENGE_SIZE];
+    uint8_t *content = message->buffer + BULLA_HEADROOM;
+    size_t header_len;
+    int error = parse_own(bulla, message, &envelope);
+
+    if (error < 0 || message->state != BULLA_MESSAGE_BARE)
+        return error;
+    bulla->flags |= BULLA_F_KEEP; /* it went unanswered without its kid context */
+    if (envelope.echo != NULL) {  /* the fields point into the bytes that are written over */
+        memcpy(echo, envelope.echo, sizeof(echo));
+        envelope.echo = echo;
+    }
+    envelope.id = bulla->kid;
+    envelope.id_context = bulla->id_context;
+    header_len = bulla_envelope_header(&envelope, content, envelope.ciphertext_len);
+    message->data = content - header_len;
+    message->size = header_len + sealed_size(bulla, message);
+    message->state = BULLA_MESSAGE_SEALED;
+    return 0;
+}
+
+int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
+{
+    struct bulla_envelope envelope;
+    int error = parse_own(bulla, message, &envelope);
+
+    if (error < 0)
+        return error;
+    if (bulla_fate(bulla, message) == BULLA_STORED)
+        return BULLA_E_STATE;
+    error = bulla_envelope_open(&envelope, bulla->port->crypto, bulla->sender_key, bulla->common_iv);
+    if (error < 0)
+        return error;
+    message->state = BULLA_MESSAGE_CONTENT;
+    message->size = 0;
+    return bulla_seal(bulla, message);
+}

@@ -1,0 +1,130 @@
+/*
+ * A session over deep sleep (PROTOCOL 2): saved in a blob with a checksum, good once.
+ */
+#include "context.h"
+
+#include <string.h>
+
+#define VERSION       0xb2
+#define FLAGS_KEPT    (BULLA_F_RECEIPT | BULLA_F_KEEP | BULLA_F_CHALLENGED)
+#define AT_FLAGS      1
+#define AT_ID_CONTEXT 2
+#define AT_NEXT       10 /* 6 bytes each */
+#define AT_ANSWERED   16
+#define AT_ECHO_UNTIL 22
+#define AT_COMMAND    28 /* 8 bytes */
+#define AT_CHALLENGE  36
+#define AT_STORED     44 /* 2 bytes each */
+#define AT_REFUSED    46
+#define AT_BARE       48
+#define AT_RUN        50 /* 1 byte: how many of the last messages, counted back from next-1, are tracked */
+#define AT_CRC        (BULLA_SLEEP_SIZE - 4)
+
+/*
+ * Only messages numbered without a gap up to the next number are kept: where a receipt raised the number,
+ * what was sealed before that is answered by then, or forgotten.
+ */
+static unsigned unbroken_run(const struct bulla *bulla)
+{
+    unsigned i = 0;
+
+    while (i < BULLA_TRACKED && (bulla->tracked >> i & 1) != 0 &&
+           bulla_tracked_piv(bulla, i) == bulla->next - 1 - i)
+        i++;
+    return i;
+}
+
+static void encode(const struct bulla *bulla, uint8_t blob[BULLA_SLEEP_SIZE])
+{
+    memset(blob, 0, BULLA_SLEEP_SIZE);
+    blob[0] = VERSION;
+    blob[AT_FLAGS] = bulla->flags & FLAGS_KEPT;
+    memcpy(blob + AT_ID_CONTEXT, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
+    bulla_put_le(blob + AT_NEXT, bulla->next, 6);
+    bulla_put_le(blob + AT_ANSWERED, bulla->answered, 6);
+    bulla_put_le(blob + AT_ECHO_UNTIL, bulla->echo_until, 6);
+    bulla_put_le(blob + AT_COMMAND, bulla->last_command, 8);
+    memcpy(blob + AT_CHALLENGE, bulla->challenge, BULLA_CHALLENGE_SIZE);
+    bulla_put_le(blob + AT_STORED, bulla->stored, 2);
+    bulla_put_le(blob + AT_REFUSED, bulla->refused, 2);
+    bulla_put_le(blob + AT_BARE, bulla->bare, 2);
+    blob[AT_RUN] = (uint8_t)unbroken_run(bulla);
+    bulla_put_le(blob + AT_CRC, bulla_record_crc(bulla->kid, bulla->kid_len, blob, AT_CRC), 4);
+}
+
+static int is_whole(const struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
+{
+    return blob[0] == VERSION && blob[AT_RUN] <= BULLA_TRACKED && (blob[AT_FLAGS] & ~FLAGS_KEPT) == 0 &&
+           bulla_get_le(blob + AT_NEXT, 6) <= BULLA_PIV_MAX + 1 &&
+           bulla_get_le(blob + AT_CRC, 4) == bulla_record_crc(bulla->kid, bulla->kid_len, blob, AT_CRC);
+}
+
+static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
+{
+    bulla->flags = blob[AT_FLAGS] | BULLA_F_SAVED;
+    memcpy(bulla->id_context, blob + AT_ID_CONTEXT, BULLA_ID_CONTEXT_SIZE);
+    bulla->next = bulla_get_le(blob + AT_NEXT, 6);
+    bulla->answered = bulla_get_le(blob + AT_ANSWERED, 6);
+    bulla->echo_until = bulla_get_le(blob + AT_ECHO_UNTIL, 6);
+    bulla->last_command = bulla_get_le(blob + AT_COMMAND, 8);
+    memcpy(bulla->challenge, blob + AT_CHALLENGE, BULLA_CHALLENGE_SIZE);
+    bulla->stored = (uint16_t)bulla_get_le(blob + AT_STORED, 2);
+    bulla->refused = (uint16_t)bulla_get_le(blob + AT_REFUSED, 2);
+    bulla->bare = (uint16_t)bulla_get_le(blob + AT_BARE, 2);
+    bulla->tracked = (uint16_t)((1ul << blob[AT_RUN]) - 1);
+    for (unsigned i = 0; i < BULLA_TRACKED; i++) {
+        bulla->low[i] = (uint16_t)(bulla->next - 1 - i);
+        bulla->age[i] = (uint8_t)BULLA_AGE_MAX; /* how long it slept is not known: no key 2 or 4 for these */
+    }
+}
+
+int bulla_sleep(struct bulla *bulla)
+{
+    uint8_t blob[BULLA_SLEEP_SIZE];
+    uint8_t read_back[BULLA_SLEEP_SIZE] = {0};
+
+    if (bulla->kind != BULLA_SESSION || (bulla->flags & BULLA_F_OPEN) == 0)
+        return BULLA_E_STATE;
+    if (bulla->port->load == NULL || bulla->port->store == NULL)
+        return BULLA_E_STORE;
+    encode(bulla, blob);
+    bulla->flags |= BULLA_F_SAVED; /* even if it fails: who knows what was written */
+    if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 ||
+        bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
+        memcmp(blob, read_back, sizeof(blob)) != 0)
+        return BULLA_E_STORE;
+    return 0;
+}
+
+int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, const struct bulla_port *port)
+{
+    uint8_t blob[BULLA_SLEEP_SIZE] = {0};
+    int error = bulla_open(bulla, credential, port);
+
+    if (error < 0 || bulla->kind != BULLA_SESSION || port->load == NULL || port->store == NULL)
+        return error;
+    if (port->load(port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 || !is_whole(bulla, blob))
+        return 0;
+    decode(bulla, blob);
+    error = bulla_context_derive(bulla);
+    if (error < 0) {
+        bulla_close(bulla);
+        return error;
+    }
+    return 1;
+}
+
+int bulla_saved_destroy(struct bulla *bulla)
+{
+    uint8_t blank[BULLA_SLEEP_SIZE];
+    uint8_t read_back[BULLA_SLEEP_SIZE];
+
+    memset(blank, 0, sizeof(blank));
+    memset(read_back, 0xff, sizeof(read_back));
+    if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blank, sizeof(blank)) != 0 ||
+        bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
+        memcmp(blank, read_back, sizeof(blank)) != 0)
+        return BULLA_E_STORE;
+    bulla->flags &= (uint8_t)~BULLA_F_SAVED;
+    return 0;
+}
