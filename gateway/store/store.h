@@ -224,6 +224,8 @@ struct store_ops {
 /* First member of every store's own struct. */
 struct store {
     const struct store_ops *ops;
+    int64_t (*now)(void *now_context); /* Unix seconds, for stores without a clock of their own; replaceable */
+    void *now_context;
 };
 
 extern const struct store_ops *const stores[]; /* NULL at the end */

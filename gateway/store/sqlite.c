@@ -1,0 +1,280 @@
+#include "gateway/store/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* Checkpoints copy the log back after so many pages; the log's file is cut to the limit when it starts over.
+ */
+static const char *const pragmas[] = {
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA journal_size_limit = 33554432",
+    "PRAGMA temp_store = MEMORY",
+};
+
+static const char *const statement_sql[] = {
+#define STATEMENT_SQL(id, sql) sql,
+    STATEMENTS(STATEMENT_SQL)
+#undef STATEMENT_SQL
+};
+
+/* ---- failures ---- */
+
+static const struct {
+    int code;
+    const char *advice;
+} advices[] = {
+    {SQLITE_CANTOPEN, "is the folder there and writable?"},
+    {SQLITE_FULL, "make room on the disk"},
+    {SQLITE_BUSY, "another program holds the database locked"},
+    {SQLITE_LOCKED, "another program holds the database locked"},
+    {SQLITE_READONLY, "check who owns the file and its folder, and that both are writable"},
+    {SQLITE_PERM, "check who owns the file and its folder, and that both are writable"},
+    {SQLITE_CORRUPT, "the file is damaged: restore a backup"},
+    {SQLITE_NOTADB, "the file is no database of this program"},
+    {SQLITE_IOERR, "check the disk"},
+    {SQLITE_NOMEM, "no memory is left"},
+};
+
+static const char *advice_for(int code)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+        if (advices[i].code == (code & 0xff))
+            return advices[i].advice;
+    return "this is not expected: please report it";
+}
+
+int sqlite_fail(struct sqlite *sqlite, const char *what, struct failure *failure)
+{
+    int code = sqlite3_extended_errcode(sqlite->db);
+    int error = sqlite3_system_errno(sqlite->db);
+    bool is_system = error != 0 && ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR);
+
+    return fail(failure, "cannot %s: %s%s%s; %s (%s)", what, sqlite3_errmsg(sqlite->db),
+                is_system ? ": " : "", is_system ? strerror(error) : "", advice_for(code), sqlite->path);
+}
+
+/* ---- statements and transactions ---- */
+
+sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement_id id, struct failure *failure)
+{
+    sqlite3_stmt **statement = &sqlite->statements[id];
+
+    if (*statement == NULL && sqlite3_prepare_v3(sqlite->db, statement_sql[id], -1, SQLITE_PREPARE_PERSISTENT,
+                                                 statement, NULL) != SQLITE_OK)
+        sqlite_fail(sqlite, "use the database", failure);
+    return *statement;
+}
+
+int sqlite_row(struct sqlite *sqlite, sqlite3_stmt *statement, const char *what, struct failure *failure)
+{
+    int code = sqlite3_step(statement);
+
+    if (code == SQLITE_ROW)
+        return 1;
+    if (code != SQLITE_DONE)
+        sqlite_fail(sqlite, what, failure);
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE ? 0 : -1;
+}
+
+int sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, const char *what, struct failure *failure)
+{
+    if (sqlite_row(sqlite, statement, what, failure) < 0)
+        return -1;
+    return sqlite3_changes(sqlite->db);
+}
+
+int sqlite_run_id(struct sqlite *sqlite, enum statement_id id, const char *what, struct failure *failure)
+{
+    sqlite3_stmt *statement = sqlite_statement(sqlite, id, failure);
+
+    return statement == NULL ? -1 : sqlite_run(sqlite, statement, what, failure);
+}
+
+int sqlite_run_number(struct sqlite *sqlite, enum statement_id id, int64_t number, const char *what,
+                      struct failure *failure)
+{
+    sqlite3_stmt *statement = sqlite_statement(sqlite, id, failure);
+
+    if (statement == NULL)
+        return -1;
+    bind_number(statement, 1, number);
+    return sqlite_run(sqlite, statement, what, failure);
+}
+
+int sqlite_begin(struct sqlite *sqlite, const char *what, struct failure *failure)
+{
+    return sqlite_run_id(sqlite, ST_BEGIN, what, failure) < 0 ? -1 : 0;
+}
+
+int sqlite_end(struct sqlite *sqlite, int result, const char *what, struct failure *failure)
+{
+    if (result >= 0 && sqlite_run_id(sqlite, ST_COMMIT, what, failure) >= 0) {
+        sqlite->series.dirty = false;
+        return result;
+    }
+    sqlite_rollback(sqlite);
+    return -1;
+}
+
+void sqlite_rollback(struct sqlite *sqlite)
+{
+    struct failure ignored;
+
+    /* Some errors, a full disk among them, have rolled back already. */
+    if (!sqlite3_get_autocommit(sqlite->db) && sqlite_run_id(sqlite, ST_ROLLBACK, "roll back", &ignored) < 0)
+        sqlite3_exec(sqlite->db, "ROLLBACK", NULL, NULL, NULL);
+    if (sqlite->series.dirty)
+        sqlite_series_forget(&sqlite->series);
+    sqlite->series.dirty = false;
+}
+
+/* ---- open, close ---- */
+
+/* A new file gets its mode before anything is in it. An existing one is not opened: closing it would drop
+ * SQLite's locks. */
+static int create_file(const char *path, struct failure *failure)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EEXIST)
+        return fail(failure, "cannot make the database %s: %s; is the folder there and writable?", path,
+                    strerror(errno));
+    return 0;
+}
+
+static int open_file(struct sqlite *sqlite, enum store_open_mode mode, struct failure *failure)
+{
+    if (mode == STORE_CREATE && create_file(sqlite->path, failure) != 0)
+        return -1;
+    if (mode == STORE_EXISTING && access(sqlite->path, F_OK) != 0)
+        return fail(failure, "cannot open the database %s: %s; is the path right?", sqlite->path,
+                    strerror(errno));
+    if (sqlite3_open_v2(sqlite->path, &sqlite->db,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                        NULL) != SQLITE_OK) {
+        if (sqlite->db == NULL)
+            return fail(failure, "no memory is left to open %s", sqlite->path);
+        return sqlite_fail(sqlite, "open the database", failure);
+    }
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    return 0;
+}
+
+static int set_pragmas(struct sqlite *sqlite, struct failure *failure)
+{
+    for (size_t i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
+        if (sqlite3_exec(sqlite->db, pragmas[i], NULL, NULL, NULL) != SQLITE_OK)
+            return sqlite_fail(sqlite, "set up the database", failure);
+    return 0;
+}
+
+static int open_database(struct sqlite *sqlite, enum store_open_mode mode, struct failure *failure)
+{
+    bool is_new;
+
+    if (open_file(sqlite, mode, failure) != 0)
+        return -1;
+    /* Until it is known to be ours, not even closing may write to it. */
+    sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (sqlite_identify(sqlite, &is_new, failure) != 0)
+        return -1;
+    if (is_new && mode == STORE_EXISTING)
+        return fail(failure, "cannot open the database %s: the file is empty; is the path right?",
+                    sqlite->path);
+    sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    if (set_pragmas(sqlite, failure) != 0)
+        return -1;
+    return sqlite_migrate(sqlite, failure);
+}
+
+static void sqlite_close(struct store *store)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(sqlite->statements[i]);
+    sqlite3_close(sqlite->db);
+    sqlite_series_forget(&sqlite->series);
+    free(sqlite->seen);
+    free(sqlite->path);
+    free(sqlite);
+}
+
+/* SQLite gives a meaning to names such as ":memory:" and "file:…"; behind "./" they are paths. */
+static char *plain_path(const char *location)
+{
+    char *path;
+
+    return asprintf(&path, "%s%s", location[0] == '/' ? "" : "./", location) < 0 ? NULL : path;
+}
+
+static int sqlite_open(struct store **store, const char *location, enum store_open_mode mode,
+                       struct failure *failure)
+{
+    struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
+
+    if (sqlite == NULL || (sqlite->path = plain_path(location)) == NULL) {
+        free(sqlite);
+        return fail(failure, "no memory is left to open %s", location);
+    }
+    /* Only against names chosen to fall into one bucket: no secret hangs on it, so failure does not matter.
+     */
+    if (getrandom(&sqlite->series.seed, sizeof(sqlite->series.seed), 0) < 0)
+        sqlite->series.seed = (uint64_t)(uintptr_t)sqlite;
+    if (open_database(sqlite, mode, failure) != 0) {
+        sqlite_close(&sqlite->store);
+        return -1;
+    }
+    *store = &sqlite->store;
+    return 0;
+}
+
+static int sqlite_key_path(const char *location, char *path, size_t size, struct failure *failure)
+{
+    int len = snprintf(path, size, "%s.key", location);
+
+    if (len < 0 || (size_t)len >= size)
+        return fail(failure, "the path of the database is too long: %.80s…", location);
+    return 0;
+}
+
+extern const struct store_ops store_sqlite;
+
+const struct store_ops store_sqlite = {
+    .scheme = "sqlite",
+    .open = sqlite_open,
+    .close = sqlite_close,
+    .key_path = sqlite_key_path,
+    .meta_get = sqlite_meta_get,
+    .meta_put = sqlite_meta_put,
+    .device_add = sqlite_device_add,
+    .device_by_kid = sqlite_device_by_kid,
+    .device_by_name = sqlite_device_by_name,
+    .device_each = sqlite_device_each,
+    .device_count = sqlite_device_count,
+    .device_revoke = sqlite_device_revoke,
+    .device_remove = sqlite_device_remove,
+    .device_exported = sqlite_device_exported,
+    .device_trust = sqlite_device_trust,
+    .generation = sqlite_generation,
+    .context_find = sqlite_context_find,
+    .context_newest = sqlite_context_newest,
+    .context_each = sqlite_context_each,
+    .contexts_close = sqlite_contexts_close,
+    .gateway_id_add = sqlite_gateway_id_add,
+    .commit = sqlite_commit,
+    .events_add = sqlite_events_add,
+    .readings_each = sqlite_readings_each,
+    .events_each = sqlite_events_each,
+};

@@ -1,0 +1,189 @@
+/*
+ * The SQLite store's insides, shared by the files sqlite*.c. One writer at a time (WAL), every write in a
+ * transaction that is on the disk when it returns (synchronous=FULL).
+ */
+#ifndef STORE_SQLITE_H
+#define STORE_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "gateway/store/sqlite_statements.h"
+#include "gateway/store/store.h"
+
+#define COMMAND_BUSY_MS  5000 /* how long a command waits for another writer */
+#define SERIES_BUCKETS   16384u
+#define SERIES_CACHE_MAX 65536u /* then the cache is emptied and begins anew */
+
+struct series_entry;
+
+/* Ids of series, so that a reading costs no look-up in the database. */
+struct series_cache {
+    struct series_entry *buckets[SERIES_BUCKETS];
+    size_t count;
+    uint64_t seed;
+    bool dirty; /* the transaction under way added or widened a series */
+};
+
+struct sqlite {
+    struct store store; /* first */
+    sqlite3 *db;
+    char *path;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct series_cache series;
+    int64_t *seen; /* commit's scratch: of each context, when its last message was received */
+    size_t seen_room;
+    bool generation_known;
+    int64_t data_version; /* at which `generation` was read */
+    int64_t generation;
+};
+
+static inline struct sqlite *sqlite_of(struct store *store)
+{
+    return (struct sqlite *)store;
+}
+
+/* ---- sqlite.c: statements and transactions ---- */
+
+/* "cannot WHAT: the database's reason; what to do (path)". Returns -1. */
+int sqlite_fail(struct sqlite *sqlite, const char *what, struct failure *failure);
+
+/* The prepared statement, ready to be bound; NULL with the failure. */
+MUST_CHECK sqlite3_stmt *sqlite_statement(struct sqlite *sqlite, enum statement_id id,
+                                          struct failure *failure);
+
+/* Steps once: 1 a row (the caller resets after reading it), 0 none, -1 failure; after these it is reset. */
+MUST_CHECK int sqlite_row(struct sqlite *sqlite, sqlite3_stmt *statement, const char *what,
+                          struct failure *failure);
+
+/* Runs a statement that gives no rows. Returns how many rows it changed, or -1. */
+MUST_CHECK int sqlite_run(struct sqlite *sqlite, sqlite3_stmt *statement, const char *what,
+                          struct failure *failure);
+
+/* The same for a statement without parameters, and for one whose parameter is a number. */
+MUST_CHECK int sqlite_run_id(struct sqlite *sqlite, enum statement_id id, const char *what,
+                             struct failure *failure);
+MUST_CHECK int sqlite_run_number(struct sqlite *sqlite, enum statement_id id, int64_t number,
+                                 const char *what, struct failure *failure);
+
+/* Begins a transaction that may write at once: what is read in it stays true until its end. */
+MUST_CHECK int sqlite_begin(struct sqlite *sqlite, const char *what, struct failure *failure);
+
+/*
+ * Ends it: commits if `result` is not negative, and then returns `result`, or -1 if that fails; else rolls
+ * back and returns -1, the failure being the caller's.
+ */
+MUST_CHECK int sqlite_end(struct sqlite *sqlite, int result, const char *what, struct failure *failure);
+
+/* Rolls back what is under way. */
+void sqlite_rollback(struct sqlite *sqlite);
+
+/* Binding cannot fail here: nothing is copied, and the numbers of parameters are constants. */
+static inline void bind_number(sqlite3_stmt *statement, int parameter, int64_t value)
+{
+    sqlite3_bind_int64(statement, parameter, value);
+}
+
+/* The same 64 bits, signed: SQLite knows no others. */
+static inline void bind_unsigned(sqlite3_stmt *statement, int parameter, uint64_t value)
+{
+    sqlite3_bind_int64(statement, parameter, (int64_t)value);
+}
+
+/* NULL and no bytes are an empty value, not SQL's NULL, which equals nothing. */
+static inline void bind_text(sqlite3_stmt *statement, int parameter, const char *text, size_t len)
+{
+    sqlite3_bind_text64(statement, parameter, len == 0 ? "" : text, len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static inline void bind_bytes(sqlite3_stmt *statement, int parameter, const void *bytes, size_t len)
+{
+    sqlite3_bind_blob64(statement, parameter, len == 0 ? "" : bytes, len, SQLITE_STATIC);
+}
+
+static inline void bind_text_or_null(sqlite3_stmt *statement, int parameter, const char *text)
+{
+    sqlite3_bind_text(statement, parameter, text, -1, SQLITE_STATIC);
+}
+
+/* ---- sqlite_schema.c ---- */
+
+/* Makes sure that this is our database, not another's, and reads it only; *is_new if it is empty. */
+MUST_CHECK int sqlite_identify(struct sqlite *sqlite, bool *is_new, struct failure *failure);
+
+/* Brings the schema up to this program's version. */
+MUST_CHECK int sqlite_migrate(struct sqlite *sqlite, struct failure *failure);
+
+/* ---- sqlite_registry.c ---- */
+
+int sqlite_meta_get(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);
+int sqlite_meta_put(struct store *store, const char *name, const void *value, size_t len,
+                    struct failure *failure);
+int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
+int sqlite_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
+                         struct failure *failure);
+int sqlite_device_by_name(struct store *store, const char *name, struct device_row *row,
+                          struct failure *failure);
+int sqlite_device_each(struct store *store, device_visitor *visit, void *context, struct failure *failure);
+int sqlite_device_count(struct store *store, int64_t *count, struct failure *failure);
+int sqlite_device_revoke(struct store *store, int64_t device, struct failure *failure);
+int sqlite_device_remove(struct store *store, int64_t device, struct failure *failure);
+int sqlite_device_exported(struct store *store, int64_t device, struct failure *failure);
+int sqlite_device_trust(struct store *store, int64_t device, struct failure *failure);
+int sqlite_generation(struct store *store, int64_t *generation, struct failure *failure);
+int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
+                          struct failure *failure);
+
+/* ---- sqlite_contexts.c ---- */
+
+int sqlite_context_find(struct store *store, int64_t device, const uint8_t *id_context,
+                        struct context_row *row, struct store_clock *clock, struct failure *failure);
+int sqlite_context_newest(struct store *store, int64_t device, struct context_row *row,
+                          struct store_clock *clock, struct failure *failure);
+int sqlite_context_each(struct store *store, int64_t device, context_visitor *visit, void *context,
+                        struct failure *failure);
+int sqlite_contexts_close(struct store *store, int64_t now, struct failure *failure);
+
+/* Reads CONTEXT_COLUMNS from column `first` on. */
+void sqlite_read_context(sqlite3_stmt *statement, int first, struct context_row *row);
+
+/* Binds the id_context of a row: a counter's is empty. */
+void sqlite_bind_id_context(sqlite3_stmt *statement, int parameter, const struct context_row *row);
+
+/* Inside a transaction: lets the device's contexts go, all of them or those that are due, and raises the
+ * floor. */
+MUST_CHECK int sqlite_contexts_delete(struct sqlite *sqlite, int64_t device, struct failure *failure);
+MUST_CHECK int sqlite_contexts_delete_due(struct sqlite *sqlite, int64_t device, int64_t now,
+                                          struct failure *failure);
+
+/* ---- sqlite_commit.c ---- */
+
+int sqlite_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
+
+/* ---- sqlite_series.c ---- */
+
+/* The id of the reading's series, which is made if it is new; -1 with the failure. Inside a transaction. */
+MUST_CHECK int64_t sqlite_series(struct sqlite *sqlite, int64_t device, const struct reading *reading,
+                                 struct failure *failure);
+
+/* Forgets the cached ids. */
+void sqlite_series_forget(struct series_cache *cache);
+
+/* The word in the database, and back: -1 if there is no such type. */
+const char *sqlite_type_word(enum reading_type type);
+int sqlite_type_parse(const char *word);
+
+/* ---- sqlite_readings.c ---- */
+
+MUST_CHECK int sqlite_reading_add(struct sqlite *sqlite, int64_t device, const struct commit_message *message,
+                                  const struct reading *reading, struct failure *failure);
+int sqlite_readings_each(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                         void *context, struct failure *failure);
+
+/* ---- sqlite_events.c ---- */
+
+int sqlite_events_add(struct store *store, const struct event_row *events, size_t count,
+                      struct failure *failure);
+int sqlite_events_each(struct store *store, const struct event_filter *filter, event_visitor *visit,
+                       void *context, struct failure *failure);
+
+#endif

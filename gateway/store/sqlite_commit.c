@@ -1,0 +1,190 @@
+#include "gateway/store/sqlite.h"
+
+#include <stdlib.h>
+
+#define COMMIT_BUSY_MS 2000 /* the devices are waiting: rather tell them to try again */
+
+static const char what[] = "store a batch";
+
+/* Moves the window of a proven context, if it is where it was believed to be: one statement, the usual case.
+ */
+static int move_window(struct sqlite *sqlite, struct commit_context *context, int64_t seen, int64_t now,
+                       struct failure *failure)
+{
+    const struct bulla_window *before = &context->before.window;
+    const struct bulla_window *after = &context->after.window;
+    sqlite3_stmt *move = sqlite_statement(sqlite, ST_CONTEXT_MOVE, failure);
+
+    if (move == NULL)
+        return -1;
+    bind_number(move, 1, context->before.device);
+    bind_number(move, 2, now);
+    sqlite_bind_id_context(move, 3, &context->before);
+    bind_unsigned(move, 4, after->top);
+    bind_unsigned(move, 5, after->bits);
+    bind_unsigned(move, 6, after->lower);
+    bind_number(move, 7, seen);
+    bind_unsigned(move, 8, before->top);
+    bind_unsigned(move, 9, before->bits);
+    bind_unsigned(move, 10, before->lower);
+    return sqlite_run(sqlite, move, what, failure);
+}
+
+static bool window_equal(const struct bulla_window *a, const struct bulla_window *b)
+{
+    return a->top == b->top && a->bits == b->bits && a->lower == b->lower;
+}
+
+/* A counter's row is made with its device; a session's first message makes its own. */
+static bool may_be_new(const struct context_row *before)
+{
+    static const struct bulla_window empty;
+
+    return !before->counter && window_equal(&before->window, &empty);
+}
+
+/* 1 if the unproven context may be proven under its T now, 0 if not. */
+static int may_prove(struct sqlite *sqlite, const struct commit_context *context, struct failure *failure)
+{
+    sqlite3_stmt *state = sqlite_statement(sqlite, ST_CONTEXT_STATE, failure);
+
+    if (state == NULL)
+        return -1;
+    bind_number(state, 1, context->before.device);
+    sqlite_bind_id_context(state, 2, &context->before);
+    int found = sqlite_row(sqlite, state, what, failure);
+    if (found <= 0)
+        return found;
+
+    bool holds = (sqlite3_column_int(state, 0) == BULLA_COUNTER) == context->before.counter &&
+                 context->after.proven_t > (uint64_t)sqlite3_column_int64(state, 1);
+    if (sqlite3_column_type(state, 2) == SQLITE_NULL) {
+        holds = holds && may_be_new(&context->before);
+    } else {
+        struct context_row stored;
+        sqlite_read_context(state, 2, &stored);
+        holds = holds && !stored.proven && window_equal(&stored.window, &context->before.window);
+    }
+    sqlite3_reset(state);
+    return holds;
+}
+
+static int write_proof(struct sqlite *sqlite, const struct context_row *after, int64_t seen,
+                       struct failure *failure)
+{
+    sqlite3_stmt *prove = sqlite_statement(sqlite, ST_CONTEXT_PROVE, failure);
+
+    if (prove == NULL)
+        return -1;
+    bind_number(prove, 1, after->device);
+    sqlite_bind_id_context(prove, 2, after);
+    bind_unsigned(prove, 3, after->proven_t);
+    bind_unsigned(prove, 4, after->window.top);
+    bind_unsigned(prove, 5, after->window.bits);
+    bind_unsigned(prove, 6, after->window.lower);
+    bind_number(prove, 7, seen);
+    return sqlite_run(sqlite, prove, what, failure);
+}
+
+/* The device's older sessions close an hour from now (PROTOCOL 4.4). */
+static int supersede(struct sqlite *sqlite, const struct context_row *newest, int64_t now,
+                     struct failure *failure)
+{
+    sqlite3_stmt *supersede = sqlite_statement(sqlite, ST_CONTEXTS_SUPERSEDE, failure);
+
+    if (supersede == NULL)
+        return -1;
+    bind_number(supersede, 1, newest->device);
+    sqlite_bind_id_context(supersede, 2, newest);
+    bind_number(supersede, 3, now + SESSION_CLOSES_AFTER);
+    return sqlite_run(sqlite, supersede, what, failure);
+}
+
+/* Due rows go first: their T counts into the floor that the proof has to be above. */
+static int prove(struct sqlite *sqlite, struct commit_context *context, int64_t seen, int64_t now,
+                 struct failure *failure)
+{
+    if (sqlite_contexts_delete_due(sqlite, context->before.device, now, failure) < 0)
+        return -1;
+    int may = may_prove(sqlite, context, failure);
+    if (may <= 0)
+        return may;
+    if (write_proof(sqlite, &context->after, seen, failure) < 0)
+        return -1;
+    if (!context->after.counter && supersede(sqlite, &context->after, now, failure) < 0)
+        return -1;
+    return 1;
+}
+
+static int commit_context(struct sqlite *sqlite, struct commit_context *context, int64_t seen, int64_t now,
+                          struct failure *failure)
+{
+    int done = 0; /* nothing is stored in a context that is not proven */
+
+    if (context->before.proven && context->after.proven)
+        done = move_window(sqlite, context, seen, now, failure);
+    else if (context->after.proven)
+        done = prove(sqlite, context, seen, now, failure);
+    if (done < 0)
+        return -1;
+    context->verdict = done > 0 ? COMMIT_DONE : COMMIT_CONFLICT;
+    return 0;
+}
+
+/* Fills sqlite->seen: of each context, when its last message was received. */
+static int note_seen(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
+{
+    if (commit->context_count > sqlite->seen_room) {
+        int64_t *seen = realloc(sqlite->seen, commit->context_count * sizeof(*seen));
+        if (seen == NULL)
+            return fail(failure, "cannot %s: no memory is left", what);
+        sqlite->seen = seen;
+        sqlite->seen_room = commit->context_count;
+    }
+    for (size_t i = 0; i < commit->context_count; i++)
+        sqlite->seen[i] = 0;
+    for (size_t i = 0; i < commit->message_count; i++) {
+        int64_t *seen = &sqlite->seen[commit->messages[i].context];
+        if (commit->messages[i].received > *seen)
+            *seen = commit->messages[i].received;
+    }
+    return 0;
+}
+
+static int add_message(struct sqlite *sqlite, const struct commit *commit,
+                       const struct commit_message *message, struct failure *failure)
+{
+    const struct commit_context *context = &commit->contexts[message->context];
+
+    if (context->verdict != COMMIT_DONE)
+        return 0;
+    for (size_t i = message->first; i < message->first + message->count; i++)
+        if (sqlite_reading_add(sqlite, context->after.device, message, &commit->readings[i], failure) != 0)
+            return -1;
+    return 0;
+}
+
+static int write_batch(struct sqlite *sqlite, struct commit *commit, int64_t now, struct failure *failure)
+{
+    for (size_t i = 0; i < commit->context_count; i++)
+        if (commit_context(sqlite, &commit->contexts[i], sqlite->seen[i], now, failure) != 0)
+            return -1;
+    for (size_t i = 0; i < commit->message_count; i++)
+        if (add_message(sqlite, commit, &commit->messages[i], failure) != 0)
+            return -1;
+    return 0;
+}
+
+int sqlite_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (note_seen(sqlite, commit, failure) != 0)
+        return -1;
+    sqlite3_busy_timeout(sqlite->db, COMMIT_BUSY_MS);
+    int result = sqlite_begin(sqlite, what, failure);
+    if (result == 0)
+        result = sqlite_end(sqlite, write_batch(sqlite, commit, now, failure), what, failure);
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    return result;
+}

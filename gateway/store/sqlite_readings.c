@@ -1,0 +1,266 @@
+#include "gateway/store/sqlite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- writing ---- */
+
+static void bind_value(sqlite3_stmt *statement, int parameter, const struct reading *reading)
+{
+    switch (reading->type) {
+    case READING_REAL:
+    case READING_SUM:
+        sqlite3_bind_double(statement, parameter, reading->value.real);
+        break;
+    case READING_INTEGER:
+    case READING_BOOLEAN:
+        bind_number(statement, parameter, reading->value.integer);
+        break;
+    case READING_TEXT:
+        bind_text(statement, parameter, (const char *)reading->value.bytes.at, reading->value.bytes.len);
+        break;
+    default:
+        bind_bytes(statement, parameter, reading->value.bytes.at, reading->value.bytes.len);
+        break;
+    }
+}
+
+static int insert(struct sqlite *sqlite, enum statement_id id, int64_t series,
+                  const struct commit_message *message, const struct reading *reading,
+                  struct failure *failure)
+{
+    sqlite3_stmt *add = sqlite_statement(sqlite, id, failure);
+
+    if (add == NULL)
+        return -1;
+    bind_number(add, 1, reading->time);
+    bind_number(add, 2, series);
+    bind_value(add, 3, reading);
+    bind_unsigned(add, 4, message->piv);
+    bind_unsigned(add, 5, (uint64_t)message->received - (uint64_t)reading->time);
+    return sqlite_run(sqlite, add, "store a reading", failure);
+}
+
+int sqlite_reading_add(struct sqlite *sqlite, int64_t device, const struct commit_message *message,
+                       const struct reading *reading, struct failure *failure)
+{
+    int64_t series = sqlite_series(sqlite, device, reading, failure);
+
+    if (series < 0)
+        return -1;
+    int added = insert(sqlite, ST_READING_ADD, series, message, reading, failure);
+    if (added == 0) /* there is one of the same microsecond */
+        added = insert(sqlite, ST_READING_ADD_NEXT, series, message, reading, failure);
+    return added < 0 ? -1 : 0;
+}
+
+/* ---- reading back ---- */
+
+/*
+ * Rows are copied a page at a time, and visited while no statement is open: a visitor may take as long as it
+ * likes without keeping the log from starting over.
+ */
+#define PAGE_ROWS 1024
+#define PAGE_TEXT (256 * 1024)
+
+struct page {
+    struct reading_row rows[PAGE_ROWS];
+    size_t count;
+    int64_t time; /* key of the last row */
+    int64_t n;
+    char *text;
+    size_t used;
+    size_t room;
+};
+
+static const void *copy(struct page *page, const void *bytes, size_t len)
+{
+    char *at = page->text + page->used;
+
+    if (len > 0)
+        memcpy(at, bytes, len);
+    at[len] = '\0';
+    page->used += len + 1;
+    return at;
+}
+
+/* Makes room for the row's strings: 1 there is, 0 the page is full. */
+static int reserve(struct page *page, sqlite3_stmt *query)
+{
+    size_t need = 4;
+
+    for (int column = 2; column <= 7; column++)
+        need += (size_t)sqlite3_column_bytes(query, column);
+    if (page->room - page->used >= need)
+        return 1;
+    if (page->count > 0)
+        return 0;
+    char *text = realloc(page->text, need);
+    if (text == NULL)
+        return -1;
+    page->text = text;
+    page->room = need;
+    return 1;
+}
+
+static void copy_value(struct page *page, sqlite3_stmt *query, struct reading *reading)
+{
+    switch (reading->type) {
+    case READING_REAL:
+    case READING_SUM:
+        reading->value.real = sqlite3_column_double(query, 2);
+        break;
+    case READING_INTEGER:
+    case READING_BOOLEAN:
+        reading->value.integer = sqlite3_column_int64(query, 2);
+        break;
+    default:
+        reading->value.bytes.len = (size_t)sqlite3_column_bytes(query, 2);
+        reading->value.bytes.at = copy(page, sqlite3_column_blob(query, 2), reading->value.bytes.len);
+        break;
+    }
+}
+
+static int copy_row(struct sqlite *sqlite, struct page *page, sqlite3_stmt *query, struct failure *failure)
+{
+    struct reading_row *row = &page->rows[page->count];
+    struct reading *reading = &row->reading;
+    int type = sqlite_type_parse((const char *)sqlite3_column_text(query, 8));
+
+    if (type < 0)
+        return fail(failure, "a series' row is damaged; restore a backup (%s)", sqlite->path);
+    page->time = sqlite3_column_int64(query, 0);
+    page->n = sqlite3_column_int64(query, 1);
+    row->seq = (uint64_t)sqlite3_column_int64(query, 3);
+    row->received = (int64_t)((uint64_t)page->time + (uint64_t)sqlite3_column_int64(query, 4));
+    row->device = copy(page, sqlite3_column_text(query, 5), (size_t)sqlite3_column_bytes(query, 5));
+    reading->time = page->time;
+    reading->type = (enum reading_type)type;
+    reading->format = (uint16_t)sqlite3_column_int(query, 9);
+    reading->name_len = (size_t)sqlite3_column_bytes(query, 6);
+    reading->name = copy(page, sqlite3_column_text(query, 6), reading->name_len);
+    reading->unit_len = (size_t)sqlite3_column_bytes(query, 7);
+    reading->unit = copy(page, sqlite3_column_text(query, 7), reading->unit_len);
+    copy_value(page, query, reading);
+    page->count++;
+    return 0;
+}
+
+static int fill_page(struct sqlite *sqlite, struct page *page, sqlite3_stmt *query, struct failure *failure)
+{
+    int result = 0;
+
+    page->count = 0;
+    page->used = 0;
+    while (result == 0 && page->count < PAGE_ROWS) {
+        int found = sqlite_row(sqlite, query, "read readings", failure);
+        if (found <= 0)
+            return found;
+        int fits = reserve(page, query);
+        if (fits == 0)
+            break;
+        result = fits < 0 ? fail(failure, "cannot read readings: no memory is left")
+                          : copy_row(sqlite, page, query, failure);
+    }
+    sqlite3_reset(query);
+    return result;
+}
+
+static void bind_selection(sqlite3_stmt *query, const struct reading_filter *filter)
+{
+    bind_text_or_null(query, 1, filter->device);
+    bind_text_or_null(query, 2, filter->name);
+}
+
+/* Narrows since and until to the hours that the selected series have readings in: 1, or 0 if there are none.
+ */
+static int narrow(struct sqlite *sqlite, struct reading_filter *filter, struct failure *failure)
+{
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_SERIES_RANGE, failure);
+
+    if (query == NULL)
+        return -1;
+    bind_selection(query, filter);
+    if (sqlite_row(sqlite, query, "read readings", failure) < 0)
+        return -1;
+    bool found = sqlite3_column_type(query, 0) != SQLITE_NULL;
+    int64_t first = sqlite3_column_int64(query, 0);
+    int64_t last = sqlite3_column_int64(query, 1);
+    sqlite3_reset(query);
+    filter->since = first > filter->since ? first : filter->since;
+    filter->until = last < filter->until ? last : filter->until;
+    return found;
+}
+
+/* Finds the oldest of the newest `limit`: readings begin behind *time, *n. */
+static int find_start(struct sqlite *sqlite, const struct reading_filter *filter, int64_t *time, int64_t *n,
+                      struct failure *failure)
+{
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_READINGS_START, failure);
+
+    if (query == NULL)
+        return -1;
+    *time = filter->since;
+    *n = -1;
+    if (filter->limit < 0)
+        return 0;
+    bind_selection(query, filter);
+    bind_number(query, 3, filter->since);
+    bind_number(query, 4, filter->until);
+    bind_number(query, 5, filter->limit - 1);
+    int found = sqlite_row(sqlite, query, "read readings", failure);
+    if (found > 0) {
+        *time = sqlite3_column_int64(query, 0);
+        *n = sqlite3_column_int64(query, 1) - 1;
+        sqlite3_reset(query);
+    }
+    return found < 0 ? -1 : 0;
+}
+
+/* Visits the readings behind page->time, page->n; at most filter->limit, though more may have come meanwhile.
+ */
+static int visit_pages(struct sqlite *sqlite, const struct reading_filter *filter, struct page *page,
+                       reading_visitor *visit, void *context, struct failure *failure)
+{
+    int64_t left = filter->limit;
+
+    do {
+        sqlite3_stmt *query = sqlite_statement(sqlite, ST_READINGS_PAGE, failure);
+        if (query == NULL)
+            return -1;
+        bind_selection(query, filter);
+        bind_number(query, 3, page->time);
+        bind_number(query, 4, filter->until);
+        bind_number(query, 5, page->n);
+        if (fill_page(sqlite, page, query, failure) != 0)
+            return -1;
+        for (size_t i = 0; i < page->count; i++)
+            if (left-- == 0 || visit(context, &page->rows[i]) != 0)
+                return 0;
+    } while (page->count > 0);
+    return 0;
+}
+
+int sqlite_readings_each(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                         void *context, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    struct reading_filter narrowed = *filter;
+    struct page *page;
+    int result = filter->limit == 0 ? 0 : narrow(sqlite, &narrowed, failure);
+
+    if (result <= 0)
+        return result;
+    page = malloc(sizeof(*page));
+    if (page == NULL || (page->text = malloc(PAGE_TEXT)) == NULL) {
+        free(page);
+        return fail(failure, "cannot read readings: no memory is left");
+    }
+    page->room = PAGE_TEXT;
+    result = find_start(sqlite, &narrowed, &page->time, &page->n, failure);
+    if (result == 0)
+        result = visit_pages(sqlite, &narrowed, page, visit, context, failure);
+    free(page->text);
+    free(page);
+    return result;
+}

@@ -1,0 +1,350 @@
+#include "gateway/store/sqlite.h"
+
+#include <string.h>
+
+/* ---- meta ---- */
+
+int sqlite_meta_get(struct store *store, const char *name, void *value, size_t *len, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *get = sqlite_statement(sqlite, ST_META_GET, failure);
+
+    if (get == NULL)
+        return -1;
+    bind_text(get, 1, name, strlen(name));
+    int found = sqlite_row(sqlite, get, "read the registry", failure);
+    if (found <= 0)
+        return found;
+
+    size_t size = (size_t)sqlite3_column_bytes(get, 0);
+    if (size > *len)
+        found = fail(failure, "the registry's value \"%s\" has %zu bytes, at most %zu were expected (%s)",
+                     name, size, *len, sqlite->path);
+    else if (size > 0)
+        memcpy(value, sqlite3_column_blob(get, 0), size);
+    *len = size;
+    sqlite3_reset(get);
+    return found;
+}
+
+int sqlite_meta_put(struct store *store, const char *name, const void *value, size_t len,
+                    struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *put = sqlite_statement(sqlite, ST_META_PUT, failure);
+
+    if (put == NULL)
+        return -1;
+    bind_text(put, 1, name, strlen(name));
+    bind_bytes(put, 2, value, len);
+    return sqlite_run(sqlite, put, "write the registry", failure);
+}
+
+int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
+                          struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *add = sqlite_statement(sqlite, ST_GATEWAY_ID_ADD, failure);
+
+    if (add == NULL)
+        return -1;
+    bind_bytes(add, 1, id, GATEWAY_ID_SIZE);
+    bind_number(add, 2, now);
+    return sqlite_run(sqlite, add, "enter the gateway's id", failure);
+}
+
+/* ---- generation ---- */
+
+/* data_version moves when another connection has written; only then is the row worth reading. */
+int sqlite_generation(struct store *store, int64_t *generation, struct failure *failure)
+{
+    static const char what[] = "read the registry";
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *version = sqlite_statement(sqlite, ST_DATA_VERSION, failure);
+    sqlite3_stmt *get = sqlite_statement(sqlite, ST_GENERATION_GET, failure);
+
+    if (version == NULL || get == NULL || sqlite_row(sqlite, version, what, failure) < 0)
+        return -1;
+    int64_t data_version = sqlite3_column_int64(version, 0);
+    sqlite3_reset(version);
+
+    if (!sqlite->generation_known || data_version != sqlite->data_version) {
+        if (sqlite_row(sqlite, get, what, failure) < 0)
+            return -1;
+        sqlite->generation = sqlite3_column_int64(get, 0);
+        sqlite->data_version = data_version;
+        sqlite->generation_known = true;
+        sqlite3_reset(get);
+    }
+    *generation = sqlite->generation;
+    return 0;
+}
+
+/* Ends an operator's change: `result` as in sqlite_end(); positive is a change. */
+static int end_change(struct sqlite *sqlite, int result, const char *what, struct failure *failure)
+{
+    sqlite->generation_known = false;
+    if (result > 0 && sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure) < 0)
+        result = -1;
+    return sqlite_end(sqlite, result, what, failure);
+}
+
+/* ---- devices ---- */
+
+/* A value that is not of the size it was written with means that somebody else wrote it. */
+static int fail_damaged(struct sqlite *sqlite, struct failure *failure)
+{
+    return fail(failure, "a device's row is damaged; restore a backup (%s)", sqlite->path);
+}
+
+static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct device_row *row,
+                       struct failure *failure)
+{
+    int name_len = sqlite3_column_bytes(row_of, 1);
+    int kid_len = sqlite3_column_bytes(row_of, 2);
+
+    if (name_len > BULLA_NAME_MAX || kid_len < 1 || kid_len > BULLA_KID_MAX ||
+        sqlite3_column_bytes(row_of, 8) != (int)sizeof(row->secret))
+        return fail_damaged(sqlite, failure);
+    *row = (struct device_row){
+        .id = sqlite3_column_int64(row_of, 0),
+        .kid_len = (uint8_t)kid_len,
+        .alg = (uint8_t)sqlite3_column_int(row_of, 3),
+        .kind = (uint8_t)sqlite3_column_int(row_of, 4),
+        .revoked = sqlite3_column_int(row_of, 5) != 0,
+        .exported = sqlite3_column_int(row_of, 6) != 0,
+        .created = sqlite3_column_int64(row_of, 7),
+        .last_seen = sqlite3_column_int64(row_of, 9),
+    };
+    memcpy(row->name, sqlite3_column_text(row_of, 1), (size_t)name_len);
+    memcpy(row->kid, sqlite3_column_blob(row_of, 2), (size_t)kid_len);
+    memcpy(row->secret, sqlite3_column_blob(row_of, 8), sizeof(row->secret));
+    return 0;
+}
+
+/* Runs a query for at most one device. */
+static int find_device(struct sqlite *sqlite, sqlite3_stmt *query, struct device_row *row,
+                       struct failure *failure)
+{
+    int found = sqlite_row(sqlite, query, "look a device up", failure);
+
+    if (found > 0 && read_device(sqlite, query, row, failure) != 0)
+        found = -1;
+    sqlite3_reset(query);
+    return found;
+}
+
+int sqlite_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
+                         struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_DEVICE_BY_KID, failure);
+
+    if (query == NULL)
+        return -1;
+    bind_bytes(query, 1, kid, kid_len);
+    return find_device(sqlite, query, row, failure);
+}
+
+int sqlite_device_by_name(struct store *store, const char *name, struct device_row *row,
+                          struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_DEVICE_BY_NAME, failure);
+
+    if (query == NULL)
+        return -1;
+    bind_text(query, 1, name, strlen(name));
+    return find_device(sqlite, query, row, failure);
+}
+
+/* One query a row: a visitor that waits (for a pager, say) holds no snapshot, which would keep the log from
+ * starting over. */
+int sqlite_device_each(struct store *store, device_visitor *visit, void *context, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    struct device_row row = {.name = ""};
+
+    for (;;) {
+        struct device_row next;
+        sqlite3_stmt *query = sqlite_statement(sqlite, ST_DEVICE_AFTER, failure);
+        if (query == NULL)
+            return -1;
+        bind_text(query, 1, row.name, strlen(row.name));
+        int found = find_device(sqlite, query, &next, failure);
+        if (found <= 0)
+            return found;
+        row = next;
+        if (visit(context, &row) != 0)
+            return 0;
+    }
+}
+
+int sqlite_device_count(struct store *store, int64_t *count, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_DEVICE_COUNT, failure);
+
+    if (query == NULL || sqlite_row(sqlite, query, "count the devices", failure) < 0)
+        return -1;
+    *count = sqlite3_column_int64(query, 0);
+    sqlite3_reset(query);
+    return 0;
+}
+
+/* ---- an operator's changes ---- */
+
+static int kid_is_taken(struct sqlite *sqlite, const struct device_row *row, struct failure *failure)
+{
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_KID_TAKEN, failure);
+
+    if (query == NULL)
+        return -1;
+    bind_bytes(query, 1, row->kid, row->kid_len);
+    int taken = sqlite_row(sqlite, query, "look a kid up", failure);
+    if (taken > 0)
+        taken = sqlite3_column_int(query, 0);
+    sqlite3_reset(query);
+    return taken;
+}
+
+static int name_is_free(struct sqlite *sqlite, const char *name, struct failure *failure)
+{
+    struct device_row other;
+    int found = sqlite_device_by_name(&sqlite->store, name, &other, failure);
+
+    if (found > 0)
+        return fail(failure, "there is a device named \"%s\" already", name);
+    return found;
+}
+
+static int insert_device(struct sqlite *sqlite, struct device_row *row, bool proven, struct failure *failure)
+{
+    static const char what[] = "enter the device";
+    sqlite3_stmt *add = sqlite_statement(sqlite, ST_DEVICE_ADD, failure);
+    sqlite3_stmt *counter = sqlite_statement(sqlite, ST_COUNTER_ADD, failure);
+
+    if (add == NULL || counter == NULL)
+        return -1;
+    bind_text(add, 1, row->name, strlen(row->name));
+    bind_bytes(add, 2, row->kid, row->kid_len);
+    bind_number(add, 3, row->alg);
+    bind_number(add, 4, row->kind);
+    bind_number(add, 5, row->revoked);
+    bind_number(add, 6, row->exported);
+    bind_number(add, 7, row->created);
+    bind_bytes(add, 8, row->secret, sizeof(row->secret));
+    if (sqlite_run(sqlite, add, what, failure) < 0)
+        return -1;
+    row->id = sqlite3_last_insert_rowid(sqlite->db);
+    if (row->kind != BULLA_COUNTER)
+        return 1;
+    bind_number(counter, 1, row->id);
+    bind_number(counter, 2, proven);
+    return sqlite_run(sqlite, counter, what, failure);
+}
+
+int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
+{
+    static const char what[] = "enter the device";
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_begin(sqlite, what, failure) != 0)
+        return -1;
+    int result = name_is_free(sqlite, row->name, failure);
+    if (result == 0)
+        result = kid_is_taken(sqlite, row, failure);
+    if (result > 0) {
+        sqlite_rollback(sqlite);
+        return 0;
+    }
+    if (result == 0)
+        result = insert_device(sqlite, row, proven, failure);
+    return end_change(sqlite, result, what, failure);
+}
+
+/* Begins a change of one device, and runs the first statement, which must find it. */
+static int change_device(struct sqlite *sqlite, enum statement_id id, int64_t device, const char *what,
+                         struct failure *failure)
+{
+    int changed = sqlite_run_number(sqlite, id, device, what, failure);
+
+    return changed == 0 ? fail(failure, "cannot %s: it is not in the registry any more", what) : changed;
+}
+
+int sqlite_device_revoke(struct store *store, int64_t device, struct failure *failure)
+{
+    static const char what[] = "revoke the device";
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_begin(sqlite, what, failure) != 0)
+        return -1;
+    int result = change_device(sqlite, ST_DEVICE_REVOKE, device, what, failure);
+    return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
+}
+
+int sqlite_device_exported(struct store *store, int64_t device, struct failure *failure)
+{
+    static const char what[] = "mark the device";
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_begin(sqlite, what, failure) != 0)
+        return -1;
+    int result = change_device(sqlite, ST_DEVICE_EXPORTED, device, what, failure);
+    return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
+}
+
+static int bury(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)
+{
+    sqlite3_stmt *statement = sqlite_statement(sqlite, ST_DEVICE_BURY, failure);
+
+    if (statement == NULL)
+        return -1;
+    bind_number(statement, 1, device);
+    bind_number(statement, 2, sqlite->store.now(sqlite->store.now_context));
+    return sqlite_run(sqlite, statement, what, failure);
+}
+
+int sqlite_device_remove(struct store *store, int64_t device, struct failure *failure)
+{
+    static const char what[] = "remove the device";
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_begin(sqlite, what, failure) != 0)
+        return -1;
+    int result = bury(sqlite, device, what, failure);
+    if (result >= 0)
+        result = sqlite_contexts_delete(sqlite, device, failure);
+    if (result >= 0)
+        result = change_device(sqlite, ST_DEVICE_DELETE, device, what, failure);
+    return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
+}
+
+/* 1 proven now, 0 it was proven already. */
+static int trust_counter(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)
+{
+    sqlite3_stmt *state = sqlite_statement(sqlite, ST_COUNTER_STATE, failure);
+
+    if (state == NULL)
+        return -1;
+    bind_number(state, 1, device);
+    int found = sqlite_row(sqlite, state, what, failure);
+    bool proven = found > 0 && sqlite3_column_int(state, 0) != 0;
+    sqlite3_reset(state);
+    if (found == 0)
+        return fail(failure, "cannot %s: it has no counter context; a session proves itself by a challenge",
+                    what);
+    if (found < 0 || proven)
+        return found < 0 ? -1 : 0;
+    return sqlite_run_number(sqlite, ST_COUNTER_TRUST, device, what, failure);
+}
+
+int sqlite_device_trust(struct store *store, int64_t device, struct failure *failure)
+{
+    static const char what[] = "trust the device";
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_begin(sqlite, what, failure) != 0)
+        return -1;
+    return end_change(sqlite, trust_counter(sqlite, device, what, failure), what, failure);
+}

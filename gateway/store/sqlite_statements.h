@@ -1,0 +1,135 @@
+/*
+ * Every statement of the SQLite store: X(id, SQL). Prepared at first use, kept until close.
+ */
+#ifndef SQLITE_STATEMENTS_H
+#define SQLITE_STATEMENTS_H
+
+#define DEVICE_COLUMNS "id, name, kid, alg, kind, revoked, exported, created, secret"
+
+#define CONTEXT_COLUMNS "c.device, c.id_context, c.proven, c.proven_t, c.closes_at, c.top, c.bits, c.lower"
+
+/* A session whose time to close has come (?2) is gone, though its row may still be there. */
+#define CONTEXT_IS_OPEN "(c.closes_at = 0 OR c.closes_at > ?2)"
+
+/* F, and the T of those of the device's (?1) rows that are as good as gone (PROTOCOL 4.4). */
+#define FLOOR                                                                                                \
+    "max((SELECT value FROM meta WHERE name = 'floor'),"                                                     \
+    " coalesce((SELECT max(proven_t) FROM contexts"                                                          \
+    " WHERE device = ?1 AND closes_at != 0 AND closes_at <= ?2), 0))"
+
+#define RAISE_FLOOR(rows)                                                                                    \
+    "UPDATE meta SET value = max(value, coalesce((SELECT max(proven_t) FROM contexts WHERE " rows "), 0))"   \
+    " WHERE name = 'floor'"
+
+/* Series of a device (?1) and a name (?2), either of which may be NULL: any. */
+#define SELECTED_SERIES "(?1 IS NULL OR device_name = ?1) AND (?2 IS NULL OR name = ?2)"
+
+/* The series are looked up once, when the first row asks. */
+#define IS_SELECTED                                                                                          \
+    "(?1 IS NULL AND ?2 IS NULL OR r.series IN (SELECT id FROM series WHERE " SELECTED_SERIES "))"
+
+/* Events of a kind (?1) and a device (?2). */
+#define EVENT_IS_SELECTED "(?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR device_name = ?2)"
+
+#define STATEMENTS(X)                                                                                        \
+    X(BEGIN, "BEGIN IMMEDIATE")                                                                              \
+    X(COMMIT, "COMMIT")                                                                                      \
+    X(ROLLBACK, "ROLLBACK")                                                                                  \
+                                                                                                             \
+    X(DATA_VERSION, "PRAGMA data_version")                                                                   \
+    X(GENERATION_GET, "SELECT value FROM meta WHERE name = 'generation'")                                    \
+    X(GENERATION_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'generation'")                       \
+    X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                    \
+    X(META_PUT, "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                     \
+    X(GATEWAY_ID_ADD, "INSERT INTO gateway_ids (id, started) VALUES (?1, ?2) ON CONFLICT DO NOTHING")        \
+                                                                                                             \
+    X(KID_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE kid = ?1)"                                      \
+                 " OR EXISTS (SELECT 1 FROM tombstones WHERE kid = ?1)")                                     \
+    X(DEVICE_ADD, "INSERT INTO devices (name, kid, alg, kind, revoked, exported, created, secret)"           \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                                \
+    X(DEVICE_BY_KID, "SELECT " DEVICE_COLUMNS ", 0 FROM devices WHERE kid = ?1")                             \
+    X(DEVICE_BY_NAME, "SELECT " DEVICE_COLUMNS ", 0 FROM devices WHERE name = ?1")                           \
+    X(DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", (SELECT max(seen) FROM contexts WHERE device = devices.id)"  \
+                    " FROM devices WHERE name > ?1 ORDER BY name LIMIT 1")                                   \
+    X(DEVICE_COUNT, "SELECT count(*) FROM devices")                                                          \
+    X(DEVICE_REVOKE, "UPDATE devices SET revoked = 1 WHERE id = ?1")                                         \
+    X(DEVICE_EXPORTED, "UPDATE devices SET exported = 1 WHERE id = ?1")                                      \
+    X(DEVICE_BURY, "INSERT INTO tombstones (kid, name, removed) SELECT kid, name, ?2 FROM devices"           \
+                   " WHERE id = ?1")                                                                         \
+    X(DEVICE_DELETE, "DELETE FROM devices WHERE id = ?1")                                                    \
+                                                                                                             \
+    X(COUNTER_ADD, "INSERT INTO contexts (device, id_context, proven) VALUES (?1, x'', ?2)")                 \
+    X(COUNTER_STATE, "SELECT proven FROM contexts WHERE device = ?1 AND id_context = x''")                   \
+    X(COUNTER_TRUST, "UPDATE contexts SET proven = 1 WHERE device = ?1 AND id_context = x''")                \
+    X(CONTEXT_FIND, "SELECT " FLOOR ", " CONTEXT_COLUMNS " FROM (SELECT 1) LEFT JOIN contexts c"             \
+                    " ON c.device = ?1 AND c.id_context = ?3 AND " CONTEXT_IS_OPEN)                          \
+    X(CONTEXT_NEWEST, "SELECT " FLOOR ", " CONTEXT_COLUMNS " FROM (SELECT 1) LEFT JOIN contexts c"           \
+                      " ON c.device = ?1 AND c.id_context != x'' AND c.proven AND " CONTEXT_IS_OPEN          \
+                      " ORDER BY c.rank DESC LIMIT 1")                                                       \
+    X(CONTEXT_AFTER, "SELECT " CONTEXT_COLUMNS " FROM contexts c"                                            \
+                     " WHERE c.device = ?1 AND c.id_context > ?2 ORDER BY c.id_context LIMIT 1")             \
+    X(CONTEXTS_ARE_DUE, "SELECT EXISTS (SELECT 1 FROM contexts WHERE closes_at != 0 AND closes_at <= ?1)")   \
+    X(FLOOR_RAISE_DUE, RAISE_FLOOR("closes_at != 0 AND closes_at <= ?1"))                                    \
+    X(CONTEXTS_DELETE_DUE, "DELETE FROM contexts WHERE closes_at != 0 AND closes_at <= ?1")                  \
+    X(FLOOR_RAISE_DEVICE, RAISE_FLOOR("device = ?1"))                                                        \
+    X(CONTEXTS_DELETE_DEVICE, "DELETE FROM contexts WHERE device = ?1")                                      \
+    X(FLOOR_RAISE_DEVICE_DUE, RAISE_FLOOR("device = ?1 AND closes_at != 0 AND closes_at <= ?2"))             \
+    X(CONTEXTS_DELETE_DEVICE_DUE,                                                                            \
+      "DELETE FROM contexts WHERE device = ?1 AND closes_at != 0 AND closes_at <= ?2")                       \
+                                                                                                             \
+    X(CONTEXT_MOVE, "UPDATE contexts AS c SET top = ?4, bits = ?5, lower = ?6, seen = max(seen, ?7)"         \
+                    " WHERE c.device = ?1 AND c.id_context = ?3 AND c.proven AND " CONTEXT_IS_OPEN           \
+                    " AND c.top = ?8 AND c.bits = ?9 AND c.lower = ?10"                                      \
+                    " AND EXISTS (SELECT 1 FROM devices WHERE id = ?1 AND NOT revoked)")                     \
+    X(CONTEXT_STATE, "SELECT d.kind, (SELECT value FROM meta WHERE name = 'floor'), " CONTEXT_COLUMNS        \
+                     " FROM devices d LEFT JOIN contexts c ON c.device = d.id AND c.id_context = ?2"         \
+                     " WHERE d.id = ?1 AND NOT d.revoked")                                                   \
+    X(CONTEXT_PROVE, "INSERT INTO contexts"                                                                  \
+                     " (device, id_context, proven, proven_t, top, bits, lower, seen, rank) VALUES"          \
+                     " (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7,"                                                      \
+                     " (SELECT coalesce(max(rank), 0) + 1 FROM contexts WHERE device = ?1))"                 \
+                     " ON CONFLICT DO UPDATE SET proven = 1, proven_t = max(proven_t, excluded.proven_t),"   \
+                     " closes_at = 0, top = excluded.top, bits = excluded.bits, lower = excluded.lower,"     \
+                     " seen = max(seen, excluded.seen), rank = excluded.rank")                               \
+    X(CONTEXTS_SUPERSEDE, "UPDATE contexts SET closes_at = ?3"                                               \
+                          " WHERE device = ?1 AND id_context NOT IN (x'', ?2) AND closes_at = 0")            \
+                                                                                                             \
+    X(SERIES_FIND, "SELECT id, first, last FROM series"                                                      \
+                   " WHERE device = ?1 AND name = ?2 AND unit = ?3 AND type = ?4 AND format = ?5")           \
+    X(SERIES_ADD, "INSERT INTO series (device, name, unit, type, format, first, last, device_name)"          \
+                  " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, name FROM devices WHERE id = ?1"                      \
+                  " ON CONFLICT DO NOTHING")                                                                 \
+    X(SERIES_WIDEN, "UPDATE series SET first = min(first, ?2), last = max(last, ?3) WHERE id = ?1")          \
+    X(READING_ADD, "INSERT INTO readings (time, n, series, value, piv, delay)"                               \
+                   " VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")                                 \
+    X(READING_ADD_NEXT, "INSERT INTO readings (time, n, series, value, piv, delay)"                          \
+                        " SELECT ?1, max(n) + 1, ?2, ?3, ?4, ?5 FROM readings WHERE time = ?1")              \
+    X(SERIES_RANGE, "SELECT min(first), max(last) FROM series WHERE " SELECTED_SERIES)                       \
+    X(READINGS_START, "SELECT r.time, r.n FROM readings r"                                                   \
+                      " WHERE r.time >= ?3 AND r.time < ?4 AND " IS_SELECTED                                 \
+                      " ORDER BY r.time DESC, r.n DESC LIMIT 1 OFFSET ?5")                                   \
+    X(READINGS_PAGE,                                                                                         \
+      "SELECT r.time, r.n, r.value, r.piv, r.delay,"                                                         \
+      " s.device_name, s.name, s.unit, s.type, s.format"                                                     \
+      " FROM readings r CROSS JOIN series s ON s.id = r.series"                                              \
+      " WHERE (r.time, r.n) > (?3, ?5) AND r.time < ?4 AND " IS_SELECTED " ORDER BY r.time, r.n")            \
+                                                                                                             \
+    X(EVENT_ADD, "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"       \
+                 " VALUES (?1, (SELECT coalesce(max(id), 0) + 1 FROM events WHERE authentic = ?1),"          \
+                 " ?2, ?3, ?4, coalesce((SELECT name FROM devices WHERE id = ?4), ''), ?5, ?6)")             \
+    X(EVENTS_TRIM, "DELETE FROM events WHERE authentic = ?1"                                                 \
+                   " AND id <= (SELECT max(id) FROM events WHERE authentic = ?1) - ?2")                      \
+    X(EVENTS_START, "SELECT time, authentic, id FROM events WHERE " EVENT_IS_SELECTED                        \
+                    " ORDER BY time DESC, authentic DESC, id DESC LIMIT 1 OFFSET ?3")                        \
+    X(EVENT_AFTER, "SELECT time, authentic, id, kind, device, device_name, source, detail FROM events"       \
+                   " WHERE (time, authentic, id) > (?3, ?4, ?5) AND " EVENT_IS_SELECTED                      \
+                   " ORDER BY time, authentic, id LIMIT 1")
+
+enum statement_id {
+#define STATEMENT_ENUM(id, sql) ST_##id,
+    STATEMENTS(STATEMENT_ENUM)
+#undef STATEMENT_ENUM
+        STATEMENT_COUNT
+};
+
+#endif

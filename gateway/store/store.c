@@ -1,0 +1,91 @@
+#include "gateway/store/store.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+extern const struct store_ops store_sqlite;
+
+const struct store_ops *const stores[] = {
+    &store_sqlite,
+    NULL,
+};
+
+static int64_t unix_time(void *context)
+{
+    (void)context;
+    return time(NULL);
+}
+
+/* Bytes of the scheme that a URL begins with, without the colon; 0 for a bare path. */
+static size_t scheme_length(const char *url)
+{
+    size_t len = 0;
+
+    if (!isalpha((unsigned char)url[0]))
+        return 0;
+    while (isalnum((unsigned char)url[len]) || (url[len] != '\0' && strchr("+-.", url[len]) != NULL))
+        len++;
+    return url[len] == ':' ? len : 0;
+}
+
+static int fail_unknown(const char *url, size_t scheme, struct failure *failure)
+{
+    char known[128] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; stores[i] != NULL && used < sizeof(known); i++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s:", i == 0 ? "" : ", ",
+                                 stores[i]->scheme);
+    return fail(failure,
+                "unknown kind of store \"%.*s:\"; known are %s (a file whose name has a colon: ./%.40s)",
+                (int)(scheme < 40 ? scheme : 40), url, known, url);
+}
+
+/* Finds the kind of store that a URL names, and the rest of the URL. */
+static int find_store(const char *url, const struct store_ops **ops, const char **location,
+                      struct failure *failure)
+{
+    size_t scheme = scheme_length(url);
+
+    *ops = stores[0];
+    *location = url;
+    if (scheme > 0) {
+        size_t i = 0;
+        while (stores[i] != NULL &&
+               (strlen(stores[i]->scheme) != scheme || memcmp(stores[i]->scheme, url, scheme) != 0))
+            i++;
+        if (stores[i] == NULL)
+            return fail_unknown(url, scheme, failure);
+        *ops = stores[i];
+        *location = url + scheme + 1;
+    }
+    if (**location == '\0')
+        return fail(failure, "\"%.80s\" names no store: give a path, or %s:PATH", url, stores[0]->scheme);
+    return 0;
+}
+
+int store_open(struct store **store, const char *url, enum store_open_mode mode, struct failure *failure)
+{
+    const struct store_ops *ops;
+    const char *location;
+
+    *store = NULL;
+    if (find_store(url, &ops, &location, failure) != 0 || ops->open(store, location, mode, failure) != 0)
+        return -1;
+    (*store)->ops = ops;
+    (*store)->now = unix_time;
+    (*store)->now_context = NULL;
+    return 0;
+}
+
+int store_key_path(const char *url, char *path, size_t size, struct failure *failure)
+{
+    const struct store_ops *ops;
+    const char *location;
+
+    if (find_store(url, &ops, &location, failure) != 0)
+        return -1;
+    return ops->key_path(location, path, size, failure);
+}

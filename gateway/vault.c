@@ -1,0 +1,396 @@
+#include "gateway/vault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#define NONCE_SIZE    12
+#define TAG_SIZE      16
+#define SECRET_MAX    64
+#define KEY_TEXT_SIZE (2 * VAULT_KEY_SIZE) /* hex digits; a newline follows */
+#define CHECK_NAME    "keycheck"
+
+/* Sealed under CHECK_NAME: what does not open to this was sealed under another key. */
+static const uint8_t check_value[16] = "bulla master key";
+
+static int draw(uint8_t *out, size_t len, struct failure *failure)
+{
+    if (getrandom(out, len, 0) != (ssize_t)len)
+        return fail(failure, "cannot get random bytes from the system: %s", strerror(errno));
+    return 0;
+}
+
+/* ---- AES-256-GCM ---- */
+
+/* The AAD is label, zero byte, bound: no two pairs give the same. */
+static int feed_aad(EVP_CIPHER_CTX *cipher, const char *label, const uint8_t *bound, size_t bound_len)
+{
+    int len;
+
+    return EVP_CipherUpdate(cipher, NULL, &len, (const uint8_t *)label, (int)strlen(label) + 1) == 1 &&
+           (bound_len == 0 || EVP_CipherUpdate(cipher, NULL, &len, bound, (int)bound_len) == 1);
+}
+
+static int seal_with(EVP_CIPHER_CTX *cipher, const struct vault *vault, const char *label,
+                     const uint8_t *bound, size_t bound_len, const uint8_t *secret, size_t len,
+                     uint8_t *sealed)
+{
+    int written;
+
+    return EVP_CipherInit_ex2(cipher, EVP_aes_256_gcm(), vault->key, sealed, 1, NULL) == 1 &&
+           feed_aad(cipher, label, bound, bound_len) &&
+           EVP_CipherUpdate(cipher, sealed + NONCE_SIZE, &written, secret, (int)len) == 1 &&
+           EVP_CipherFinal_ex(cipher, sealed + NONCE_SIZE + len, &written) == 1 &&
+           EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG_SIZE, sealed + NONCE_SIZE + len) == 1;
+}
+
+static int open_with(EVP_CIPHER_CTX *cipher, const struct vault *vault, const char *label,
+                     const uint8_t *bound, size_t bound_len, const uint8_t *sealed, uint8_t *secret,
+                     size_t len)
+{
+    uint8_t tag[TAG_SIZE];
+    int written;
+
+    memcpy(tag, sealed + NONCE_SIZE + len, TAG_SIZE);
+    return EVP_CipherInit_ex2(cipher, EVP_aes_256_gcm(), vault->key, sealed, 0, NULL) == 1 &&
+           feed_aad(cipher, label, bound, bound_len) &&
+           EVP_CipherUpdate(cipher, secret, &written, sealed + NONCE_SIZE, (int)len) == 1 &&
+           EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, tag) == 1 &&
+           EVP_CipherFinal_ex(cipher, secret + len, &written) == 1;
+}
+
+int vault_seal(const struct vault *vault, const char *label, const uint8_t *bound, size_t bound_len,
+               const uint8_t *secret, size_t len, uint8_t *sealed, struct failure *failure)
+{
+    EVP_CIPHER_CTX *cipher;
+    int done;
+
+    if (len > SECRET_MAX)
+        return fail(failure, "cannot seal \"%s\": it is longer than %d bytes", label, SECRET_MAX);
+    if (draw(sealed, NONCE_SIZE, failure) != 0)
+        return -1;
+    cipher = EVP_CIPHER_CTX_new();
+    done = cipher != NULL && seal_with(cipher, vault, label, bound, bound_len, secret, len, sealed);
+    EVP_CIPHER_CTX_free(cipher);
+    if (!done)
+        return fail(failure, "cannot seal \"%s\": OpenSSL failed", label);
+    return 0;
+}
+
+int vault_open_sealed(const struct vault *vault, const char *label, const uint8_t *bound, size_t bound_len,
+                      const uint8_t *sealed, uint8_t *secret, size_t len, struct failure *failure)
+{
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    int done = cipher != NULL && open_with(cipher, vault, label, bound, bound_len, sealed, secret, len);
+
+    EVP_CIPHER_CTX_free(cipher);
+    if (done)
+        return 0;
+    OPENSSL_cleanse(secret, len);
+    return fail(failure, "cannot open \"%s\": it was not sealed under this master key, or was changed since",
+                label);
+}
+
+/* ---- what is sealed ---- */
+
+int vault_seal_device(const struct vault *vault, struct device_row *row,
+                      const uint8_t secret[BULLA_SECRET_SIZE], struct failure *failure)
+{
+    return vault_seal(vault, "device", row->kid, row->kid_len, secret, BULLA_SECRET_SIZE, row->secret,
+                      failure);
+}
+
+int vault_open_device(const struct vault *vault, const struct device_row *row,
+                      uint8_t secret[BULLA_SECRET_SIZE], struct failure *failure)
+{
+    struct failure ignored;
+
+    if (vault_open_sealed(vault, "device", row->kid, row->kid_len, row->secret, secret, BULLA_SECRET_SIZE,
+                          &ignored) == 0)
+        return 0;
+    return fail(failure,
+                "cannot open the secret of device \"%s\": its row was changed since it was written; "
+                "provision the device "
+                "anew",
+                row->name);
+}
+
+/* Reads a sealed value of the registry: 1 found and opened, 0 none. */
+static int read_sealed(const struct vault *vault, struct store *store, const char *name, uint8_t *secret,
+                       size_t len, struct failure *failure)
+{
+    uint8_t sealed[SEALED_SIZE(SECRET_MAX)];
+    size_t size = sizeof(sealed);
+    int found = store->ops->meta_get(store, name, sealed, &size, failure);
+
+    if (found <= 0)
+        return found;
+    if (size != SEALED_SIZE(len))
+        return fail(failure, "the registry's value \"%s\" is damaged; restore a backup", name);
+    return vault_open_sealed(vault, name, NULL, 0, sealed, secret, len, failure) == 0 ? 1 : -1;
+}
+
+/* Seals a value and enters it: 1 entered, 0 another program was first. */
+static int enter_sealed(const struct vault *vault, struct store *store, const char *name,
+                        const uint8_t *secret, size_t len, struct failure *failure)
+{
+    uint8_t sealed[SEALED_SIZE(SECRET_MAX)];
+
+    if (vault_seal(vault, name, NULL, 0, secret, len, sealed, failure) != 0)
+        return -1;
+    return store->ops->meta_put(store, name, sealed, SEALED_SIZE(len), failure);
+}
+
+int vault_registry_secret(const struct vault *vault, struct store *store, const char *name,
+                          uint8_t secret[32], struct failure *failure)
+{
+    int found = read_sealed(vault, store, name, secret, 32, failure);
+
+    if (found == 0) {
+        if (draw(secret, 32, failure) != 0)
+            return -1;
+        found = enter_sealed(vault, store, name, secret, 32, failure);
+        if (found == 0)
+            found = read_sealed(vault, store, name, secret, 32, failure);
+        if (found == 0)
+            found = fail(failure, "the registry's value \"%s\" was taken away while it was read", name);
+    }
+    if (found > 0)
+        return 0;
+    OPENSSL_cleanse(secret, 32);
+    return -1;
+}
+
+/* ---- the key's file ---- */
+
+static int hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
+/* 64 hex digits and at most one line end. */
+static int parse_key(const char *text, size_t len, uint8_t key[VAULT_KEY_SIZE])
+{
+    if (len > 0 && text[len - 1] == '\n')
+        len--;
+    if (len != KEY_TEXT_SIZE)
+        return -1;
+    for (size_t i = 0; i < VAULT_KEY_SIZE; i++) {
+        int high = hex_digit(text[2 * i]);
+        int low = hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return -1;
+        key[i] = (uint8_t)(high << 4 | low);
+    }
+    return 0;
+}
+
+static void format_key(const uint8_t key[VAULT_KEY_SIZE], char text[KEY_TEXT_SIZE + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < VAULT_KEY_SIZE; i++) {
+        text[2 * i] = digits[key[i] >> 4];
+        text[2 * i + 1] = digits[key[i] & 15];
+    }
+    text[KEY_TEXT_SIZE] = '\n';
+}
+
+static int check_mode(int fd, const char *path, struct failure *failure)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return fail(failure, "the master key %s is not a file", path);
+    if ((status.st_mode & 077) != 0)
+        return fail(failure, "others may read the master key %s (its mode is %03o); type: chmod 600 %s", path,
+                    (unsigned)(status.st_mode & 0777), path);
+    return 0;
+}
+
+static int read_text(int fd, const char *path, uint8_t key[VAULT_KEY_SIZE], struct failure *failure)
+{
+    char text[KEY_TEXT_SIZE + 2]; /* one more than it may have */
+    size_t used = 0;
+    ssize_t got;
+
+    while (used < sizeof(text) && (got = read(fd, text + used, sizeof(text) - used)) != 0) {
+        if (got > 0)
+            used += (size_t)got;
+        else if (errno != EINTR)
+            return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
+    }
+    int parsed = parse_key(text, used, key);
+    OPENSSL_cleanse(text, sizeof(text));
+    if (parsed != 0)
+        return fail(failure,
+                    "the master key %s is damaged: it must hold %d hex digits; restore it from your backup",
+                    path, KEY_TEXT_SIZE);
+    return 0;
+}
+
+/* 1 read, 0 there is no such file. */
+static int read_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failure *failure)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
+    int result = check_mode(fd, path, failure);
+    if (result == 0)
+        result = read_text(fd, path, key, failure);
+    close(fd);
+    return result == 0 ? 1 : -1;
+}
+
+static int write_durably(int fd, const void *bytes, size_t len)
+{
+    ssize_t written = write(fd, bytes, len);
+
+    if (written >= 0 && (size_t)written != len)
+        errno = ENOSPC;
+    return written == (ssize_t)len && fsync(fd) == 0 ? 0 : -1;
+}
+
+/* A new name is durable when its folder is. */
+static int sync_folder(const char *path)
+{
+    char *copy = strdup(path);
+    int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = fd < 0 ? -1 : fsync(fd);
+
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return result;
+}
+
+/* Puts the text under the name as a whole, or not at all; an existing file stays (EEXIST). */
+static int publish(const char *path, char *temporary, const char *text, size_t len)
+{
+    int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+
+    if (fd < 0)
+        return -1;
+    int result = write_durably(fd, text, len);
+    close(fd);
+    if (result == 0)
+        result = link(temporary, path);
+    int error = errno;
+    unlink(temporary);
+    errno = error;
+    return result == 0 ? sync_folder(path) : -1;
+}
+
+/* 1 made, 0 another program made one at the same time. */
+static int make_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failure *failure)
+{
+    char text[KEY_TEXT_SIZE + 1];
+    char *temporary;
+    int result;
+
+    if (draw(key, VAULT_KEY_SIZE, failure) != 0)
+        return -1;
+    if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+        return fail(failure, "cannot write the master key %s: no memory is left", path);
+    format_key(key, text);
+    result = publish(path, temporary, text, sizeof(text));
+    if (result != 0 && errno != EEXIST)
+        fail(failure, "cannot write the master key %s: %s; is the folder there and writable?", path,
+             strerror(errno));
+    else
+        result = result == 0 ? 1 : 0;
+    OPENSSL_cleanse(text, sizeof(text));
+    free(temporary);
+    return result;
+}
+
+/* ---- opening ---- */
+
+/* 1 if the registry has a check of its key, 0 if it is new. */
+static int has_check(struct store *store, struct failure *failure)
+{
+    uint8_t sealed[SEALED_SIZE(SECRET_MAX)];
+    size_t size = sizeof(sealed);
+
+    return store->ops->meta_get(store, CHECK_NAME, sealed, &size, failure);
+}
+
+/* Reads the key's file, or makes it for a new registry. */
+static int get_key(struct vault *vault, const char *path, bool registry_is_new, struct failure *failure)
+{
+    int found = read_key(path, vault->key, failure);
+
+    if (found == 0 && !registry_is_new)
+        return fail(failure,
+                    "the master key %s is missing; restore it from your backup, or give --key; without it "
+                    "the devices' "
+                    "secrets cannot be opened. Nothing was changed.",
+                    path);
+    if (found == 0)
+        found = make_key(path, vault->key, failure);
+    if (found == 0) /* made by another program just now */
+        found = read_key(path, vault->key, failure);
+    if (found == 0)
+        return fail(failure, "the master key %s was taken away while it was read", path);
+    return found < 0 ? -1 : 0;
+}
+
+static int check_key(const struct vault *vault, struct store *store, const char *path,
+                     struct failure *failure)
+{
+    uint8_t value[sizeof(check_value)];
+    struct failure ignored;
+    int found = read_sealed(vault, store, CHECK_NAME, value, sizeof(value), &ignored);
+
+    if (found == 0) {
+        found = enter_sealed(vault, store, CHECK_NAME, check_value, sizeof(check_value), failure);
+        if (found < 0)
+            return -1;
+        /* Read back in any case: another program may have entered its own. */
+        found = read_sealed(vault, store, CHECK_NAME, value, sizeof(value), &ignored);
+    }
+    if (found > 0 && memcmp(value, check_value, sizeof(value)) == 0)
+        return 0;
+    return fail(
+        failure,
+        "the master key %s is not the one that this database was made with; restore the right one from your "
+        "backup, or give --key. Nothing was changed.",
+        path);
+}
+
+int vault_open(struct vault *vault, struct store *store, const char *path, struct failure *failure)
+{
+    int known = has_check(store, failure);
+
+    if (known < 0)
+        return -1;
+    if (get_key(vault, path, known == 0, failure) == 0 && check_key(vault, store, path, failure) == 0)
+        return 0;
+    vault_wipe(vault);
+    return -1;
+}
+
+void vault_wipe(struct vault *vault)
+{
+    OPENSSL_cleanse(vault, sizeof(*vault));
+}
