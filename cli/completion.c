@@ -1,0 +1,289 @@
+/* bulla completion: scripts for shells, made from the same tables as everything else. */
+#include "cli/command.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATH_SIZE 64 /* bytes of the longest "bulla device export" */
+
+/* Called with every command; `path` is its name with those above it, as it is typed. */
+typedef void visitor(const char *path, const struct command *command);
+
+static void walk(const char *above, const struct command *command, visitor *visit)
+{
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof(path), "%s%s%s", above, *above ? " " : "", command->name);
+    visit(path, command);
+    for (const struct command *const *each = command->commands; each && *each; each++)
+        walk(path, *each, visit);
+}
+
+static bool takes_file(const struct option *option)
+{
+    return strstr(option->argument, "FILE") != NULL;
+}
+
+/* Prints words in a row. */
+static void print_words(const char *const *words)
+{
+    for (size_t i = 0; words && words[i]; i++)
+        printf("%s%s", i ? " " : "", words[i]);
+}
+
+/* Prints text inside single quotes of any of the shells, with a backslash before each of `special`. */
+static void print_quoted(const char *text, const char *special)
+{
+    for (; *text; text++) {
+        if (*text == '\'')
+            fputs("'\\''", stdout);
+        else if (strchr(special, *text))
+            printf("\\%c", *text);
+        else
+            putchar(*text);
+    }
+}
+
+/* ---- bash ---- */
+
+static void bash_path(const char *path, const struct command *command)
+{
+    (void)command;
+    printf("        '%s') at=$next ;;\n", path);
+}
+
+static void bash_arguments(const char *path, const struct command *command)
+{
+    for (const struct option *option = command->options; option && option->name; option++) {
+        if (!option->argument)
+            continue;
+        printf("    '%s --%s'", path, option->name);
+        if (option->letter)
+            printf(" | '%s -%c'", path, option->letter);
+        if (option->words) {
+            fputs(") words='", stdout);
+            print_words(option->words);
+            fputs("' ;;\n", stdout);
+        } else {
+            puts(takes_file(option) ? ") files=1 ;;" : ") return ;;");
+        }
+    }
+}
+
+static void bash_words(const char *path, const struct command *command)
+{
+    printf("    '%s') words='", path);
+    for (const struct command *const *each = command->commands; each && *each; each++)
+        printf("%s ", (*each)->name);
+    print_words(command->words);
+    if (command->words)
+        putchar(' ');
+    for (const struct option *option = command->options; option && option->name; option++)
+        printf("--%s ", option->name);
+    puts("--help' ;;");
+}
+
+static void bash(void)
+{
+    puts("# bash completion for bulla\n"
+         "_bulla() {\n"
+         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+         "    local at=bulla next i words= files= mark=\n"
+         "    if [[ $cur == '=' ]]; then\n"
+         "        cur=\n"
+         "    elif [[ $prev == '=' ]]; then\n"
+         "        prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
+         "    fi\n"
+         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+         "        next=\"$at ${COMP_WORDS[i]}\"\n"
+         "        case $next in");
+    walk("", &command_bulla, bash_path);
+    puts("        esac\n"
+         "    done\n"
+         "    case \"$at $prev\" in");
+    walk("", &command_bulla, bash_arguments);
+    puts("    *) case $at in");
+    walk("", &command_bulla, bash_words);
+    puts("    esac ;;\n"
+         "    esac\n"
+         "    if [[ $files ]]; then\n"
+         "        [[ $cur == @* ]] && mark=@\n"
+         "        compopt -o filenames 2>/dev/null\n"
+         "        mapfile -t COMPREPLY < <(compgen -P \"$mark\" -f -- \"${cur#@}\")\n"
+         "    else\n"
+         "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+         "    fi\n"
+         "}\n"
+         "complete -F _bulla bulla");
+}
+
+/* ---- zsh ---- */
+
+static void zsh_path(const char *path, const struct command *command)
+{
+    (void)command;
+    printf("        '%s') at=$next; shift words; ((CURRENT--)) ;;\n", path);
+}
+
+static void zsh_option(const struct option *option)
+{
+    if (option->letter)
+        printf(" \\\n            '(-%c --%s)'{-%c%s,--%s=}'[", option->letter, option->name, option->letter,
+               option->argument ? "+" : "", option->name);
+    else
+        printf(" \\\n            '--%s%s[", option->name, option->argument ? "=" : "");
+    print_quoted(option->help, "[]:\\");
+    putchar(']');
+    if (option->argument) {
+        putchar(':');
+        print_quoted(option->argument, ":\\");
+        putchar(':');
+        if (option->words) {
+            putchar('(');
+            print_words(option->words);
+            putchar(')');
+        } else {
+            fputs(takes_file(option) ? "_files" : " ", stdout);
+        }
+    }
+    putchar('\'');
+}
+
+static void zsh_level(const char *path, const struct command *command)
+{
+    printf("    '%s')\n", path);
+    if (command->commands) {
+        puts("        list=(");
+        for (const struct command *const *each = command->commands; *each; each++) {
+            printf("            '%s:", (*each)->name);
+            print_quoted((*each)->summary, ":\\");
+            puts("'");
+        }
+        puts("        )\n        _describe command list ;;");
+        return;
+    }
+    fputs("        _arguments '(- *)'{-h,--help}'[print how it is used]'", stdout);
+    for (const struct option *option = command->options; option && option->name; option++)
+        zsh_option(option);
+    if (command->words) {
+        fputs(" \\\n            '*:argument:(", stdout);
+        print_words(command->words);
+        fputs(")'", stdout);
+    } else if (command->arguments) {
+        fputs(" \\\n            '*:argument: '", stdout);
+    }
+    puts(" ;;");
+}
+
+static void zsh(void)
+{
+    puts("#compdef bulla\n"
+         "_bulla() {\n"
+         "    local at=bulla next\n"
+         "    local -a list\n"
+         "    while ((CURRENT > 2)); do\n"
+         "        next=\"$at $words[2]\"\n"
+         "        case $next in");
+    walk("", &command_bulla, zsh_path);
+    puts("        *) break ;;\n"
+         "        esac\n"
+         "    done\n"
+         "    case $at in");
+    walk("", &command_bulla, zsh_level);
+    puts("    esac\n"
+         "}\n"
+         "if [[ $funcstack[1] == _bulla ]]; then\n"
+         "    _bulla \"$@\"\n"
+         "else\n"
+         "    compdef _bulla bulla\n"
+         "fi");
+}
+
+/* ---- fish ---- */
+
+static void fish_option(const char *path, const struct option *option)
+{
+    printf("complete -c bulla -n '__bulla_at \"%s\"' -l %s", path, option->name);
+    if (option->letter)
+        printf(" -s %c", option->letter);
+    if (option->argument)
+        fputs(takes_file(option) ? " -r -F" : " -x", stdout);
+    if (option->argument && option->words) {
+        fputs(" -a '", stdout);
+        print_words(option->words);
+        putchar('\'');
+    }
+    fputs(" -d '", stdout);
+    print_quoted(option->help, "\\");
+    puts("'");
+}
+
+static void fish_level(const char *path, const struct command *command)
+{
+    for (const struct command *const *each = command->commands; each && *each; each++) {
+        printf("complete -c bulla -n '__bulla_at \"%s\"' -a %s -d '", path, (*each)->name);
+        print_quoted((*each)->summary, "\\");
+        puts("'");
+    }
+    if (command->words) {
+        printf("complete -c bulla -n '__bulla_at \"%s\"' -a '", path);
+        print_words(command->words);
+        puts("'");
+    }
+    for (const struct option *option = command->options; option && option->name; option++)
+        fish_option(path, option);
+}
+
+static void fish_path(const char *path, const struct command *command)
+{
+    (void)command;
+    printf("            case '%s'\n                set at $at $word\n", path);
+}
+
+static void fish(void)
+{
+    puts("# fish completion for bulla\n"
+         "function __bulla_at\n"
+         "    set -l at bulla\n"
+         "    set -l typed (commandline -opc)\n"
+         "    for word in $typed[2..-1]\n"
+         "        switch \"$at $word\"");
+    walk("", &command_bulla, fish_path);
+    puts("        end\n"
+         "    end\n"
+         "    test \"$at\" = \"$argv\"\n"
+         "end\n"
+         "complete -c bulla -f\n"
+         "complete -c bulla -s h -l help -d 'print how it is used'");
+    walk("", &command_bulla, fish_level);
+}
+
+/* ---- the command ---- */
+
+static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+static void (*const writers[])(void) = {bash, zsh, fish};
+
+static int run(const void *options, int argc, char **argv, struct failure *failure)
+{
+    (void)options, (void)argc;
+    for (size_t i = 0; shells[i]; i++) {
+        if (strcmp(argv[0], shells[i]) == 0) {
+            writers[i]();
+            return COMMAND_DONE;
+        }
+    }
+    return usage(failure, "%.40s: no script for this shell; there is one for bash, zsh and fish", argv[0]);
+}
+
+const struct command command_completion = {
+    .name = "completion",
+    .summary = "prints a shell's completion script",
+    .arguments = "bash|zsh|fish",
+    .example = "source <(bulla completion bash)\n"
+               "bulla completion fish > ~/.config/fish/completions/bulla.fish",
+    .words = shells,
+    .least = 1,
+    .most = 1,
+    .run = run,
+};

@@ -1,0 +1,223 @@
+/* bulla device add: a new credential (PROTOCOL 1), entered in the registry. */
+#include "cli/command.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "cli/database.h"
+#include "cli/input.h"
+#include "cli/output.h"
+#include "cli/text.h"
+#include "device/crypto.h"
+
+#define NEW_KID_SIZE 4  /* bytes (PROTOCOL 1) */
+#define DRAWS        64 /* of a kid, before it is an error: even among a million devices one is nearly always enough */
+
+struct add_options {
+    struct database_options database;
+    const char *kid;
+    const char *alg;
+    const char *secret;
+    bool counter;
+};
+
+static const char *const algs[] = {"10", "24", "30", NULL};
+
+static const struct option options_table[] = {
+    {.name = "kid",
+     .argument = "HEX",
+     .help = "the device's name on the wire, 1 to 5 bytes (default: 4 random bytes)",
+     .parse = option_string,
+     .offset = offsetof(struct add_options, kid)},
+    {.name = "alg",
+     .argument = "N",
+     .help = "COSE algorithm: 10 AES-CCM with a tag of 8 bytes, 30 the same with 16, 24 ChaCha20/Poly1305",
+     .fallback = "10",
+     .parse = option_word,
+     .words = algs,
+     .offset = offsetof(struct add_options, alg)},
+    {.name = "counter",
+     .help = "for a board without a random source, or one that cannot hear replies: it counts in flash instead",
+     .parse = option_flag,
+     .offset = offsetof(struct add_options, counter)},
+    {.name = "secret",
+     .argument = "@FILE|-",
+     .help = "imports a secret of 32 bytes (43 characters of base64url) instead of drawing one",
+     .parse = option_string,
+     .offset = offsetof(struct add_options, secret)},
+    DATABASE_OPTIONS(struct add_options),
+    {0},
+};
+
+/* 1 to 64 bytes of UTF-8 without control characters (PROTOCOL 1). */
+static int check_name(const char *name, struct failure *failure)
+{
+    size_t len = strlen(name);
+    uint32_t character;
+
+    if (len == 0 || len > BULLA_NAME_MAX)
+        return usage(failure, "the name has %zu bytes; give 1 to %d", len, BULLA_NAME_MAX);
+    while (*name) {
+        size_t size = text_character(name, len, &character);
+
+        if (size == 0)
+            return usage(failure, "the name is not UTF-8");
+        if (character < 0x20 || (character >= 0x7f && character < 0xa0))
+            return usage(failure, "the name has a control character");
+        name += size;
+        len -= size;
+    }
+    return 0;
+}
+
+static int draw(void *out, size_t len, struct failure *failure)
+{
+    if (getrandom(out, len, 0) != (ssize_t)len) /* up to 256 bytes come whole */
+        return fail(failure, "the system's random source failed; nothing was added");
+    return 0;
+}
+
+/* The library's reader of credential lines also reads a secret: it stands in one here. */
+static int import_secret(const char *argument, struct bulla_credential *credential, struct failure *failure)
+{
+    char secret[64];
+    char line[128];
+    struct bulla_credential imported = {0};
+    int result = -1;
+    int len;
+
+    if (!input_is_indirect(argument))
+        return usage(failure, "--secret: a secret on the command line can be seen by every user; give @FILE or -");
+    len = input_line(argument, secret, sizeof(secret), failure);
+    if (len >= 0) {
+        len = snprintf(line, sizeof(line), "bulla:x?kid=00&secret=%s", secret);
+        result = bulla_credential_parse(&imported, NULL, line, (size_t)len);
+        memcpy(credential->secret, imported.secret, sizeof(credential->secret));
+        if (result < 0)
+            fail(failure, "--secret: this is not a secret: it takes 43 characters of base64url, 32 bytes");
+    }
+    bulla_wipe(&imported, sizeof(imported));
+    bulla_wipe(secret, sizeof(secret));
+    bulla_wipe(line, sizeof(line));
+    return result < 0 ? -1 : 0;
+}
+
+static int make_credential(const struct add_options *options, struct bulla_credential *credential,
+                           struct failure *failure)
+{
+    int len;
+
+    credential->alg = (uint8_t)atoi(options->alg);
+    credential->kind = options->counter ? BULLA_COUNTER : BULLA_SESSION;
+    if (options->kid) {
+        len = text_parse_hex(options->kid, strlen(options->kid), credential->kid, sizeof(credential->kid));
+        if (len < 1)
+            return usage(failure, "--kid: '%.20s' is not 1 to 5 bytes of hex", options->kid);
+        credential->kid_len = (uint8_t)len;
+    }
+    if (options->secret)
+        return import_secret(options->secret, credential, failure);
+    return draw(credential->secret, sizeof(credential->secret), failure);
+}
+
+/* Enters it once, under credential->kid. 1 entered, 0 the kid is taken. */
+static int enter(struct store *store, const struct vault *vault, const char *name,
+                 const struct bulla_credential *credential, bool proven, struct failure *failure)
+{
+    struct device_row row = {
+        .kid_len = credential->kid_len,
+        .alg = credential->alg,
+        .kind = credential->kind,
+        .created = time(NULL),
+    };
+
+    memcpy(row.name, name, strlen(name) + 1);
+    memcpy(row.kid, credential->kid, sizeof(row.kid));
+    if (vault_seal_device(vault, &row, credential->secret, failure) < 0)
+        return -1;
+    return store->ops->device_add(store, &row, proven, failure);
+}
+
+static int add(struct store *store, const struct vault *vault, const char *name, const struct add_options *options,
+               struct bulla_credential *credential, struct failure *failure)
+{
+    bool proven = !options->secret; /* PROTOCOL 4.4: where the secret was drawn just now, nothing was sealed before */
+    int entered;
+
+    if (options->kid) {
+        entered = enter(store, vault, name, credential, proven, failure);
+        return entered != 0 ? entered : fail(failure, "--kid %s: it is taken, or was once; choose another", options->kid);
+    }
+    credential->kid_len = NEW_KID_SIZE;
+    for (int i = 0; i < DRAWS; i++) {
+        if (draw(credential->kid, NEW_KID_SIZE, failure) < 0)
+            return -1;
+        entered = enter(store, vault, name, credential, proven, failure);
+        if (entered != 0)
+            return entered;
+    }
+    return fail(failure, "no kid of %d bytes is free; give one of another length with --kid", NEW_KID_SIZE);
+}
+
+static int print(const char *name, const struct bulla_credential *credential, struct failure *failure)
+{
+    char line[BULLA_CREDENTIAL_MAX];
+    struct failure why;
+    int result;
+    int len = bulla_credential_format(credential, name, line);
+
+    if (len < 0)
+        return fail(failure, "%s was added, but its credential line: %s", name, bulla_strerror(len));
+    line[len++] = '\n';
+    result = output_secret(line, (size_t)len, &why);
+    if (result < 0)
+        fail(failure, "%s was added, but its credential could not be printed; see 'bulla device export'", name);
+    bulla_wipe(line, sizeof(line));
+    return result;
+}
+
+static int run(const void *values, int argc, char **argv, struct failure *failure)
+{
+    const struct add_options *options = values;
+    struct bulla_credential credential = {0};
+    struct vault vault = {0};
+    struct store *store = NULL;
+    int result;
+
+    (void)argc;
+    result = check_name(argv[0], failure);
+    if (result == 0)
+        result = make_credential(options, &credential, failure);
+    if (result < 0)
+        goto out;
+    result = -1;
+    if (database_open(&store, &options->database, STORE_CREATE, failure) < 0 ||
+        database_vault(&vault, store, &options->database, failure) < 0 ||
+        add(store, &vault, argv[0], options, &credential, failure) < 0)
+        goto out;
+    result = print(argv[0], &credential, failure);
+out:
+    database_close(store);
+    vault_wipe(&vault);
+    bulla_wipe(&credential, sizeof(credential));
+    return result;
+}
+
+const struct command command_device_add = {
+    .name = "add",
+    .summary = "makes a device and prints its credential line",
+    .arguments = "NAME",
+    .details = "The line is all that the device needs, and nothing else is printed on standard output. It holds the "
+               "secret: keep it like a password. One credential is for one board.\n"
+               "An imported secret may have sealed messages before, so a counter device made with it is challenged once "
+               "before anything of it is stored.",
+    .example = "bulla device add kitchen > kitchen.cred\n"
+               "bulla device add shed --counter --kid 11223344",
+    .options = options_table,
+    .options_size = sizeof(struct add_options),
+    .least = 1,
+    .most = 1,
+    .run = run,
+};

@@ -1,0 +1,27 @@
+/*
+ * bulla: one program, many commands. A new command is one file and one line in this table.
+ */
+#include "cli/command.h"
+
+#include <signal.h>
+
+static const struct command *const commands[] = {
+    &command_serve,  &command_device, &command_send,       &command_readings,
+    &command_events, &command_help,   &command_completion, NULL,
+};
+
+const struct command command_bulla = {
+    .name = "bulla",
+    .summary = "readings, sealed on the device, opened at the gateway",
+    .example = "bulla device add kitchen > kitchen.cred\n"
+               "bulla serve &\n"
+               "bulla send --to http://127.0.0.1:8620 --credential @kitchen.cred temperature=23.5:Cel\n"
+               "bulla readings",
+    .commands = commands,
+};
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is a failed write, and reported as one */
+    return command_main(&command_bulla, argc - 1, argv + 1);
+}

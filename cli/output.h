@@ -1,0 +1,21 @@
+/*
+ * Standard output, with every write checked: what was not written was not done.
+ */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gateway/failure.h"
+
+/* Writes out what is buffered. Returns 0, or -1 with the reason (an empty one where the reader has gone away). */
+int output_finish(struct failure *failure);
+
+/* True while what was printed so far could be written: a visitor asks, to stop early. */
+bool output_works(void);
+
+/* Writes a secret past the buffer of stdio, where it could not be wiped. */
+int output_secret(const char *text, size_t len, struct failure *failure);
+
+#endif
