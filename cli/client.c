@@ -77,7 +77,8 @@ void client_close(struct client *client)
     memset(client, 0, sizeof(*client));
 }
 
-void client_post(struct client *client, const void *message, size_t len, long timeout, struct client_answer *answer)
+void client_post(struct client *client, const void *message, size_t len, long timeout,
+                 struct client_answer *answer)
 {
     CURL *curl = client->curl;
     curl_off_t wait = 0;

@@ -1,5 +1,6 @@
 /*
- * Posting messages to a gateway (PROTOCOL 8, HTTP). What an answer's status says is not to be believed; only its reply can be.
+ * Posting messages to a gateway (PROTOCOL 8, HTTP). What an answer's status says is not to be believed; only
+ * its reply can be.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -31,6 +32,7 @@ int client_open(struct client *client, const char *url, struct failure *failure)
 void client_close(struct client *client);
 
 /* Posts one message and waits at most `timeout` milliseconds. The connection is kept for the next one. */
-void client_post(struct client *client, const void *message, size_t len, long timeout, struct client_answer *answer);
+void client_post(struct client *client, const void *message, size_t len, long timeout,
+                 struct client_answer *answer);
 
 #endif

@@ -33,7 +33,9 @@ void command_complain(const struct failure *failure)
 
 /* ---- which command is meant ---- */
 
-/* How many letters to add, drop, change or swap to turn one word into the other (optimal string alignment). */
+/*
+ * How many letters to add, drop, change or swap to turn one word into the other (optimal string alignment).
+ */
 static unsigned distance(const char *a, const char *b)
 {
     enum { LONGEST = 24 };
@@ -54,7 +56,8 @@ static unsigned distance(const char *a, const char *b)
                 if (rows[i][j - 1] + 1 < best)
                     best = rows[i][j - 1] + 1;
             }
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && rows[i - 2][j - 2] + 1 < best)
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                rows[i - 2][j - 2] + 1 < best)
                 best = rows[i - 2][j - 2] + 1;
             rows[i][j] = best;
         }

@@ -1,5 +1,6 @@
 /*
- * What a command is: a line in a table, from which calling it, its --help, its manual's synopsis and completion follow.
+ * What a command is: a line in a table, from which calling it, its --help, its manual's synopsis and
+ * completion follow.
  */
 #ifndef COMMAND_H
 #define COMMAND_H
@@ -15,15 +16,15 @@ enum command_result {
 
 struct command {
     const char *name;
-    const char *summary;                    /* one line */
-    const char *arguments;                  /* as the usage line shows them, or NULL */
-    const char *details;                    /* what else there is to know, or NULL */
-    const char *example;                    /* lines to type */
-    const struct option *options;           /* or NULL */
-    size_t options_size;                    /* of the struct that they fill */
-    int least, most;                        /* arguments; most -1: any number */
-    const char *const *words;               /* what completion offers for arguments, or NULL */
-    const struct command *const *commands;  /* its own commands instead, NULL at the end */
+    const char *summary;                   /* one line */
+    const char *arguments;                 /* as the usage line shows them, or NULL */
+    const char *details;                   /* what else there is to know, or NULL */
+    const char *example;                   /* lines to type */
+    const struct option *options;          /* or NULL */
+    size_t options_size;                   /* of the struct that they fill */
+    int least, most;                       /* arguments; most -1: any number */
+    const char *const *words;              /* what completion offers for arguments, or NULL */
+    const struct command *const *commands; /* its own commands instead, NULL at the end */
     int (*run)(const void *options, int argc, char **argv, struct failure *failure);
 };
 
@@ -49,10 +50,15 @@ extern const struct command command_device_export;
 /* Finds and runs the command that the arguments name. Returns the exit status. */
 int command_main(const struct command *command, int argc, char **argv);
 
-/* The command of that name among the commands of `parent`, or NULL with a failure that suggests the nearest. */
+/*
+ * The command of that name among the commands of `parent`, or NULL with a failure that suggests the nearest.
+ */
 const struct command *command_find(const struct command *parent, const char *name, struct failure *failure);
 
-/* Writes the failure's text for the person at the terminal: "bulla: " and the text, control characters escaped. */
+/*
+ * Writes the failure's text for the person at the terminal: "bulla: " and the text, control characters
+ * escaped.
+ */
 void command_complain(const struct failure *failure);
 
 /* fail(), but returns COMMAND_USAGE. */

@@ -72,7 +72,8 @@ static int compare(void *context, const struct device_row *row)
     return 1;
 }
 
-int database_device_seen(struct store *store, const char *name, struct device_row *row, struct failure *failure)
+int database_device_seen(struct store *store, const char *name, struct device_row *row,
+                         struct failure *failure)
 {
     struct search search = {.name = name, .row = row};
 

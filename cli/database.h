@@ -16,28 +16,32 @@ struct database_options {
 #define DATABASE_DEFAULT "bulla.db"
 
 /* The lines of a command's table; `type` is its struct, which has a member `database`. */
-#define DATABASE_OPTIONS(type)                                                                                         \
-    {.name = "db",                                                                                                     \
-     .argument = "FILE",                                                                                               \
-     .help = "the database",                                                                                           \
-     .fallback = DATABASE_DEFAULT,                                                                                     \
-     .variable = "BULLA_DB",                                                                                           \
-     .parse = option_string,                                                                                           \
-     .offset = offsetof(type, database.db)},                                                                           \
-    {                                                                                                                  \
-        .name = "key", .argument = "FILE",                                                                             \
-        .help = "its master key (default: beside the database, bulla.key for bulla.db)", .variable = "BULLA_KEY",      \
-        .parse = option_string, .offset = offsetof(type, database.key)                                                 \
-    }
+/* clang-format off */
+#define DATABASE_OPTIONS(type)                                                             \
+    {.name = "db",                                                                         \
+     .argument = "FILE",                                                                   \
+     .help = "the database",                                                               \
+     .fallback = DATABASE_DEFAULT,                                                         \
+     .variable = "BULLA_DB",                                                               \
+     .parse = option_string,                                                               \
+     .offset = offsetof(type, database.db)},                                               \
+    {.name = "key",                                                                        \
+     .argument = "FILE",                                                                   \
+     .help = "its master key (default: beside the database, bulla.key for bulla.db)",      \
+     .variable = "BULLA_KEY",                                                              \
+     .parse = option_string,                                                               \
+     .offset = offsetof(type, database.key)}
+/* clang-format on */
 
-MUST_CHECK int database_open(struct store **store, const struct database_options *options, enum store_open_mode mode,
-                             struct failure *failure);
+MUST_CHECK int database_open(struct store **store, const struct database_options *options,
+                             enum store_open_mode mode, struct failure *failure);
 
-MUST_CHECK int database_vault(struct vault *vault, struct store *store, const struct database_options *options,
-                              struct failure *failure);
+MUST_CHECK int database_vault(struct vault *vault, struct store *store,
+                              const struct database_options *options, struct failure *failure);
 
 /* The device of that name. Returns 0, or -1 with a failure, also where there is none. */
-MUST_CHECK int database_device(struct store *store, const char *name, struct device_row *row, struct failure *failure);
+MUST_CHECK int database_device(struct store *store, const char *name, struct device_row *row,
+                               struct failure *failure);
 
 /* Opens the database, finds the device, calls `change` with it, closes. Returns what `change` does, or -1. */
 int database_change(const struct database_options *options, const char *name,

@@ -13,7 +13,7 @@
 #include "device/crypto.h"
 
 #define NEW_KID_SIZE 4  /* bytes (PROTOCOL 1) */
-#define DRAWS        64 /* of a kid, before it is an error: even among a million devices one is nearly always enough */
+#define DRAWS        64 /* of a kid: even among a million devices the first is nearly always free */
 
 struct add_options {
     struct database_options database;
@@ -39,7 +39,8 @@ static const struct option options_table[] = {
      .words = algs,
      .offset = offsetof(struct add_options, alg)},
     {.name = "counter",
-     .help = "for a board without a random source, or one that cannot hear replies: it counts in flash instead",
+     .help =
+         "for a board without a random source, or one that cannot hear replies: it counts in flash instead",
      .parse = option_flag,
      .offset = offsetof(struct add_options, counter)},
     {.name = "secret",
@@ -89,7 +90,8 @@ static int import_secret(const char *argument, struct bulla_credential *credenti
     int len;
 
     if (!input_is_indirect(argument))
-        return usage(failure, "--secret: a secret on the command line can be seen by every user; give @FILE or -");
+        return usage(failure,
+                     "--secret: a secret on the command line can be seen by every user; give @FILE or -");
     len = input_line(argument, secret, sizeof(secret), failure);
     if (len >= 0) {
         len = snprintf(line, sizeof(line), "bulla:x?kid=00&secret=%s", secret);
@@ -140,15 +142,18 @@ static int enter(struct store *store, const struct vault *vault, const char *nam
     return store->ops->device_add(store, &row, proven, failure);
 }
 
-static int add(struct store *store, const struct vault *vault, const char *name, const struct add_options *options,
-               struct bulla_credential *credential, struct failure *failure)
+static int add(struct store *store, const struct vault *vault, const char *name,
+               const struct add_options *options, struct bulla_credential *credential,
+               struct failure *failure)
 {
-    bool proven = !options->secret; /* PROTOCOL 4.4: where the secret was drawn just now, nothing was sealed before */
+    bool proven = !options->secret; /* PROTOCOL 4.4 */
     int entered;
 
     if (options->kid) {
         entered = enter(store, vault, name, credential, proven, failure);
-        return entered != 0 ? entered : fail(failure, "--kid %s: it is taken, or was once; choose another", options->kid);
+        return entered != 0
+                   ? entered
+                   : fail(failure, "--kid %s: it is taken, or was once; choose another", options->kid);
     }
     credential->kid_len = NEW_KID_SIZE;
     for (int i = 0; i < DRAWS; i++) {
@@ -173,7 +178,8 @@ static int print(const char *name, const struct bulla_credential *credential, st
     line[len++] = '\n';
     result = output_secret(line, (size_t)len, &why);
     if (result < 0)
-        fail(failure, "%s was added, but its credential could not be printed; see 'bulla device export'", name);
+        fail(failure, "%s was added, but its credential could not be printed; see 'bulla device export'",
+             name);
     bulla_wipe(line, sizeof(line));
     return result;
 }
@@ -209,10 +215,12 @@ const struct command command_device_add = {
     .name = "add",
     .summary = "makes a device and prints its credential line",
     .arguments = "NAME",
-    .details = "The line is all that the device needs, and nothing else is printed on standard output. It holds the "
-               "secret: keep it like a password. One credential is for one board.\n"
-               "An imported secret may have sealed messages before, so a counter device made with it is challenged once "
-               "before anything of it is stored.",
+    .details =
+        "The line is all that the device needs, and nothing else is printed on standard output. It holds the "
+        "secret: keep it like a password. One credential is for one board.\n"
+        "An imported secret may have sealed messages before, so a counter device made with it is challenged "
+        "once "
+        "before anything of it is stored.",
     .example = "bulla device add kitchen > kitchen.cred\n"
                "bulla device add shed --counter --kid 11223344",
     .options = options_table,

@@ -49,22 +49,25 @@ static void write_bytes(FILE *out, const uint8_t *bytes, size_t len)
         fprintf(out, "%s0x%02x", i == 0 ? "" : i % 12 ? ", " : ",\n     ", bytes[i]);
 }
 
-/* `name` is percent-encoded: nothing in it ends the comment. Members stand in their order, which C++ takes too. */
+/*
+ * `name` is percent-encoded: nothing in it ends the comment. Members stand in their order, which C++ takes
+ * too.
+ */
 static void write_header(FILE *out, const struct bulla_credential *credential, const char *name, int name_len)
 {
     bool counter = credential->kind == BULLA_COUNTER;
 
-    fprintf(out,
-            "/*\n * The credential of the device %.*s. It holds the secret: keep it out of version control,\n"
-            " * and put it on one board.\n%s */\n#ifndef BULLA_CREDENTIAL_H\n#define BULLA_CREDENTIAL_H\n\n"
-            "#include \"bulla.h\"\n\nstatic const struct bulla_credential credential = {\n    /* secret */\n    {",
-            name_len, name,
-            counter ? " * It counts: call bulla_provision_counter() once on that board, and never at start-up.\n" : "");
+    fprintf(out, "/*\n * The credential of the device %.*s.", name_len, name);
+    fputs(" It holds the secret: keep it out of version control,\n * and put it on one board.\n", out);
+    if (counter)
+        fputs(" * It counts: call bulla_provision_counter() once on that board, never at start-up.\n", out);
+    fputs(" */\n#ifndef BULLA_CREDENTIAL_H\n#define BULLA_CREDENTIAL_H\n\n#include \"bulla.h\"\n\n", out);
+    fputs("static const struct bulla_credential credential = {\n    /* secret */\n    {", out);
     write_bytes(out, credential->secret, sizeof(credential->secret));
     fputs("},\n    /* kid */\n    {", out);
     write_bytes(out, credential->kid, credential->kid_len);
-    fprintf(out, "},\n    %u, /* bytes of kid */\n    %u, /* alg */\n    %s,\n};\n\n#endif\n", credential->kid_len,
-            credential->alg, counter ? "BULLA_COUNTER" : "BULLA_SESSION");
+    fprintf(out, "},\n    %u, /* bytes of kid */\n    %u, /* alg */\n    %s,\n};\n\n#endif\n",
+            credential->kid_len, credential->alg, counter ? "BULLA_COUNTER" : "BULLA_SESSION");
 }
 
 static void write_json(FILE *out, const struct bulla_credential *credential, const char *name)
@@ -79,7 +82,8 @@ static void write_json(FILE *out, const struct bulla_credential *credential, con
 }
 
 /* Writes the export into `text` (EXPORT_SIZE bytes). Returns its length, or -1. */
-static int make_export(char *text, unsigned format, const struct bulla_credential *credential, const char *name)
+static int make_export(char *text, unsigned format, const struct bulla_credential *credential,
+                       const char *name)
 {
     char line[BULLA_CREDENTIAL_MAX];
     const char *encoded = line + strlen("bulla:"); /* the name, as it stands in the line */
@@ -106,7 +110,8 @@ static int make_export(char *text, unsigned format, const struct bulla_credentia
 /* ---- may it leave? (PROTOCOL 2: a counter credential is put on one board, once) ---- */
 
 /* Says in `why` what speaks against another header. 1 something does, 0 nothing. */
-static int used_before(struct store *store, const struct device_row *row, const char **why, struct failure *failure)
+static int used_before(struct store *store, const struct device_row *row, const char **why,
+                       struct failure *failure)
 {
     struct context_row context;
     struct store_clock clock;
@@ -120,7 +125,8 @@ static int used_before(struct store *store, const struct device_row *row, const 
     return found < 0 ? -1 : found == 1 && context.window.bits != 0;
 }
 
-static int allow_header(struct store *store, const struct device_row *row, bool again, struct failure *failure)
+static int allow_header(struct store *store, const struct device_row *row, bool again,
+                        struct failure *failure)
 {
     const char *why;
     int used = used_before(store, row, &why, failure);
@@ -128,16 +134,19 @@ static int allow_header(struct store *store, const struct device_row *row, bool 
     if (used < 0)
         return -1;
     if (used && !again)
-        return fail(failure,
-                    "%s: a counter credential is for one board, once, and %s; make a new one with 'bulla device add "
-                    "--counter' ('--again' exports it all the same, at a risk)",
-                    row->name, why);
+        return fail(
+            failure,
+            "%s: a counter credential is for one board, once, and %s; make a new one with 'bulla device add "
+            "--counter' ('--again' exports it all the same, at a risk)",
+            row->name, why);
     if (used)
-        fprintf(stderr,
-                "bulla: %s: %s. Two boards with this credential, or one board whose counter begins anew, use\n"
-                "the same nonces again: then its readings can be read and forged. Continue only if the board that had\n"
-                "it keeps its counter and gets it back, or never sealed anything.\n",
-                row->name, why);
+        fprintf(
+            stderr,
+            "bulla: %s: %s. Two boards with this credential, or one board whose counter begins anew, use\n"
+            "the same nonces again: then its readings can be read and forged. Continue only if the board "
+            "that had\n"
+            "it keeps its counter and gets it back, or never sealed anything.\n",
+            row->name, why);
     /* Marked before it is printed: if that fails, --again is the way, knowingly. */
     return store->ops->device_exported(store, row->id, failure);
 }
@@ -148,8 +157,8 @@ static void warn_second_copy(struct store *store, const struct device_row *row)
     const char *why;
 
     if (row->kind == BULLA_COUNTER && used_before(store, row, &why, &unused) == 1)
-        fprintf(stderr, "bulla: %s: %s; this credential is for the board that has it, and for no other\n", row->name,
-                why);
+        fprintf(stderr, "bulla: %s: %s; this credential is for the board that has it, and for no other\n",
+                row->name, why);
 }
 
 static int export(struct store *store, const struct vault *vault, const struct device_row *row,
@@ -203,7 +212,8 @@ const struct command command_device_export = {
     .name = "export",
     .summary = "prints a device's credential again, also as C for firmware",
     .arguments = "NAME",
-    .details = "It holds the secret. A counter device's header is exported once, and only before its first message: a second "
+    .details = "It holds the secret. A counter device's header is exported once, and only before its first "
+               "message: a second "
                "board with it, or a board that counts from the start again, would use the same nonces twice.",
     .example = "bulla device export kitchen --format header > credential.h",
     .options = options_table,

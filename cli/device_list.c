@@ -28,7 +28,8 @@ static const struct option options_table[] = {
 };
 
 static const struct table_column columns[] = {
-    {"NAME", 64, 0}, {"KID", 10, 0}, {"ALG", 3, 1}, {"KIND", 7, 0}, {"STATE", 7, 0}, {"CREATED", 40, 0}, {"LAST SEEN", 40, 0},
+    {"NAME", 64, 0}, {"KID", 10, 0},     {"ALG", 3, 1},        {"KIND", 7, 0},
+    {"STATE", 7, 0}, {"CREATED", 40, 0}, {"LAST SEEN", 40, 0},
 };
 
 static int to_table(void *context, const struct device_row *row)

@@ -29,8 +29,9 @@ void device_json_members(FILE *out, const struct device_row *row)
     when_format(created, row->created * 1000000);
     fputs("\"name\":", out);
     text_json(out, row->name, strlen(row->name));
-    fprintf(out, ",\"kid\":\"%s\",\"alg\":%u,\"kind\":\"%s\",\"revoked\":%s,\"created\":\"%s\",\"last_seen\":", kid,
-            row->alg, device_kind_text(row->kind), row->revoked ? "true" : "false", created);
+    fprintf(out,
+            ",\"kid\":\"%s\",\"alg\":%u,\"kind\":\"%s\",\"revoked\":%s,\"created\":\"%s\",\"last_seen\":",
+            kid, row->alg, device_kind_text(row->kind), row->revoked ? "true" : "false", created);
     if (row->last_seen == 0) {
         fputs("null", out);
     } else {

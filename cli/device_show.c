@@ -51,8 +51,8 @@ static unsigned stored_count(const struct bulla_window *window)
 /* ---- table ---- */
 
 static const struct table_column columns[] = {
-    {"CONTEXT", 16, 0}, {"STATE", 8, 0}, {"HIGHEST SEQ", 13, 1}, {"STORED OF LAST 64", 2, 1},
-    {"LOWER LIMIT", 13, 1}, {"CLOSES", 40, 0},
+    {"CONTEXT", 16, 0},           {"STATE", 8, 0},        {"HIGHEST SEQ", 13, 1},
+    {"STORED OF LAST 64", 17, 1}, {"LOWER LIMIT", 13, 1}, {"CLOSES", 40, 0},
 };
 
 static void table_number(struct table *table, uint64_t number)
@@ -129,7 +129,8 @@ static int context_to_json(void *context, const struct context_row *row)
         printf("%" PRIu64, row->window.top);
     else
         fputs("null", stdout);
-    printf(",\"bits\":\"%016" PRIx64 "\",\"lower\":%" PRIu64 ",\"closes\":", row->window.bits, row->window.lower);
+    printf(",\"bits\":\"%016" PRIx64 "\",\"lower\":%" PRIu64 ",\"closes\":", row->window.bits,
+           row->window.lower);
     if (row->closes_at) {
         when_format(closes, row->closes_at * 1000000);
         printf("\"%s\"}", closes);
@@ -175,7 +176,8 @@ const struct command command_device_show = {
     .name = "show",
     .summary = "shows one device and its contexts",
     .arguments = "NAME",
-    .details = "A context is a session of the device, or its counter. In JSON, bit i of 'bits' (16 hex digits) says whether "
+    .details = "A context is a session of the device, or its counter. In JSON, bit i of 'bits' (16 hex "
+               "digits) says whether "
                "the message with sequence number top - i is stored.",
     .example = "bulla device show kitchen",
     .options = options_table,

@@ -20,7 +20,8 @@ static int trust(struct store *store, const struct device_row *row, struct failu
 
     if (row->kind != BULLA_COUNTER)
         return fail(failure,
-                    "%s: its sessions prove themselves, by answering a challenge; only a counter device can be trusted "
+                    "%s: its sessions prove themselves, by answering a challenge; only a counter device can "
+                    "be trusted "
                     "by hand",
                     row->name);
     proven = store->ops->device_trust(store, row->id, failure);
@@ -49,8 +50,10 @@ const struct command command_device_trust = {
     .name = "trust",
     .summary = "proves a counter device by hand, where it can hear no challenge",
     .arguments = "NAME",
-    .details = "After a restore, and for an imported secret, a device is challenged before anything of it is stored. One "
-               "that can hear no reply cannot answer. This takes its word instead, and keeps the restored replay window: "
+    .details = "After a restore, and for an imported secret, a device is challenged before anything of it is "
+               "stored. One "
+               "that can hear no reply cannot answer. This takes its word instead, and keeps the restored "
+               "replay window: "
                "messages sealed since the backup may open once.",
     .example = "bulla device trust shed",
     .options = options_table,

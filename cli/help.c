@@ -7,7 +7,10 @@
 #define HELP_COLUMN 26 /* where explanations begin */
 #define HELP_WIDTH  79
 
-/* Prints `text` in lines of at most HELP_WIDTH columns that begin in `column`; the first begins where the cursor is. */
+/*
+ * Prints `text` in lines of at most HELP_WIDTH columns that begin in `column`; the first begins where the
+ * cursor is.
+ */
 static void wrap(FILE *out, const char *text, int column)
 {
     int at = column;

@@ -91,8 +91,10 @@ int option_time(const struct option *option, const char *text, void *field, stru
 
     (void)option;
     if (when_parse(text, when_now(), &time->micros) < 0)
-        return fail(failure, "'%.40s' is not a time; give 2026-11-21T22:13:05Z, 2026-11-21, Unix seconds, or 10m, 2h, 7d ago",
-                    text);
+        return fail(
+            failure,
+            "'%.40s' is not a time; give 2026-11-21T22:13:05Z, 2026-11-21, Unix seconds, or 10m, 2h, 7d ago",
+            text);
     time->given = true;
     return 0;
 }
@@ -118,8 +120,8 @@ static const struct option *find_letter(const struct option *table, char letter)
 }
 
 /* `dashes` and `name` are what was written, for the error. */
-static int set(const struct option *option, const char *dashes, const char *name, const char *text, void *values,
-               struct failure *failure)
+static int set(const struct option *option, const char *dashes, const char *name, const char *text,
+               void *values, struct failure *failure)
 {
     struct failure why;
 
@@ -136,14 +138,18 @@ static int set_defaults(const struct option *table, void *values, struct failure
         if (text && *text) {
             if (set(option, "", option->variable, text, values, failure) < 0)
                 return -1;
-        } else if (option->fallback && set(option, "--", option->name, option->fallback, values, failure) < 0) {
+        } else if (option->fallback &&
+                   set(option, "--", option->name, option->fallback, values, failure) < 0) {
             return -1;
         }
     }
     return 0;
 }
 
-/* One option: argv[at] and, where it takes the next word as its argument, argv[at + 1]. Returns how many words, or -1. */
+/*
+ * One option: argv[at] and, where it takes the next word as its argument, argv[at + 1]. Returns how many
+ * words, or -1.
+ */
 static int take(const struct option *table, void *values, int left, char **argv, struct failure *failure)
 {
     bool is_long = argv[0][1] == '-';
@@ -180,10 +186,10 @@ int options_parse(const struct option *table, void *values, int argc, char **arg
 
         if (!ended && strcmp(argv[at], "--") == 0) {
             ended = true;
-        } else if (!ended && argv[at][0] == '-' && argv[at][1]) { /* "-" alone is an argument: standard input */
+        } else if (!ended && argv[at][0] == '-' && argv[at][1]) {
             words = take(table, values, argc - at, argv + at, failure);
         } else {
-            argv[kept++] = argv[at];
+            argv[kept++] = argv[at]; /* "-" alone too: standard input */
         }
         if (words < 0)
             return -1;

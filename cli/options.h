@@ -1,8 +1,8 @@
 /*
  * Options of a command, as a table: parsing, --help and completion all follow from it.
  *
- * A command has a struct for its options, and a table of struct option that says where in it each value goes and which parser
- * puts it there. Every command also takes --help (help.h).
+ * A command has a struct for its options, and a table of struct option that says where in it each value goes
+ * and which parser puts it there. Every command also takes --help (help.h).
  */
 #ifndef OPTIONS_H
 #define OPTIONS_H
@@ -13,18 +13,24 @@
 
 #include "gateway/failure.h"
 
+struct option;
+
+/* What parses an option's text into a field of the type that its line names. */
+typedef int option_parser(const struct option *option, const char *text, void *field,
+                          struct failure *failure);
+
 struct option {
     const char *name;     /* long name, without dashes; NULL ends a table */
     const char *argument; /* what the help calls its argument; NULL: a flag */
     const char *help;     /* one line or more */
     const char *fallback; /* text of the default, parsed like any other; NULL: the field stays zero */
     const char *variable; /* environment variable that stands in for it, or NULL */
-    /* Puts `text` (NULL for a flag) into the field. Returns 0, or -1 with the reason. */
-    int (*parse)(const struct option *option, const char *text, void *field, struct failure *failure);
-    size_t offset;            /* of the field in the command's struct */
-    const char *const *words; /* option_choice: what may be said, NULL at the end; else what completion offers */
-    int64_t least, most;      /* option_number: bounds */
-    char letter;              /* short name, or 0 */
+    option_parser *parse; /* puts the text (NULL for a flag) into the field; -1 with the reason */
+    size_t offset;        /* of the field in the command's struct */
+    /* What may be said (option_choice, option_word), or what completion offers; NULL at the end. */
+    const char *const *words;
+    int64_t least, most; /* option_number: bounds */
+    char letter;         /* short name, or 0 */
 };
 
 /* A time that may have been left out. */
@@ -33,18 +39,19 @@ struct option_time {
     bool given;
 };
 
-/* Parsers, by the type of their field. */
-int option_flag(const struct option *option, const char *text, void *field, struct failure *failure);   /* bool */
-int option_string(const struct option *option, const char *text, void *field, struct failure *failure); /* const char * */
-int option_choice(const struct option *option, const char *text, void *field, struct failure *failure); /* unsigned: index */
-int option_word(const struct option *option, const char *text, void *field, struct failure *failure);   /* const char *, of words */
-int option_number(const struct option *option, const char *text, void *field, struct failure *failure); /* int64_t */
-int option_limit(const struct option *option, const char *text, void *field, struct failure *failure);  /* int64_t: -1 is "all" */
-int option_time(const struct option *option, const char *text, void *field, struct failure *failure);   /* struct option_time */
+/* The parsers, by the type of their field. */
+option_parser option_flag;   /* bool */
+option_parser option_string; /* const char *: not empty */
+option_parser option_word;   /* const char *: one of the words */
+option_parser option_choice; /* unsigned: index of one of the words */
+option_parser option_number; /* int64_t */
+option_parser option_limit;  /* int64_t: above 0; -1 is "all" */
+option_parser option_time;   /* struct option_time */
 
 /*
- * Fills `values` from defaults, environment and arguments, in that order of weight. Options may stand anywhere; "--" ends them.
- * Moves the other arguments to the front of `argv`; returns how many they are, or -1 with what is wrong.
+ * Fills `values` from defaults, environment and arguments, in that order of weight. Options may stand
+ * anywhere; "--" ends them. Moves the other arguments to the front of `argv`; returns how many they are, or
+ * -1 with what is wrong.
  */
 int options_parse(const struct option *table, void *values, int argc, char **argv, struct failure *failure);
 

@@ -9,7 +9,10 @@
 
 #include "gateway/failure.h"
 
-/* Writes out what is buffered. Returns 0, or -1 with the reason (an empty one where the reader has gone away). */
+/*
+ * Writes out what is buffered. Returns 0, or -1 with the reason (an empty one where the reader has gone
+ * away).
+ */
 int output_finish(struct failure *failure);
 
 /* True while what was printed so far could be written: a visitor asks, to stop early. */

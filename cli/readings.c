@@ -14,7 +14,7 @@
 #include "cli/text.h"
 #include "cli/when.h"
 
-#define TABLE_LIMIT 100     /* rows for people, where --limit does not say */
+#define TABLE_LIMIT 100 /* rows for people, where --limit does not say */
 #define BUFFER_SIZE (1 << 17)
 
 enum readings_format { READINGS_TABLE, READINGS_CSV, READINGS_JSONL };
@@ -46,7 +46,8 @@ static const struct option options_table[] = {
      .offset = offsetof(struct readings_options, name)},
     {.name = "since",
      .argument = "T",
-     .help = "only those taken at T or later: 2026-11-21T22:13:05Z, 2026-11-21 (UTC), Unix seconds, or 10m, 2h, 7d ago",
+     .help = "only those taken at T or later: 2026-11-21T22:13:05Z, 2026-11-21 (UTC), Unix seconds, or 10m, "
+             "2h, 7d ago",
      .parse = option_time,
      .offset = offsetof(struct readings_options, since)},
     {.name = "until",
@@ -150,8 +151,12 @@ static int to_jsonl(void *context, const struct reading_row *row)
 
 /* ---- CSV and table: every value is a text ---- */
 
-/* Points `*text` to the value as text, which may lie in `number` or in `*made` (to be freed). Returns its length. */
-static size_t value_text(const struct reading *reading, char number[TEXT_DOUBLE_SIZE], char **made, const char **text)
+/*
+ * Points `*text` to the value as text, which may lie in `number` or in `*made` (to be freed). Returns its
+ * length.
+ */
+static size_t value_text(const struct reading *reading, char number[TEXT_DOUBLE_SIZE], char **made,
+                         const char **text)
 {
     size_t len = 0;
     FILE *out;
@@ -267,7 +272,9 @@ static int print(struct store *store, const struct readings_options *options, st
         .name = options->name,
         .since = options->since.given ? options->since.micros : INT64_MIN,
         .until = options->until.given ? options->until.micros : INT64_MAX,
-        .limit = options->limit ? options->limit : options->format == READINGS_TABLE ? TABLE_LIMIT : -1,
+        .limit = options->limit                      ? options->limit
+                 : options->format == READINGS_TABLE ? TABLE_LIMIT
+                                                     : -1,
     };
 
     switch ((enum readings_format)options->format) {
@@ -300,9 +307,12 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 const struct command command_readings = {
     .name = "readings",
     .summary = "prints what devices sent, oldest first",
-    .details = "jsonl has one object a line, with device, time, received, name, value, unit and seq (the message's number). In "
-               "place of value stands text, sum, or data (base64url) where it is not a number or a boolean; a whole content "
-               "that is not decoded has its content-format in format, and undecoded where it should have been decoded. "
+    .details = "jsonl has one object a line, with device, time, received, name, value, unit and seq (the "
+               "message's number). In "
+               "place of value stands text, sum, or data (base64url) where it is not a number or a boolean; "
+               "a whole content "
+               "that is not decoded has its content-format in format, and undecoded where it should have "
+               "been decoded. "
                "Times are UTC.",
     .example = "bulla readings --device kitchen --since 2h\n"
                "bulla readings --since 2026-11-01 --format csv > november.csv",

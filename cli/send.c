@@ -11,7 +11,8 @@
 #include "device/crypto.h"
 #include "device/port/posix.h"
 
-static const char *const formats[] = {[SEND_SENML] = "senml", [SEND_JSON] = "json", [SEND_PLAIN] = "text", NULL};
+static const char *const formats[] = {
+    [SEND_SENML] = "senml", [SEND_JSON] = "json", [SEND_PLAIN] = "text", NULL};
 
 static const struct option options_table[] = {
     {.name = "to",
@@ -21,7 +22,8 @@ static const struct option options_table[] = {
      .offset = offsetof(struct send_options, to)},
     {.name = "credential",
      .argument = "LINE|@FILE|-",
-     .help = "the device's credential line; as @FILE or from standard input (-) nobody sees it in the list of processes",
+     .help = "the device's credential line; as @FILE or from standard input (-) nobody sees it in the list "
+             "of processes",
      .parse = option_string,
      .offset = offsetof(struct send_options, credential)},
     {.name = "state",
@@ -35,7 +37,8 @@ static const struct option options_table[] = {
      .offset = offsetof(struct send_options, new_state)},
     {.name = "time",
      .argument = "T",
-     .help = "when the readings were taken: 2026-11-21T22:13:05Z, Unix seconds, or 10m, 2h, 7d ago (default: now, by the "
+     .help = "when the readings were taken: 2026-11-21T22:13:05Z, Unix seconds, or 10m, 2h, 7d ago (default: "
+             "now, by the "
              "gateway's clock)",
      .parse = option_time,
      .offset = offsetof(struct send_options, time)},
@@ -69,7 +72,8 @@ static const struct option options_table[] = {
      .offset = offsetof(struct send_options, record)},
     {.name = "raw",
      .argument = "FILE|-",
-     .help = "sends recorded messages as they are, and prints each answer's status; takes no credential and no readings",
+     .help = "sends recorded messages as they are, and prints each answer's status; takes no credential and "
+             "no readings",
      .parse = option_string,
      .offset = offsetof(struct send_options, raw)},
     {.name = "verbose",
@@ -95,20 +99,24 @@ static int load_credential(struct bulla_credential *credential, const char *argu
     error = bulla_credential_parse(credential, NULL, line, (size_t)len);
     bulla_wipe(line, sizeof(line));
     if (error < 0)
-        return fail(failure, "--credential: not a credential line; 'bulla device add' prints one, and @FILE reads it "
-                             "from a file");
+        return fail(failure,
+                    "--credential: not a credential line; 'bulla device add' prints one, and @FILE reads it "
+                    "from a file");
     return 0;
 }
 
 static int refuse_state(const char *path, int error, bool counter, struct failure *failure)
 {
     if (error == ENOENT && counter)
-        return fail(failure,
-                    "%s: there is no such state; --new-state makes it if this credential never sealed anything; "
-                    "otherwise make a new credential",
-                    path);
+        return fail(
+            failure,
+            "%s: there is no such state; --new-state makes it if this credential never sealed anything; "
+            "otherwise make a new credential",
+            path);
     if (error == EEXIST)
-        return fail(failure, "%s: it is there already, and nothing is overwritten; leave --new-state out to use it", path);
+        return fail(failure,
+                    "%s: it is there already, and nothing is overwritten; leave --new-state out to use it",
+                    path);
     if (error == EWOULDBLOCK)
         return fail(failure, "%s: another process is using it; wait for it to end", path);
     if (error == EINVAL)
@@ -129,8 +137,10 @@ static int open_port(struct posix_port *port, const struct bulla_credential *cre
     posix_port_init(port);
     if (!options->state) {
         if (counter || options->new_state)
-            return usage(failure, "a counter device keeps its number in a file: give --state FILE, and --new-state the "
-                                  "first time");
+            return usage(
+                failure,
+                "a counter device keeps its number in a file: give --state FILE, and --new-state the "
+                "first time");
         return 0;
     }
     error = posix_port_open(port, options->state, mode);
@@ -144,8 +154,8 @@ static int open_port(struct posix_port *port, const struct bulla_credential *cre
 
 /* ---- sending ---- */
 
-static int send_as(const struct bulla_credential *credential, struct posix_port *port, const struct send_options *options,
-                   struct bulla_message *message, struct failure *failure)
+static int send_as(const struct bulla_credential *credential, struct posix_port *port,
+                   const struct send_options *options, struct bulla_message *message, struct failure *failure)
 {
     struct bulla bulla;
     int result;
@@ -158,7 +168,8 @@ static int send_as(const struct bulla_credential *credential, struct posix_port 
         fprintf(stderr, "bulla: %s session\n", error == 1 ? "an earlier" : "a new");
     result = send_deliver(&bulla, message, options, failure);
     if (options->state && credential->kind == BULLA_SESSION && bulla_sleep(&bulla) < 0)
-        fprintf(stderr, "bulla: %s: the session could not be saved; the next call begins a new one\n", options->state);
+        fprintf(stderr, "bulla: %s: the session could not be saved; the next call begins a new one\n",
+                options->state);
     bulla_close(&bulla);
     return result;
 }
@@ -193,8 +204,10 @@ static int send_arguments(const struct send_options *options, int argc, char **a
 
 static int check(const struct send_options *options, int argc, struct failure *failure)
 {
-    if (options->raw && (options->credential || options->state || options->new_state || options->record || argc > 0))
-        return usage(failure, "--raw sends what was sealed before: it takes no credential, no state and no readings");
+    if (options->raw &&
+        (options->credential || options->state || options->new_state || options->record || argc > 0))
+        return usage(failure,
+                     "--raw sends what was sealed before: it takes no credential, no state and no readings");
     if (!options->to && (options->raw || argc > 0))
         return usage(failure, "--to is missing; give the gateway's URL, as in http://gateway:8620");
     if (!options->raw && !options->credential)
@@ -218,13 +231,18 @@ const struct command command_send = {
     .name = "send",
     .summary = "is a device: seals readings, sends them, and says what is stored",
     .arguments = "NAME=VALUE[:UNIT] …",
-    .details = "All readings go in one message. An integer stays one, other decimal numbers are sent as a single where that "
-               "says all that was written, else as a double; true and false are booleans; anything else is text, and so "
-               "is what stands in \"quotes\". A unit follows a number only.\n"
-               "It exits with 0 only if an authentic reply proves that the message is stored. Without such a reply it sends "
-               "the same bytes again, until --timeout.\n"
-               "One credential is for one device: a counter device's state file is made once and never copied.",
-    .example = "bulla send --to http://127.0.0.1:8620 --credential @kitchen.cred temperature=23.5:Cel door=false",
+    .details =
+        "All readings go in one message. An integer stays one, other decimal numbers are sent as a single "
+        "where that "
+        "says all that was written, else as a double; true and false are booleans; anything else is text, "
+        "and so "
+        "is what stands in \"quotes\". A unit follows a number only.\n"
+        "It exits with 0 only if an authentic reply proves that the message is stored. Without such a reply "
+        "it sends "
+        "the same bytes again, until --timeout.\n"
+        "One credential is for one device: a counter device's state file is made once and never copied.",
+    .example =
+        "bulla send --to http://127.0.0.1:8620 --credential @kitchen.cred temperature=23.5:Cel door=false",
     .options = options_table,
     .options_size = sizeof(struct send_options),
     .most = -1,

@@ -9,7 +9,7 @@
 #include "cli/send_value.h"
 #include "cli/text.h"
 
-#define SECOND       1000000
+#define SECOND        1000000
 #define EARLIEST_TIME ((int64_t)1 << 28) /* seconds: RFC 8428 4.5.3, smaller ones are relative */
 
 static void add(struct bulla_message *message, const struct send_value *value)
@@ -33,8 +33,8 @@ static void add(struct bulla_message *message, const struct send_value *value)
     }
 }
 
-static int build_senml(struct bulla_message *message, const struct send_options *options, int argc, char **argv,
-                       struct failure *failure)
+static int build_senml(struct bulla_message *message, const struct send_options *options, int argc,
+                       char **argv, struct failure *failure)
 {
     struct send_value value;
 
@@ -74,8 +74,8 @@ static int print_object(FILE *out, int argc, char **argv, struct failure *failur
         if (send_value_parse(&value, argv[i], failure) < 0)
             return COMMAND_USAGE;
         if (value.unit)
-            return usage(failure, "%s: flat JSON has no units; send SenML, the default, or leave ':%s' out", value.name,
-                         value.unit);
+            return usage(failure, "%s: flat JSON has no units; send SenML, the default, or leave ':%s' out",
+                         value.name, value.unit);
         for (int before = 0; before < i; before++) { /* cut at '=' by now, so each begins with its name */
             if (strcmp(argv[before], value.name) == 0)
                 return usage(failure, "%s: flat JSON takes a name once", value.name);
@@ -134,8 +134,8 @@ static int check_time(const struct send_options *options, struct failure *failur
     return 0;
 }
 
-int send_build(struct bulla_message *message, uint8_t *buffer, size_t size, const struct send_options *options, int argc,
-               char **argv, struct failure *failure)
+int send_build(struct bulla_message *message, uint8_t *buffer, size_t size,
+               const struct send_options *options, int argc, char **argv, struct failure *failure)
 {
     int result = check_time(options, failure);
 

@@ -22,8 +22,8 @@ struct delivery {
     FILE *record; /* NULL: none */
     struct client client;
     struct client_answer answer;
-    int opened;     /* what bulla_open_reply() said of the last answer; 1: it had no body */
-    int64_t until;  /* milliseconds of the monotonic clock */
+    int opened;    /* what bulla_open_reply() said of the last answer; 1: it had no body */
+    int64_t until; /* milliseconds of the monotonic clock */
     int64_t pause;
     bool complained; /* about silence, once */
 };
@@ -49,7 +49,8 @@ static void sleep_ms(int64_t ms)
 static int record(struct delivery *delivery, struct failure *failure)
 {
     if (delivery->options->verbose)
-        fprintf(stderr, "bulla: sealed seq %" PRIu64 ", %zu bytes\n", delivery->message->piv, delivery->message->size);
+        fprintf(stderr, "bulla: sealed seq %" PRIu64 ", %zu bytes\n", delivery->message->piv,
+                delivery->message->size);
     if (!delivery->record)
         return 0;
     text_hex(delivery->record, delivery->message->data, delivery->message->size);
@@ -73,8 +74,8 @@ static void tell_answer(const struct delivery *delivery, const struct bulla_repl
         fprintf(stderr, "bulla: answer: status %ld, %zu bytes: %s\n", answer->status, answer->len,
                 bulla_strerror(delivery->opened));
     else
-        fprintf(stderr, "bulla: answer: status %ld, an authentic reply to seq %" PRIu64 "%s\n", answer->status, reply->re,
-                reply->challenged ? ": a challenge" : "");
+        fprintf(stderr, "bulla: answer: status %ld, an authentic reply to seq %" PRIu64 "%s\n",
+                answer->status, reply->re, reply->challenged ? ": a challenge" : "");
 }
 
 /* Somebody who mistyped a URL should not wait in silence for the time to run out. */
@@ -84,14 +85,17 @@ static void tell_silence(struct delivery *delivery)
         return;
     delivery->complained = true;
     if (delivery->answer.status == 0)
-        fprintf(stderr, "bulla: %s: %s; trying again for %" PRId64 " s\n", delivery->client.url, delivery->client.error,
-                delivery->options->timeout);
+        fprintf(stderr, "bulla: %s: %s; trying again for %" PRId64 " s\n", delivery->client.url,
+                delivery->client.error, delivery->options->timeout);
     else
         fprintf(stderr, "bulla: %s: status %ld; trying again for %" PRId64 " s\n", delivery->client.url,
                 delivery->answer.status, delivery->options->timeout);
 }
 
-/* What an answer without an authentic reply most likely means (PROTOCOL 8), for a person: nothing of it is proven. */
+/*
+ * What an answer without an authentic reply most likely means (PROTOCOL 8), for a person: nothing of it is
+ * proven.
+ */
 static int explain(const struct delivery *delivery, struct failure *failure)
 {
     static const struct {
@@ -99,7 +103,8 @@ static int explain(const struct delivery *delivery, struct failure *failure)
         const char *text;
     } reasons[] = {
         {400, "what arrived is no message; something on the way changed it"},
-        {401, "the gateway does not know this kid, has revoked it, or holds another secret, algorithm or kind of context "
+        {401, "the gateway does not know this kid, has revoked it, or holds another secret, algorithm or "
+              "kind of context "
               "for it; 'bulla events' at the gateway says which"},
         {404, "nothing takes messages there; is it the address of the gateway's device listener?"},
         {405, "nothing takes messages there; is it the address of the gateway's device listener?"},
@@ -111,21 +116,26 @@ static int explain(const struct delivery *delivery, struct failure *failure)
         if (reasons[i].status == delivery->answer.status)
             return fail(failure, "not stored: status %ld: %s", delivery->answer.status, reasons[i].text);
     }
-    return fail(failure, "not stored: status %ld without a reply; is it a bulla gateway?", delivery->answer.status);
+    return fail(failure, "not stored: status %ld without a reply; is it a bulla gateway?",
+                delivery->answer.status);
 }
 
 static int out_of_time(const struct delivery *delivery, struct failure *failure)
 {
     if (delivery->answer.status == 0)
-        return fail(failure, "not known to be stored: no answer: %s; is the gateway running, and is the URL right?",
+        return fail(failure,
+                    "not known to be stored: no answer: %s; is the gateway running, and is the URL right?",
                     delivery->client.error);
     if (delivery->opened < 0)
         return fail(failure,
-                    "not known to be stored: status %ld, but the reply is not the gateway's: %s; something on the way "
+                    "not known to be stored: status %ld, but the reply is not the gateway's: %s; something "
+                    "on the way "
                     "changes it, or the credential is another one",
                     delivery->answer.status, bulla_strerror(delivery->opened));
     if (delivery->answer.status == 503)
-        return fail(failure, "not stored: the gateway answers 503, its store is down or its queue full; try again later");
+        return fail(
+            failure,
+            "not stored: the gateway answers 503, its store is down or its queue full; try again later");
     return fail(failure, "not known to be stored: status %ld; try again later", delivery->answer.status);
 }
 
@@ -147,7 +157,8 @@ static void post(struct delivery *delivery)
         wait = ATTEMPT_MOST;
     if (wait < 1000) /* a last try gets a fair chance */
         wait = 1000;
-    client_post(&delivery->client, delivery->message->data, delivery->message->size, (long)wait, &delivery->answer);
+    client_post(&delivery->client, delivery->message->data, delivery->message->size, (long)wait,
+                &delivery->answer);
     delivery->opened = 1;
     if (delivery->answer.len > 0)
         delivery->opened =
@@ -155,12 +166,16 @@ static void post(struct delivery *delivery)
     tell_answer(delivery, &reply);
 }
 
-/* Nobody but a gateway can say these; but they are only a hint, and a body that is not authentic may be anyone's. */
+/*
+ * Nobody but a gateway can say these; but they are only a hint, and a body that is not authentic may be
+ * anyone's.
+ */
 static bool looks_refused(const struct delivery *delivery)
 {
     long status = delivery->answer.status;
 
-    return delivery->opened > 0 && status >= 300 && status < 500 && status != 408 && status != 425 && status != 429;
+    return delivery->opened > 0 && status >= 300 && status < 500 && status != 408 && status != 425 &&
+           status != 429;
 }
 
 static int seal_again(struct delivery *delivery, struct failure *failure)

@@ -50,7 +50,10 @@ static int post_lines(struct client *client, const struct send_options *options,
     return worst;
 }
 
-/* A sealed message begins with d0 83 (PROTOCOL 3), which no text does; but what is sent need not be a good one. */
+/*
+ * A sealed message begins with d0 83 (PROTOCOL 3), which no text does; but what is sent need not be a good
+ * one.
+ */
 static bool is_hex(const char *text, size_t len)
 {
     return len >= 2 && strspn(text, "0123456789abcdefABCDEF\n") == len;

@@ -40,8 +40,8 @@ static size_t count_digits(const char *text)
 }
 
 /*
- * The decimal number at the start of `text`: its length, or 0. Not what strtod() takes: no "inf", "nan" or hex, which are
- * words that a sensor may say.
+ * The decimal number at the start of `text`: its length, or 0. Not what strtod() takes: no "inf", "nan" or
+ * hex, which are words that a sensor may say.
  */
 static size_t number_length(const char *text, bool *whole)
 {
@@ -69,7 +69,10 @@ static size_t number_length(const char *text, bool *whole)
     return len;
 }
 
-/* True if the shortest decimal of the single nearest to `real` is `real`: then the single says all that was written. */
+/*
+ * True if the shortest decimal of the single nearest to `real` is `real`: then the single says all that was
+ * written.
+ */
 static bool fits_single(double real)
 {
     char text[32];
@@ -88,7 +91,8 @@ static int take_integer(struct send_value *value, const char *text, struct failu
     value->type = SEND_INTEGER;
     value->integer = strtoll(text, NULL, 10);
     if (errno == ERANGE)
-        return fail(failure, "%s: %.40s is beyond 64 bits; write it with a decimal point, or \"quoted\" as text",
+        return fail(failure,
+                    "%s: %.40s is beyond 64 bits; write it with a decimal point, or \"quoted\" as text",
                     value->name, text);
     return 0;
 }
@@ -150,7 +154,9 @@ int send_value_parse(struct send_value *value, char *argument, struct failure *f
     *equals = 0;
     value->name = argument;
     if (!is_name(argument))
-        return fail(failure, "'%.60s': not a name; it has letters, digits and - : . / _ and begins with a letter or digit",
-                    argument);
+        return fail(
+            failure,
+            "'%.60s': not a name; it has letters, digits and - : . / _ and begins with a letter or digit",
+            argument);
     return take_value(value, equals + 1, failure);
 }

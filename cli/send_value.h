@@ -22,8 +22,9 @@ struct send_value {
 };
 
 /*
- * Reads an argument and cuts it up in place. Integers stay integers; other decimal numbers become a single where its
- * shortest decimal is the number that was written, else a double; true and false; anything else is text, and so is what stands in "quotes".
+ * Reads an argument and cuts it up in place. Integers stay integers; other decimal numbers become a single
+ * where its shortest decimal is the number that was written, else a double; true and false; anything else is
+ * text, and so is what stands in "quotes".
  */
 int send_value_parse(struct send_value *value, char *argument, struct failure *failure);
 

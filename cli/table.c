@@ -5,7 +5,8 @@
 
 #include "cli/text.h"
 
-int table_begin(struct table *table, const struct table_column *columns, size_t count, struct failure *failure)
+int table_begin(struct table *table, const struct table_column *columns, size_t count,
+                struct failure *failure)
 {
     memset(table, 0, sizeof(*table));
     table->columns = columns;

@@ -13,7 +13,7 @@
 
 struct table_column {
     const char *title;
-    unsigned char most; /* columns of a cell, at most 250; what is longer is cut */
+    unsigned char most;  /* columns of a cell, at most 250; what is longer is cut */
     unsigned char right; /* 1: numbers, set to the right */
 };
 
@@ -27,7 +27,8 @@ struct table {
     size_t size;
 };
 
-int table_begin(struct table *table, const struct table_column *columns, size_t count, struct failure *failure);
+int table_begin(struct table *table, const struct table_column *columns, size_t count,
+                struct failure *failure);
 
 /* Cells come row by row. They may hold any bytes (text_print). */
 void table_cell(struct table *table, const char *text, size_t len);

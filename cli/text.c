@@ -49,7 +49,10 @@ bool text_is_control(uint32_t character)
 
 /* ---- for a terminal ---- */
 
-/* Writes one character's visible form; returns its columns, and in `taken` the bytes of text that it stands for. */
+/*
+ * Writes one character's visible form; returns its columns, and in `taken` the bytes of text that it stands
+ * for.
+ */
 static int visible(const char *text, size_t len, char out[12], size_t *taken)
 {
     static const char named[] = "\a\b\t\n\v\f\r";
@@ -81,7 +84,8 @@ size_t text_print(FILE *out, const char *text, size_t len, size_t most)
         size_t taken;
         size_t width = (size_t)visible(text, len, form, &taken);
 
-        if (columns + width > most - (most != TEXT_WHOLE && taken < len)) { /* a column is kept for the mark */
+        if (columns + width >
+            most - (most != TEXT_WHOLE && taken < len)) { /* a column is kept for the mark */
             fputs("…", out);
             return columns + 1;
         }
@@ -223,7 +227,10 @@ int text_parse_hex(const char *text, size_t len, uint8_t *out, size_t size)
 
 size_t text_double(char out[TEXT_DOUBLE_SIZE], double value)
 {
-    /* Up to 15 digits survive the way to a double and back, so the first try is the shortest; not so below DBL_MIN. */
+    /*
+     * Up to 15 digits survive the way to a double and back, so the first try is the shortest; not so below
+     * DBL_MIN.
+     */
     int digits = value > -DBL_MIN && value < DBL_MIN ? 1 : 15;
     int len;
 

@@ -76,7 +76,10 @@ static bool parse_seconds(const char *text, int64_t now, int64_t *micros)
     return false;
 }
 
-/* Reads exactly `count` digits that make a number from `least` to `most`, and the character behind them (0: any). */
+/*
+ * Reads exactly `count` digits that make a number from `least` to `most`, and the character behind them (0:
+ * any).
+ */
 static bool field(const char **text, int count, int least, int most, char behind, int *value)
 {
     const char *start = *text;
@@ -165,7 +168,8 @@ size_t when_format(char out[WHEN_TEXT_SIZE], int64_t micros)
     char *at = out;
 
     gmtime_r(&seconds, &tm);
-    if (tm.tm_year < -1900 || tm.tm_year > 9999 - 1900) /* outside of RFC 3339: as ISO 8601 4.1.2.4 expands it */
+    if (tm.tm_year < -1900 ||
+        tm.tm_year > 9999 - 1900) /* outside of RFC 3339: as ISO 8601 4.1.2.4 expands it */
         at += sprintf(at, "%+07d", tm.tm_year + 1900);
     else
         at = put_number(at, tm.tm_year + 1900, 4);

@@ -12,8 +12,8 @@
 int64_t when_now(void);
 
 /*
- * Reads RFC 3339 (2026-11-21T22:13:05.5+01:00), a date (midnight UTC), Unix seconds, "now", or a time ago (30s, 10m, 2h, 7d, 4w).
- * Returns 0, or -1 if it is none of them.
+ * Reads RFC 3339 (2026-11-21T22:13:05.5+01:00), a date (midnight UTC), Unix seconds, "now", or a time ago
+ * (30s, 10m, 2h, 7d, 4w). Returns 0, or -1 if it is none of them.
  */
 int when_parse(const char *text, int64_t now, int64_t *micros);
 

@@ -1,5 +1,6 @@
 /*
- * A port for POSIX hosts: the kernel's random source, a clock that goes on in suspend, and a state file as the store.
+ * A port for POSIX hosts: the kernel's random source, a clock that goes on in suspend, and a state file as
+ * the store.
  *
  *     struct posix_port host;
  *
@@ -9,15 +10,19 @@
  *     …
  *     posix_port_close(&host);
  *
- * The file holds the three slots a page apart, so that a cut while one is written leaves the others alone. It is locked while it is
- * open: no two processes ever use one state. It holds no secret, but whoever can change it can break the device's safety.
+ * The file holds the three slots a page apart, so that a cut while one is written leaves the others alone. It
+ * is locked while it is open: no two processes ever use one state. It holds no secret, but whoever can change
+ * it can break the device's safety.
  */
 #ifndef BULLA_POSIX_H
 #define BULLA_POSIX_H
 
 #include "../bulla.h"
 
-/* Members are the port's own, but for `port`, which is for bulla_open(). It must stay where it is until it is closed. */
+/*
+ * Members are the port's own, but for `port`, which is for bulla_open(). It must stay where it is until it is
+ * closed.
+ */
 struct posix_port {
     struct bulla_port port;
     int fd;
@@ -33,8 +38,8 @@ enum posix_port_mode {
 void posix_port_init(struct posix_port *posix);
 
 /*
- * Opens and locks the state file. Returns 0 or an errno: ENOENT, EEXIST, EWOULDBLOCK (another process has it), EINVAL (not a
- * state file), or what the system says.
+ * Opens and locks the state file. Returns 0 or an errno: ENOENT, EEXIST, EWOULDBLOCK (another process has
+ * it), EINVAL (not a state file), or what the system says.
  */
 BULLA_MUST_CHECK int posix_port_open(struct posix_port *posix, const char *path, enum posix_port_mode mode);
 
