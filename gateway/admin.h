@@ -1,0 +1,20 @@
+/*
+ * The administrator's listener: /healthz and /metrics. Not for the network.
+ */
+#ifndef ADMIN_H
+#define ADMIN_H
+
+#include "gateway/metrics.h"
+
+struct admin {
+    struct http http;
+    const struct pipeline *pipeline;
+    const struct source_http *devices;
+};
+
+MUST_CHECK int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen,
+                          const struct pipeline *pipeline, const struct source_http *devices,
+                          struct failure *failure);
+void admin_close(struct admin *admin);
+
+#endif

@@ -1,0 +1,191 @@
+#include "gateway/core/cycle.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int cycle_init(struct cycle *cycle, size_t capacity)
+{
+    memset(cycle, 0, sizeof(*cycle));
+    cycle->capacity = capacity;
+    cycle->lookups = calloc(CYCLE_LOOKUPS, sizeof(*cycle->lookups));
+    cycle->inbounds = calloc(capacity, sizeof(*cycle->inbounds));
+    cycle->messages = calloc(capacity, sizeof(*cycle->messages));
+    cycle->touched = calloc(capacity, sizeof(*cycle->touched));
+    cycle->contexts = calloc(capacity, sizeof(*cycle->contexts));
+    cycle->events = calloc(JOURNAL_GATHERED, sizeof(*cycle->events));
+    readings_init(&cycle->readings);
+    return cycle->lookups != NULL && cycle->inbounds != NULL && cycle->messages != NULL &&
+                   cycle->touched != NULL && cycle->contexts != NULL && cycle->events != NULL
+               ? 0
+               : -1;
+}
+
+void cycle_wipe(struct cycle *cycle)
+{
+    free(cycle->lookups);
+    free(cycle->inbounds);
+    free(cycle->messages);
+    free(cycle->touched);
+    free(cycle->contexts);
+    free(cycle->events);
+    readings_wipe(&cycle->readings);
+    memset(cycle, 0, sizeof(*cycle));
+}
+
+void cycle_reset(struct cycle *cycle)
+{
+    cycle->lookup_count = 0;
+    cycle->message_count = 0;
+    cycle->context_count = 0;
+    cycle->event_count = 0;
+    cycle->wants_id = false;
+    cycle->housekeeping = false;
+    cycle->count_devices = false;
+    cycle->failed = false;
+    cycle->events_lost = false;
+    cycle->id_drawn = false;
+    cycle->clock_read = false;
+    cycle->generation = -1;
+    cycle->device_count = -1;
+    cycle->commit_nanoseconds = 0;
+    cycle->undecoded = 0;
+    cycle->failure.text[0] = '\0';
+    readings_reset(&cycle->readings);
+}
+
+void inbound_push(struct inbound_list *list, struct inbound *inbound)
+{
+    inbound->next = NULL;
+    if (list->last != NULL)
+        list->last->next = inbound;
+    else
+        list->first = inbound;
+    list->last = inbound;
+    list->count++;
+}
+
+struct inbound *inbound_pop(struct inbound_list *list)
+{
+    struct inbound *inbound = list->first;
+
+    if (inbound == NULL)
+        return NULL;
+    list->first = inbound->next;
+    if (list->first == NULL)
+        list->last = NULL;
+    list->count--;
+    inbound->next = NULL;
+    return inbound;
+}
+
+/* ---- on the store's thread ---- */
+
+static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *store)
+{
+    const struct store_ops *ops = store->ops;
+    int found = ops->device_by_kid(store, lookup->kid, lookup->kid_len, &lookup->device, &cycle->failure);
+
+    lookup->device_found = found > 0;
+    lookup->context_found = false;
+    if (found <= 0)
+        return found;
+    if (lookup->named || lookup->device.kind == BULLA_COUNTER)
+        found = ops->context_find(store, lookup->device.id, lookup->named ? lookup->id_context : NULL,
+                                  &lookup->context, &cycle->clock, &cycle->failure);
+    else
+        found =
+            ops->context_newest(store, lookup->device.id, &lookup->context, &cycle->clock, &cycle->failure);
+    lookup->context_found = found > 0;
+    cycle->clock_read = cycle->clock_read || found >= 0;
+    return found;
+}
+
+static int decode_all(struct cycle *cycle)
+{
+    for (size_t i = 0; i < cycle->message_count; i++) {
+        struct commit_message *message = &cycle->messages[i];
+        const struct inbound *inbound = cycle->inbounds[i];
+        message->first = cycle->readings.count;
+        if (decode(inbound->envelope.content_format, inbound->envelope.ciphertext, inbound->plaintext_len,
+                   inbound->received, &cycle->readings) < 0)
+            return fail(&cycle->failure, "out of memory while decoding a batch");
+        message->count = cycle->readings.count - message->first;
+        if (message->count > 0 && cycle->readings.items[message->first].type == READING_UNDECODED)
+            cycle->undecoded++;
+    }
+    return 0;
+}
+
+static uint64_t nanoseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int store_batch(struct cycle *cycle, struct store *store)
+{
+    uint64_t begun = nanoseconds();
+    struct commit commit;
+
+    if (decode_all(cycle) < 0)
+        return -1;
+    commit.contexts = cycle->contexts;
+    commit.context_count = cycle->context_count;
+    commit.messages = cycle->messages;
+    commit.message_count = cycle->message_count;
+    commit.readings = cycle->readings.items;
+    if (store->ops->commit(store, &commit, cycle->now, &cycle->failure) < 0)
+        return -1;
+    cycle->commit_nanoseconds = nanoseconds() - begun;
+    return 0;
+}
+
+static int store_events(struct cycle *cycle, struct store *store)
+{
+    struct event_row rows[JOURNAL_GATHERED];
+    struct failure unsaid; /* the journal never fails a batch */
+
+    for (size_t i = 0; i < cycle->event_count; i++) {
+        const struct journal_entry *entry = &cycle->events[i];
+        rows[i] = (struct event_row){
+            .time = entry->time,
+            .kind = outcome_word(entry->outcome),
+            .device = entry->device,
+            .source = entry->source,
+            .detail = entry->detail,
+            .authentic = outcome_authentic(entry->outcome),
+        };
+    }
+    return store->ops->events_add(store, rows, cycle->event_count, &unsaid);
+}
+
+/* What fails here is tried again in a later cycle. */
+static void keep_house(struct cycle *cycle, struct store *store)
+{
+    struct failure unsaid;
+
+    if (cycle->housekeeping)
+        (void)store->ops->contexts_close(store, cycle->now, &unsaid);
+    if (cycle->count_devices && store->ops->device_count(store, &cycle->device_count, &unsaid) < 0)
+        cycle->device_count = -1;
+}
+
+void cycle_run(struct cycle *cycle, struct store *store)
+{
+    struct failure unsaid;
+
+    if (store->ops->generation(store, &cycle->generation, &unsaid) < 0)
+        cycle->generation = -1;
+    keep_house(cycle, store);
+    for (size_t i = 0; i < cycle->lookup_count; i++)
+        cycle->lookups[i].failed = look_up(cycle, &cycle->lookups[i], store) < 0;
+    if (cycle->message_count > 0)
+        cycle->failed = store_batch(cycle, store) < 0;
+    if (cycle->event_count > 0)
+        cycle->events_lost = store_events(cycle, store) < 0;
+    if (cycle->wants_id)
+        cycle->id_drawn = gateway_id_draw(store, cycle->now, cycle->id, &unsaid) == 0;
+}

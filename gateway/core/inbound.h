@@ -1,0 +1,46 @@
+/*
+ * One message on its way through the gateway. A source makes it, hands it to the pipeline, and gets it back
+ * by answer(), once, at once or after the commit. Until then the source keeps it, and its bytes, where they
+ * are.
+ */
+#ifndef INBOUND_H
+#define INBOUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/envelope.h"
+#include "gateway/core/outcome.h"
+
+#define REPLY_MAX (BULLA_HEADROOM + 64 + BULLA_TAG_MAX) /* bytes of a whole reply with keys 0 to 3 */
+
+struct inbound;
+
+struct inbound_ops {
+    /* The message's fate. `reply` (NULL: none) lasts until the call returns. May free the inbound. */
+    void (*answer)(struct inbound *inbound, enum outcome outcome, const uint8_t *reply, size_t reply_len);
+    /* Writes where it came from, for the journal: "http 192.0.2.7". Zero-terminated. */
+    void (*describe)(const struct inbound *inbound, char *out, size_t size);
+};
+
+struct inbound {
+    /* the source's */
+    const struct inbound_ops *ops;
+    uint8_t *bytes; /* opened in place */
+    size_t len;
+
+    /* the pipeline's */
+    struct inbound *next; /* in the list that it waits in */
+    struct bulla_envelope envelope;
+    struct context *context; /* while it is in a batch */
+    int64_t received;        /* microseconds since 1970 */
+    size_t plaintext_len;
+    uint64_t proof_t; /* T of the valid challenge in it, if it proves its context */
+    uint8_t tries;    /* how often it began anew */
+    bool opened;      /* it authenticated: the plaintext stands in envelope.ciphertext */
+    bool absent;      /* the registry was asked: no such device */
+    bool confirmed;   /* the registry's own row was read for it */
+};
+
+#endif

@@ -1,0 +1,41 @@
+#include "gateway/core/journal.h"
+
+#include <stdio.h>
+
+static struct journal_bucket *bucket_of(struct journal *journal, enum outcome outcome, int64_t device)
+{
+    uint64_t hash;
+
+    if (!outcome_authentic(outcome))
+        return &journal->others[outcome];
+    hash = ((uint64_t)device * OUTCOME_COUNT + outcome) * 0x9e3779b97f4a7c15u;
+    return &journal->authentic[hash >> 54]; /* the top 10 bits: JOURNAL_BUCKETS */
+}
+
+struct journal_entry *journal_note(struct journal *journal, int64_t time, enum outcome outcome,
+                                   int64_t device)
+{
+    struct journal_bucket *bucket = bucket_of(journal, outcome, device);
+    struct journal_entry *entry;
+
+    if (bucket->second != time / 1000000) {
+        bucket->second = time / 1000000;
+        bucket->written = 0;
+    }
+    if (bucket->written >= JOURNAL_PER_SECOND || journal->count >= JOURNAL_GATHERED) {
+        bucket->withheld++;
+        journal->withheld++;
+        return NULL;
+    }
+    bucket->written++;
+    entry = &journal->entries[journal->count++];
+    entry->time = time;
+    entry->device = device;
+    entry->outcome = outcome;
+    entry->source[0] = '\0';
+    entry->detail[0] = '\0';
+    if (bucket->withheld > 0)
+        snprintf(entry->detail, sizeof(entry->detail), "%u more since the last one; ", bucket->withheld);
+    bucket->withheld = 0;
+    return entry;
+}

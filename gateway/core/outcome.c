@@ -1,0 +1,20 @@
+#include "gateway/core/outcome.h"
+
+static const struct {
+    const char *word;
+    bool authentic;
+} outcomes[OUTCOME_COUNT] = {
+#define OUTCOME_ROW(name, word, authentic) {word, authentic},
+    OUTCOMES(OUTCOME_ROW)
+#undef OUTCOME_ROW
+};
+
+const char *outcome_word(enum outcome outcome)
+{
+    return outcomes[outcome].word;
+}
+
+bool outcome_authentic(enum outcome outcome)
+{
+    return outcomes[outcome].authentic;
+}

@@ -1,0 +1,82 @@
+/*
+ * The way of a message through the gateway (PROTOCOL 4): parse, find, open, prove, replay, store, reply. Runs
+ * on one thread and does no I/O: what the store is to do leaves as a cycle, and comes back.
+ *
+ *     source ──pipeline_receive()──► gathered cycle ──pipeline_take()──► cycle_run() on the store's thread
+ *     source ◄──answer()──────────── pipeline_finish() ◄─────────────────┘
+ */
+#ifndef PIPELINE_H
+#define PIPELINE_H
+
+#include "gateway/core/challenge.h"
+#include "gateway/core/cycle.h"
+#include "gateway/log.h"
+#include "gateway/vault.h"
+
+/* What the pipeline counts, for /metrics. */
+struct pipeline_counters {
+    uint64_t outcomes[OUTCOME_COUNT];
+    uint64_t batches;
+    uint64_t batch_failures;
+    uint64_t batch_messages;
+    uint64_t batch_sizes[14];  /* batches of at most 2^i messages; the last: of more */
+    uint64_t commit_times[14]; /* commits within 2^i * 100 microseconds; the last: longer */
+    uint64_t commit_nanoseconds;
+    uint64_t readings;
+    uint64_t undecoded;
+    uint64_t events_withheld;
+    uint64_t events_lost;
+    int64_t devices; /* in the registry; -1 not known yet */
+};
+
+struct pipeline_config {
+    struct bulla_crypto *crypto;
+    const struct vault *vault;
+    const struct log *log;
+    const uint8_t *challenge_key; /* K: CHALLENGE_KEY_SIZE bytes, copied */
+    const uint8_t *gateway_id;    /* entered in the registry already */
+    size_t queue;                 /* messages that may wait */
+    size_t devices;               /* that are kept in memory */
+    int64_t (*clock)(void *);     /* microseconds since 1970 */
+    void *clock_context;
+};
+
+struct pipeline {
+    struct pipeline_config config;
+    struct devices devices;
+    struct answerer answerer;
+    struct journal journal;
+    struct cycle cycles[2];
+    struct cycle *gathered;
+    struct cycle *running; /* NULL: none is at the store */
+    uint8_t challenge_key[CHALLENGE_KEY_SIZE];
+    uint64_t floor;       /* F, as last read */
+    int64_t clock_offset; /* the store's clock less ours, in seconds */
+    int64_t generation;
+    int64_t housekept;     /* when last, Unix seconds */
+    int64_t events_taken;  /* when last, microseconds since 1970 */
+    size_t waiting;        /* messages not answered yet */
+    bool recount;          /* the number of devices may have changed */
+    bool draining;         /* nothing new is taken */
+    int64_t failing_since; /* Unix seconds; 0: the last batch went well */
+    struct failure failure;
+    struct pipeline_counters counters;
+};
+
+MUST_CHECK int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
+/* Every message must have been answered. */
+void pipeline_wipe(struct pipeline *pipeline);
+
+/* Takes a message. Answers it now or later. */
+void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound);
+
+/*
+ * What the store is to do next, or NULL: nothing, or a cycle is running. `idle_work`: also take what can wait
+ * (events, housekeeping, the registry's generation).
+ */
+struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work);
+
+/* The store is through with the cycle taken last: answers its messages. */
+void pipeline_finish(struct pipeline *pipeline);
+
+#endif

@@ -1,0 +1,113 @@
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/core/steps.h"
+
+static void hex(char *out, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        sprintf(out + 2 * i, "%02x", bytes[i]);
+    out[2 * len] = '\0';
+}
+
+static void log_refusal(struct pipeline *pipeline, const struct inbound *inbound,
+                        const struct journal_entry *entry)
+{
+    char kid[2 * BULLA_KID_MAX + 1];
+    char source[2 * JOURNAL_SOURCE];
+    char detail[2 * JOURNAL_DETAIL];
+
+    if (!log_wants(pipeline->config.log, LOG_LEVEL_INFO))
+        return;
+    hex(kid, inbound->envelope.id, inbound->envelope.id_len);
+    log_line(pipeline->config.log, LOG_LEVEL_INFO, "refused", "kind=%s kid=%s source=%s detail=%s",
+             outcome_word(entry->outcome), kid, log_quote(source, sizeof(source), entry->source),
+             log_quote(detail, sizeof(detail), entry->detail));
+}
+
+static void note(struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome,
+                 const char *detail, va_list arguments)
+{
+    const struct device *device = NULL;
+    struct journal_entry *entry;
+    size_t used;
+
+    if (inbound->envelope.id != NULL)
+        device = devices_find(&pipeline->devices, inbound->envelope.id, inbound->envelope.id_len);
+    entry = journal_note(&pipeline->journal, inbound->received, outcome, device != NULL ? device->id : 0);
+    pipeline->counters.events_withheld = pipeline->journal.withheld;
+    if (entry == NULL)
+        return;
+    inbound->ops->describe(inbound, entry->source, sizeof(entry->source));
+    used = strlen(entry->detail);
+    vsnprintf(entry->detail + used, sizeof(entry->detail) - used, detail, arguments);
+    log_refusal(pipeline, inbound, entry);
+}
+
+static void answer(struct pipeline *pipeline, struct inbound *inbound, enum outcome outcome,
+                   const uint8_t *reply, size_t len)
+{
+    pipeline->counters.outcomes[outcome]++;
+    pipeline->waiting--;
+    inbound->ops->answer(inbound, outcome, reply, len);
+}
+
+void settle_busy(struct pipeline *pipeline, struct inbound *inbound)
+{
+    answer(pipeline, inbound, OUTCOME_BUSY, NULL, 0);
+}
+
+/* The challenge that a reply of outcome challenged carries. */
+static int make_challenge(const struct pipeline *pipeline, const struct context *context, int64_t now,
+                          uint8_t challenge[BULLA_CHALLENGE_SIZE])
+{
+    const struct device *device = context->device;
+    struct challenge_subject subject = {
+        .kid = device->kid,
+        .kid_len = device->kid_len,
+        .id_context = device->kind == BULLA_SESSION ? context->id_context : NULL,
+    };
+
+    return challenge_make(pipeline->challenge_key, &subject, challenge_t(now, pipeline->floor), challenge);
+}
+
+/* A reply in the context, for an outcome that deserves one. Returns its length, or -1. */
+static int seal_reply(struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome,
+                      struct context *context, uint8_t room[REPLY_MAX], const uint8_t **reply)
+{
+    int64_t now = pipeline->config.clock(pipeline->config.clock_context) / 1000000 + pipeline->clock_offset;
+    uint8_t challenge[BULLA_CHALLENGE_SIZE];
+    struct answer answer = {.re = inbound->envelope.piv, .time = now, .challenge = NULL};
+
+    if (outcome == OUTCOME_CHALLENGED) {
+        if (make_challenge(pipeline, context, now, challenge) < 0)
+            return -1;
+        answer.challenge = challenge;
+    }
+    return answer_seal(&pipeline->answerer, context, &answer, room, reply);
+}
+
+void settle(struct pipeline *pipeline, struct inbound *inbound, enum outcome outcome, struct context *context,
+            const char *detail, ...)
+{
+    uint8_t room[REPLY_MAX];
+    const uint8_t *reply = NULL;
+    int len = 0;
+    va_list arguments;
+
+    if (outcome != OUTCOME_STORED) {
+        va_start(arguments, detail);
+        note(pipeline, inbound, outcome, detail, arguments);
+        va_end(arguments);
+    }
+    if (outcome_authentic(outcome)) {
+        len = seal_reply(pipeline, inbound, outcome, context, room, &reply);
+        if (len < 0) { /* what is stored stays stored: the message sent again is a duplicate */
+            settle_busy(pipeline, inbound);
+            return;
+        }
+    }
+    answer(pipeline, inbound, outcome, reply, (size_t)len);
+}

@@ -1,0 +1,24 @@
+/*
+ * PROTOCOL 4, step by step, for one message; and its answer. Private to the pipeline.
+ */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include "gateway/core/pipeline.h"
+
+/* Begins, or begins anew, with the first step. The message is answered, gathered, or waits afterwards. */
+void steps_run(struct pipeline *pipeline, struct inbound *inbound);
+
+/* Puts what a lookup found into memory. */
+void steps_install(struct pipeline *pipeline, const struct lookup *lookup);
+
+/* Answers: counts, writes the journal, seals the reply that is due. `detail` (printf's form) is for the
+ * operator only. */
+__attribute__((format(printf, 5, 6))) void settle(struct pipeline *pipeline, struct inbound *inbound,
+                                                  enum outcome outcome, struct context *context,
+                                                  const char *detail, ...);
+
+/* Answers "try again". */
+void settle_busy(struct pipeline *pipeline, struct inbound *inbound);
+
+#endif

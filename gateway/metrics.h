@@ -1,0 +1,13 @@
+/*
+ * What the gateway counts, in Prometheus' text format (version 0.0.4).
+ */
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stdio.h>
+
+#include "gateway/source/http.h"
+
+void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_http *http);
+
+#endif

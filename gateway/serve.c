@@ -1,0 +1,250 @@
+#include "gateway/serve.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include <sys/resource.h>
+
+#include "device/crypto_openssl.h"
+#include "gateway/admin.h"
+#include "gateway/storer.h"
+
+#define DEVICES_IN_MEMORY 65536
+#define TICK              200 /* milliseconds between looks at the registry when nothing else goes on */
+
+struct gateway {
+    struct log log;
+    struct store *store;
+    struct vault vault;
+    struct bulla_crypto crypto;
+    struct pipeline pipeline;
+    uv_loop_t loop;
+    struct storer storer;
+    struct source_http devices;
+    struct admin admin;
+    bool has_admin;
+    uv_prepare_t prepare;
+    uv_timer_t tick;
+    uv_signal_t terminate;
+    uv_signal_t interrupt;
+};
+
+static int64_t clock_now(void *context)
+{
+    struct timespec now;
+
+    (void)context;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* ---- what happens on the loop ---- */
+
+static void submit(struct gateway *gateway, bool idle_work)
+{
+    struct cycle *cycle = pipeline_take(&gateway->pipeline, idle_work);
+
+    if (cycle != NULL)
+        storer_submit(&gateway->storer, cycle);
+}
+
+/* Before the loop sleeps: what came in together goes to the store together. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    submit(prepare->data, false);
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    submit(tick->data, true);
+}
+
+static void close_if_drained(struct gateway *gateway)
+{
+    const struct pipeline *pipeline = &gateway->pipeline;
+
+    if (pipeline->draining && pipeline->waiting == 0 && pipeline->journal.count == 0 &&
+        pipeline->running == NULL)
+        uv_stop(&gateway->loop);
+}
+
+static void on_stored(void *context)
+{
+    struct gateway *gateway = context;
+
+    pipeline_finish(&gateway->pipeline);
+    submit(gateway, false); /* the next batch commits while the replies go out */
+    source_http_flush(&gateway->devices);
+    close_if_drained(gateway);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct gateway *gateway = handle->data;
+
+    log_line(&gateway->log, LOG_LEVEL_INFO, "stopping", "signal=%s waiting=%zu", strsignal(number),
+             gateway->pipeline.waiting);
+    if (!gateway->pipeline.draining)
+        http_quiesce(&gateway->devices.http);
+    gateway->pipeline.draining = true;
+    submit(gateway, true); /* so that on_stored() looks whether all is done */
+}
+
+/* ---- opening, in order ---- */
+
+/* Every connection is a descriptor: as many as the system allows. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int open_registry(struct gateway *gateway, const struct serve_options *options,
+                         struct failure *failure)
+{
+    char path[4096];
+
+    if (options->key == NULL && store_key_path(options->db, path, sizeof(path), failure) < 0)
+        return -1;
+    if (store_open(&gateway->store, options->db, STORE_CREATE, failure) < 0)
+        return -1;
+    if (vault_open(&gateway->vault, gateway->store, options->key != NULL ? options->key : path, failure) == 0)
+        return 0;
+    gateway->store->ops->close(gateway->store);
+    return -1;
+}
+
+static int open_pipeline(struct gateway *gateway, const struct serve_options *options,
+                         struct failure *failure)
+{
+    uint8_t challenge_key[CHALLENGE_KEY_SIZE];
+    uint8_t gateway_id[GATEWAY_ID_SIZE];
+    struct pipeline_config config = {
+        .crypto = &gateway->crypto,
+        .vault = &gateway->vault,
+        .log = &gateway->log,
+        .challenge_key = challenge_key,
+        .gateway_id = gateway_id,
+        .queue = options->queue,
+        .devices = DEVICES_IN_MEMORY,
+        .clock = clock_now,
+    };
+    int result = -1;
+
+    if (vault_registry_secret(&gateway->vault, gateway->store, "challenge", challenge_key, failure) < 0 ||
+        gateway_id_draw(gateway->store, clock_now(NULL) / 1000000, gateway_id, failure) < 0)
+        goto out;
+    if (pipeline_init(&gateway->pipeline, &config) < 0) {
+        pipeline_wipe(&gateway->pipeline);
+        fail(failure, "out of memory: choose a smaller --queue");
+        goto out;
+    }
+    result = 0;
+out:
+    bulla_wipe(challenge_key, sizeof(challenge_key));
+    return result;
+}
+
+static int open_listeners(struct gateway *gateway, const struct serve_options *options,
+                          struct failure *failure)
+{
+    struct http_options http = {
+        .listen = options->listen,
+        .max_connections = options->max_connections,
+        .idle_seconds = options->idle_seconds,
+    };
+
+    if (source_http_open(&gateway->devices, &gateway->loop, &http, &gateway->pipeline, failure) < 0)
+        return -1;
+    gateway->has_admin = strcmp(options->admin, "off") != 0;
+    if (!gateway->has_admin)
+        return 0;
+    if (admin_open(&gateway->admin, &gateway->loop, options->admin, &gateway->pipeline, &gateway->devices,
+                   failure) == 0)
+        return 0;
+    source_http_close(&gateway->devices);
+    return -1;
+}
+
+static void open_handles(struct gateway *gateway)
+{
+    uv_prepare_init(&gateway->loop, &gateway->prepare);
+    gateway->prepare.data = gateway;
+    uv_prepare_start(&gateway->prepare, on_prepare);
+    uv_timer_init(&gateway->loop, &gateway->tick);
+    gateway->tick.data = gateway;
+    uv_timer_start(&gateway->tick, on_tick, 0, TICK);
+    uv_signal_init(&gateway->loop, &gateway->terminate);
+    gateway->terminate.data = gateway;
+    uv_signal_start(&gateway->terminate, on_signal, SIGTERM);
+    uv_signal_init(&gateway->loop, &gateway->interrupt);
+    gateway->interrupt.data = gateway;
+    uv_signal_start(&gateway->interrupt, on_signal, SIGINT);
+}
+
+static void announce(const struct gateway *gateway)
+{
+    fprintf(stderr, "bulla: devices on http://%s/d\n", gateway->devices.http.address);
+    if (gateway->has_admin)
+        fprintf(stderr, "bulla: admin on http://%s/\n", gateway->admin.http.address);
+}
+
+static void close_handles(struct gateway *gateway)
+{
+    uv_close((uv_handle_t *)&gateway->prepare, NULL);
+    uv_close((uv_handle_t *)&gateway->tick, NULL);
+    uv_close((uv_handle_t *)&gateway->terminate, NULL);
+    uv_close((uv_handle_t *)&gateway->interrupt, NULL);
+}
+
+/* Serves until the pipeline is drained after a signal. */
+static int run(struct gateway *gateway, const struct serve_options *options, struct failure *failure)
+{
+    if (storer_start(&gateway->storer, &gateway->loop, gateway->store, on_stored, gateway, failure) < 0)
+        return -1;
+    if (open_listeners(gateway, options, failure) < 0) {
+        storer_stop(&gateway->storer);
+        return -1;
+    }
+    open_handles(gateway);
+    announce(gateway);
+    uv_run(&gateway->loop, UV_RUN_DEFAULT);
+    http_run(&gateway->devices.http); /* the last replies */
+    close_handles(gateway);
+    if (gateway->has_admin)
+        admin_close(&gateway->admin);
+    source_http_close(&gateway->devices);
+    storer_stop(&gateway->storer);
+    return 0;
+}
+
+int serve(const struct serve_options *options, struct failure *failure)
+{
+    struct gateway gateway;
+    int result = -1;
+
+    memset(&gateway, 0, sizeof(gateway));
+    gateway.log.level = options->log_level;
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptors();
+    if (open_registry(&gateway, options, failure) < 0)
+        return -1;
+    uv_loop_init(&gateway.loop);
+    if (bulla_crypto_open(&gateway.crypto) < 0) {
+        fail(failure, "cannot set up OpenSSL: AES-128-CCM, ChaCha20-Poly1305 or HKDF is not to be had");
+    } else if (open_pipeline(&gateway, options, failure) == 0) {
+        result = run(&gateway, options, failure);
+        uv_run(&gateway.loop, UV_RUN_DEFAULT); /* handles finish closing */
+        pipeline_wipe(&gateway.pipeline);
+    }
+    bulla_crypto_close(&gateway.crypto);
+    uv_loop_close(&gateway.loop);
+    vault_wipe(&gateway.vault);
+    gateway.store->ops->close(gateway.store);
+    return result;
+}
