@@ -124,18 +124,27 @@ int vault_open_device(const struct vault *vault, const struct device_row *row,
                 row->name);
 }
 
-/* Reads a sealed value of the registry: 1 found and opened, 0 none. */
+/* Reads a sealed value of the registry, as it is: 1 found, 0 none. */
+static int get_sealed(struct store *store, const char *name, uint8_t *sealed, size_t len,
+                      struct failure *failure)
+{
+    size_t size = SEALED_SIZE(len);
+    int found = store->ops->meta_get(store, name, sealed, &size, failure);
+
+    if (found > 0 && size != SEALED_SIZE(len))
+        return fail(failure, "the registry's value \"%s\" is damaged; restore a backup", name);
+    return found;
+}
+
+/* The same, and opens it. */
 static int read_sealed(const struct vault *vault, struct store *store, const char *name, uint8_t *secret,
                        size_t len, struct failure *failure)
 {
     uint8_t sealed[SEALED_SIZE(SECRET_MAX)];
-    size_t size = sizeof(sealed);
-    int found = store->ops->meta_get(store, name, sealed, &size, failure);
+    int found = get_sealed(store, name, sealed, len, failure);
 
     if (found <= 0)
         return found;
-    if (size != SEALED_SIZE(len))
-        return fail(failure, "the registry's value \"%s\" is damaged; restore a backup", name);
     return vault_open_sealed(vault, name, NULL, 0, sealed, secret, len, failure) == 0 ? 1 : -1;
 }
 
@@ -326,15 +335,6 @@ static int make_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failur
 
 /* ---- opening ---- */
 
-/* 1 if the registry has a check of its key, 0 if it is new. */
-static int has_check(struct store *store, struct failure *failure)
-{
-    uint8_t sealed[SEALED_SIZE(SECRET_MAX)];
-    size_t size = sizeof(sealed);
-
-    return store->ops->meta_get(store, CHECK_NAME, sealed, &size, failure);
-}
-
 /* Reads the key's file, or makes it for a new registry. */
 static int get_key(struct vault *vault, const char *path, bool registry_is_new, struct failure *failure)
 {
@@ -351,43 +351,45 @@ static int get_key(struct vault *vault, const char *path, bool registry_is_new, 
     if (found == 0) /* made by another program just now */
         found = read_key(path, vault->key, failure);
     if (found == 0)
-        return fail(failure, "the master key %s was taken away while it was read", path);
+        found = fail(failure, "the master key %s was taken away while it was read", path);
+    if (found < 0)
+        vault_wipe(vault);
     return found < 0 ? -1 : 0;
 }
 
-static int check_key(const struct vault *vault, struct store *store, const char *path,
-                     struct failure *failure)
+/* 1 if this is the key that sealed the check's value. */
+static bool fits(const struct vault *vault, const uint8_t *sealed)
 {
     uint8_t value[sizeof(check_value)];
     struct failure ignored;
-    int found = read_sealed(vault, store, CHECK_NAME, value, sizeof(value), &ignored);
 
-    if (found == 0) {
-        found = enter_sealed(vault, store, CHECK_NAME, check_value, sizeof(check_value), failure);
-        if (found < 0)
-            return -1;
-        /* Read back in any case: another program may have entered its own. */
-        found = read_sealed(vault, store, CHECK_NAME, value, sizeof(value), &ignored);
+    return vault_open_sealed(vault, CHECK_NAME, NULL, 0, sealed, value, sizeof(value), &ignored) == 0 &&
+           memcmp(value, check_value, sizeof(value)) == 0;
+}
+
+int vault_open(struct vault *vault, struct store *store, const char *path, struct failure *failure)
+{
+    uint8_t sealed[SEALED_SIZE(sizeof(check_value))];
+    int known = get_sealed(store, CHECK_NAME, sealed, sizeof(check_value), failure);
+
+    if (known < 0 || get_key(vault, path, known == 0, failure) != 0)
+        return -1;
+    if (known == 0) {
+        /* Read back: another program may have entered its own meanwhile. */
+        known = enter_sealed(vault, store, CHECK_NAME, check_value, sizeof(check_value), failure);
+        if (known >= 0)
+            known = get_sealed(store, CHECK_NAME, sealed, sizeof(check_value), failure);
     }
-    if (found > 0 && memcmp(value, check_value, sizeof(value)) == 0)
+    if (known >= 0 && fits(vault, sealed))
         return 0;
+    vault_wipe(vault);
+    if (known < 0)
+        return -1;
     return fail(
         failure,
         "the master key %s is not the one that this database was made with; restore the right one from your "
         "backup, or give --key. Nothing was changed.",
         path);
-}
-
-int vault_open(struct vault *vault, struct store *store, const char *path, struct failure *failure)
-{
-    int known = has_check(store, failure);
-
-    if (known < 0)
-        return -1;
-    if (get_key(vault, path, known == 0, failure) == 0 && check_key(vault, store, path, failure) == 0)
-        return 0;
-    vault_wipe(vault);
-    return -1;
 }
 
 void vault_wipe(struct vault *vault)

@@ -11,12 +11,8 @@
 /* Checkpoints copy the log back after so many pages; the log's file is cut to the limit when it starts over.
  */
 static const char *const pragmas[] = {
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 4000",
-    "PRAGMA cache_size = -16384",
-    "PRAGMA journal_size_limit = 33554432",
-    "PRAGMA temp_store = MEMORY",
+    "PRAGMA synchronous = FULL",  "PRAGMA wal_autocheckpoint = 4000", "PRAGMA journal_size_limit = 33554432",
+    "PRAGMA cache_size = -16384", "PRAGMA temp_store = MEMORY",
 };
 
 static const char *const statement_sql[] = {
@@ -171,6 +167,22 @@ static int open_file(struct sqlite *sqlite, enum store_open_mode mode, struct fa
     return 0;
 }
 
+/* SQLite does not fail where a file system cannot share memory, but keeps another mode. */
+static int use_wal(struct sqlite *sqlite, struct failure *failure)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = 0;
+
+    if (sqlite3_prepare_v2(sqlite->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW)
+        result = sqlite_fail(sqlite, "set up the database", failure);
+    else if (strcmp((const char *)sqlite3_column_text(statement, 0), "wal") != 0)
+        result =
+            fail(failure, "cannot keep a log beside the database %s: put it on a local disk", sqlite->path);
+    sqlite3_finalize(statement);
+    return result;
+}
+
 static int set_pragmas(struct sqlite *sqlite, struct failure *failure)
 {
     for (size_t i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
@@ -193,7 +205,7 @@ static int open_database(struct sqlite *sqlite, enum store_open_mode mode, struc
         return fail(failure, "cannot open the database %s: the file is empty; is the path right?",
                     sqlite->path);
     sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
-    if (set_pragmas(sqlite, failure) != 0)
+    if (use_wal(sqlite, failure) != 0 || set_pragmas(sqlite, failure) != 0)
         return -1;
     return sqlite_migrate(sqlite, failure);
 }

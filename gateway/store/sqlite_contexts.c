@@ -78,7 +78,8 @@ int sqlite_context_each(struct store *store, int64_t device, context_visitor *vi
         if (query == NULL)
             return -1;
         bind_number(query, 1, device);
-        sqlite_bind_id_context(query, 2, &row);
+        bind_number(query, 2, clock.now);
+        sqlite_bind_id_context(query, 3, &row);
         found = sqlite_row(sqlite, query, "list the contexts", failure);
         if (found <= 0)
             return found;

@@ -110,6 +110,14 @@ static void texts_wipe(struct texts *texts)
     free(texts->detail);
 }
 
+/* NULL when memory is out, in SQLite or here. */
+static char *copy_text(sqlite3_stmt *query, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(query, column);
+
+    return text == NULL ? NULL : strdup(text);
+}
+
 /* Copies, so that the statement can be reset before the visitor is called. */
 static int read_event(sqlite3_stmt *query, struct cursor *cursor, struct event_row *row, struct texts *texts,
                       struct failure *failure)
@@ -118,10 +126,10 @@ static int read_event(sqlite3_stmt *query, struct cursor *cursor, struct event_r
     cursor->authentic = sqlite3_column_int64(query, 1);
     cursor->id = sqlite3_column_int64(query, 2);
     *texts = (struct texts){
-        .kind = strdup((const char *)sqlite3_column_text(query, 3)),
-        .device_name = strdup((const char *)sqlite3_column_text(query, 5)),
-        .source = strdup((const char *)sqlite3_column_text(query, 6)),
-        .detail = strdup((const char *)sqlite3_column_text(query, 7)),
+        .kind = copy_text(query, 3),
+        .device_name = copy_text(query, 5),
+        .source = copy_text(query, 6),
+        .detail = copy_text(query, 7),
     };
     *row = (struct event_row){
         .time = cursor->time,
@@ -176,5 +184,5 @@ int sqlite_events_each(struct store *store, const struct event_filter *filter, e
         return -1;
     for (int64_t left = filter->limit; result > 0 && left != 0; left--)
         result = visit_next(sqlite, filter, &cursor, visit, context, failure);
-    return result;
+    return result < 0 ? -1 : 0;
 }

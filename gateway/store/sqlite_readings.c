@@ -1,5 +1,6 @@
 #include "gateway/store/sqlite.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,7 +109,10 @@ static void copy_value(struct page *page, sqlite3_stmt *query, struct reading *r
     switch (reading->type) {
     case READING_REAL:
     case READING_SUM:
-        reading->value.real = sqlite3_column_double(query, 2);
+        /* SQLite has no NaN: one that came against reading.h stands as NULL, and did not fail its whole
+         * batch. */
+        reading->value.real =
+            sqlite3_column_type(query, 2) == SQLITE_NULL ? NAN : sqlite3_column_double(query, 2);
         break;
     case READING_INTEGER:
     case READING_BOOLEAN:
@@ -133,14 +137,14 @@ static int copy_row(struct sqlite *sqlite, struct page *page, sqlite3_stmt *quer
     page->n = sqlite3_column_int64(query, 1);
     row->seq = (uint64_t)sqlite3_column_int64(query, 3);
     row->received = (int64_t)((uint64_t)page->time + (uint64_t)sqlite3_column_int64(query, 4));
-    row->device = copy(page, sqlite3_column_text(query, 5), (size_t)sqlite3_column_bytes(query, 5));
+    row->device = copy(page, sqlite3_column_blob(query, 5), (size_t)sqlite3_column_bytes(query, 5));
     reading->time = page->time;
     reading->type = (enum reading_type)type;
     reading->format = (uint16_t)sqlite3_column_int(query, 9);
     reading->name_len = (size_t)sqlite3_column_bytes(query, 6);
-    reading->name = copy(page, sqlite3_column_text(query, 6), reading->name_len);
+    reading->name = copy(page, sqlite3_column_blob(query, 6), reading->name_len);
     reading->unit_len = (size_t)sqlite3_column_bytes(query, 7);
-    reading->unit = copy(page, sqlite3_column_text(query, 7), reading->unit_len);
+    reading->unit = copy(page, sqlite3_column_blob(query, 7), reading->unit_len);
     copy_value(page, query, reading);
     page->count++;
     return 0;

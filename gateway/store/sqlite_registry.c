@@ -116,7 +116,7 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
         .created = sqlite3_column_int64(row_of, 7),
         .last_seen = sqlite3_column_int64(row_of, 9),
     };
-    memcpy(row->name, sqlite3_column_text(row_of, 1), (size_t)name_len);
+    memcpy(row->name, sqlite3_column_blob(row_of, 1), (size_t)name_len);
     memcpy(row->kid, sqlite3_column_blob(row_of, 2), (size_t)kid_len);
     memcpy(row->secret, sqlite3_column_blob(row_of, 8), sizeof(row->secret));
     return 0;

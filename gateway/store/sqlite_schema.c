@@ -37,14 +37,12 @@ static const char *const migrations[] = {
     " unit TEXT NOT NULL, type TEXT NOT NULL, format INTEGER NOT NULL, device_name TEXT NOT NULL,"
     " first INTEGER NOT NULL, last INTEGER NOT NULL, UNIQUE (device, name, unit, type, format));"
 
-    "CREATE TABLE readings (time INTEGER NOT NULL, n INTEGER NOT NULL, series INTEGER NOT NULL, value NOT "
-    "NULL,"
-    " piv INTEGER NOT NULL, delay INTEGER NOT NULL, PRIMARY KEY (time, n)) WITHOUT ROWID;"
+    "CREATE TABLE readings (time INTEGER NOT NULL, n INTEGER NOT NULL, series INTEGER NOT NULL,"
+    " value, piv INTEGER NOT NULL, delay INTEGER NOT NULL, PRIMARY KEY (time, n)) WITHOUT ROWID;"
 
     "CREATE VIEW readings_readable AS SELECT s.device_name AS device,"
-    " strftime('%Y-%m-%dT%H:%M:%fZ', r.time / 1000000.0, 'unixepoch') AS time, s.name AS name, r.value AS "
-    "value,"
-    " s.unit AS unit, s.type AS type, s.format AS format, r.piv AS seq, r.time AS time_us,"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', r.time / 1000000.0, 'unixepoch') AS time, s.name AS name,"
+    " r.value AS value, s.unit AS unit, s.type AS type, s.format AS format, r.piv AS seq, r.time AS time_us,"
     " r.time + r.delay AS received_us FROM readings r JOIN series s ON s.id = r.series;"
 
     "CREATE TABLE events (authentic INTEGER NOT NULL, id INTEGER NOT NULL, time INTEGER NOT NULL,"

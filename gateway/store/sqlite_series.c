@@ -45,7 +45,7 @@ const char *sqlite_type_word(enum reading_type type)
 
 int sqlite_type_parse(const char *word)
 {
-    for (int i = 0; i < (int)READING_TYPE_COUNT; i++)
+    for (int i = 0; word != NULL && i < (int)READING_TYPE_COUNT; i++)
         if (strcmp(type_words[i], word) == 0)
             return i;
     return -1;

@@ -66,8 +66,9 @@
     X(CONTEXT_NEWEST, "SELECT " FLOOR ", " CONTEXT_COLUMNS " FROM (SELECT 1) LEFT JOIN contexts c"           \
                       " ON c.device = ?1 AND c.id_context != x'' AND c.proven AND " CONTEXT_IS_OPEN          \
                       " ORDER BY c.rank DESC LIMIT 1")                                                       \
-    X(CONTEXT_AFTER, "SELECT " CONTEXT_COLUMNS " FROM contexts c"                                            \
-                     " WHERE c.device = ?1 AND c.id_context > ?2 ORDER BY c.id_context LIMIT 1")             \
+    X(CONTEXT_AFTER,                                                                                         \
+      "SELECT " CONTEXT_COLUMNS " FROM contexts c"                                                           \
+      " WHERE c.device = ?1 AND c.id_context > ?3 AND " CONTEXT_IS_OPEN " ORDER BY c.id_context LIMIT 1")    \
     X(CONTEXTS_ARE_DUE, "SELECT EXISTS (SELECT 1 FROM contexts WHERE closes_at != 0 AND closes_at <= ?1)")   \
     X(FLOOR_RAISE_DUE, RAISE_FLOOR("closes_at != 0 AND closes_at <= ?1"))                                    \
     X(CONTEXTS_DELETE_DUE, "DELETE FROM contexts WHERE closes_at != 0 AND closes_at <= ?1")                  \

@@ -224,7 +224,8 @@ struct store_ops {
 /* First member of every store's own struct. */
 struct store {
     const struct store_ops *ops;
-    int64_t (*now)(void *now_context); /* Unix seconds, for stores without a clock of their own; replaceable */
+    /* Unix seconds, for stores without a clock of their own. Tests put another here. */
+    int64_t (*now)(void *now_context);
     void *now_context;
 };
 
