@@ -21,13 +21,15 @@
  *     bulla_add_float(&message, "temperature", "Cel", 23.4f);
  *     if (bulla_seal(&device, &message) < 0)
  *         stop();
- *     while (bulla_fate(&device, &message) != BULLA_STORED) {
- *         if (bulla_fate(&device, &message) == BULLA_SEAL_AGAIN)
- *             bulla_seal_again(&device, &message);
- *         else
- *             bulla_resend(&device, &message);         // the same bytes
+ *     for (;;) {
  *         length = post(message.data, message.size, answer);
  *         bulla_open_reply(&device, answer, length, &reply);
+ *         if (bulla_fate(&device, &message) == BULLA_STORED)
+ *             break;                                   // proven: done
+ *         if (bulla_fate(&device, &message) == BULLA_SEAL_AGAIN)
+ *             bulla_seal_again(&device, &message);     // challenged: under a new number
+ *         else
+ *             bulla_resend(&device, &message);         // silence: the same bytes
  *     }
  *
  * RULES THAT THE LIBRARY KEEPS FOR YOU
