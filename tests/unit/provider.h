@@ -1,0 +1,14 @@
+/*
+ * The provider that a test is linked with: its kept state, where it has one.
+ */
+#ifndef BULLA_TEST_PROVIDER_H
+#define BULLA_TEST_PROVIDER_H
+
+#include "device/bulla.h"
+
+extern const char provider_name[];
+
+/* Kept state, or NULL where the provider has none. The same one at every call. */
+struct bulla_crypto *provider_state(void);
+
+#endif
