@@ -10,8 +10,6 @@
 #include "cli/output.h"
 #include "cli/text.h"
 
-#define PATH_SIZE 64 /* bytes of the longest "bulla device export" */
-
 int usage(struct failure *failure, const char *format, ...)
 {
     va_list arguments;
@@ -100,6 +98,13 @@ const struct command *command_find(const struct command *parent, const char *nam
     return NULL;
 }
 
+void command_path(char out[COMMAND_PATH_SIZE], const char *above, const struct command *command)
+{
+    if (snprintf(out, COMMAND_PATH_SIZE, "%s%s%s", above, *above ? " " : "", command->name) >=
+        COMMAND_PATH_SIZE)
+        abort(); /* the tables are at fault */
+}
+
 /* ---- calling it ---- */
 
 static bool is_help(const char *word)
@@ -160,12 +165,12 @@ static int finish(const char *path, const struct command *command, int result, s
 static int descend(const char *path, const struct command *command, int argc, char **argv)
 {
     struct failure failure = {""};
-    char below[PATH_SIZE];
+    char below[COMMAND_PATH_SIZE];
     const struct command *next;
     int result = COMMAND_DONE;
 
     if (command->commands && argc > 0 && *argv[0] != '-') {
-        snprintf(below, sizeof(below), "%s%s%s", path, *path ? " " : "", command->name);
+        command_path(below, path, command);
         next = command_find(command, argv[0], &failure);
         if (next)
             return descend(below, next, argc - 1, argv + 1);

@@ -47,6 +47,11 @@ extern const struct command command_device_remove;
 extern const struct command command_device_trust;
 extern const struct command command_device_export;
 
+#define COMMAND_PATH_SIZE 64 /* bytes of the longest "bulla device export", with the terminating zero */
+
+/* Writes a command's name behind those above it ("" for none), as it is typed. */
+void command_path(char out[COMMAND_PATH_SIZE], const char *above, const struct command *command);
+
 /* Finds and runs the command that the arguments name. Returns the exit status. */
 int command_main(const struct command *command, int argc, char **argv);
 

@@ -5,16 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PATH_SIZE 64 /* bytes of the longest "bulla device export" */
-
 /* Called with every command; `path` is its name with those above it, as it is typed. */
 typedef void visitor(const char *path, const struct command *command);
 
 static void walk(const char *above, const struct command *command, visitor *visit)
 {
-    char path[PATH_SIZE];
+    char path[COMMAND_PATH_SIZE];
 
-    snprintf(path, sizeof(path), "%s%s%s", above, *above ? " " : "", command->name);
+    command_path(path, above, command);
     visit(path, command);
     for (const struct command *const *each = command->commands; each && *each; each++)
         walk(path, *each, visit);
@@ -49,8 +47,8 @@ static void print_quoted(const char *text, const char *special)
 
 static void bash_path(const char *path, const struct command *command)
 {
-    (void)command;
-    printf("        '%s') at=$next ;;\n", path);
+    if (command != &command_bulla)
+        printf("        '%s') at=$next ;;\n", path);
 }
 
 static void bash_arguments(const char *path, const struct command *command)
@@ -89,7 +87,7 @@ static void bash(void)
     puts("# bash completion for bulla\n"
          "_bulla() {\n"
          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-         "    local at=bulla next i words= files= mark=\n"
+         "    local at=bulla next i words='' files='' mark=''\n"
          "    if [[ $cur == '=' ]]; then\n"
          "        cur=\n"
          "    elif [[ $prev == '=' ]]; then\n"
@@ -122,8 +120,8 @@ static void bash(void)
 
 static void zsh_path(const char *path, const struct command *command)
 {
-    (void)command;
-    printf("        '%s') at=$next; shift words; ((CURRENT--)) ;;\n", path);
+    if (command != &command_bulla)
+        printf("        '%s') at=$next; shift words; ((CURRENT--)) ;;\n", path);
 }
 
 static void zsh_option(const struct option *option)
@@ -237,8 +235,8 @@ static void fish_level(const char *path, const struct command *command)
 
 static void fish_path(const char *path, const struct command *command)
 {
-    (void)command;
-    printf("            case '%s'\n                set at $at $word\n", path);
+    if (command != &command_bulla)
+        printf("            case '%s'\n                set at \"$at $word\"\n", path);
 }
 
 static void fish(void)

@@ -229,7 +229,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 
 const struct command command_send = {
     .name = "send",
-    .summary = "is a device: seals readings, sends them, and says what is stored",
+    .summary = "acts as a device: seals readings, sends them, says what is stored",
     .arguments = "NAME=VALUE[:UNIT] …",
     .details =
         "All readings go in one message. An integer stays one, other decimal numbers are sent as a single "

@@ -92,7 +92,7 @@ static int run(const void *options, int argc, char **argv, struct failure *failu
 
 const struct command command_serve = {
     .name = "serve",
-    .summary = "is the gateway: takes sealed messages and stores what is in them",
+    .summary = "runs the gateway: takes sealed messages and stores what is in them",
     .details =
         "It makes the database and its master key if they are not there, prints a line for each listener "
         "once it is "

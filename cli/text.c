@@ -232,11 +232,14 @@ size_t text_double(char out[TEXT_DOUBLE_SIZE], double value)
      * DBL_MIN.
      */
     int digits = value > -DBL_MIN && value < DBL_MIN ? 1 : 15;
-    int len;
+    char text[TEXT_DOUBLE_SIZE];
+    int len = 0;
 
-    do {
-        len = snprintf(out, TEXT_DOUBLE_SIZE, "%.*g", digits, value);
-        digits++;
-    } while (digits <= 17 && strtod(out, NULL) != value);
+    for (; digits <= 17; digits++) {
+        len = snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    memcpy(out, text, (size_t)len + 1);
     return (size_t)len;
 }
