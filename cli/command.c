@@ -66,13 +66,13 @@ static unsigned distance(const char *a, const char *b)
 static const struct command *nearest(const struct command *parent, const char *name)
 {
     const struct command *best = NULL;
-    unsigned least = 4; /* further away it is a guess, not a slip */
+    unsigned least = (unsigned)strlen(name) / 2 + 1; /* further away it is a guess, not a slip */
 
     for (const struct command *const *each = parent->commands; *each; each++) {
         bool begins = *name && strncmp((*each)->name, name, strlen(name)) == 0;
         unsigned away = begins ? 0 : distance((*each)->name, name);
 
-        if (away < least && away < strlen((*each)->name)) {
+        if (away < least) {
             least = away;
             best = *each;
         }

@@ -12,8 +12,9 @@
 #include "cli/text.h"
 #include "device/crypto.h"
 
-#define NEW_KID_SIZE 4  /* bytes (PROTOCOL 1) */
-#define DRAWS        64 /* of a kid: even among a million devices the first is nearly always free */
+#define SECRET_LENGTH 43 /* characters (PROTOCOL 1) */
+#define NEW_KID_SIZE  4  /* bytes (PROTOCOL 1) */
+#define DRAWS         64 /* of a kid: even among a million devices the first is nearly always free */
 
 struct add_options {
     struct database_options database;
@@ -95,7 +96,8 @@ static int import_secret(const char *argument, struct bulla_credential *credenti
     len = input_line(argument, secret, sizeof(secret), failure);
     if (len >= 0) {
         len = snprintf(line, sizeof(line), "bulla:x?kid=00&secret=%s", secret);
-        result = bulla_credential_parse(&imported, NULL, line, (size_t)len);
+        if (strlen(secret) == SECRET_LENGTH)
+            result = bulla_credential_parse(&imported, NULL, line, (size_t)len);
         memcpy(credential->secret, imported.secret, sizeof(credential->secret));
         if (result < 0)
             fail(failure, "--secret: this is not a secret: it takes 43 characters of base64url, 32 bytes");
