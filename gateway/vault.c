@@ -119,8 +119,7 @@ int vault_open_device(const struct vault *vault, const struct device_row *row,
         return 0;
     return fail(failure,
                 "cannot open the secret of device \"%s\": its row was changed since it was written; "
-                "provision the device "
-                "anew",
+                "provision the device anew",
                 row->name);
 }
 
@@ -343,8 +342,7 @@ static int get_key(struct vault *vault, const char *path, bool registry_is_new, 
     if (found == 0 && !registry_is_new)
         return fail(failure,
                     "the master key %s is missing; restore it from your backup, or give --key; without it "
-                    "the devices' "
-                    "secrets cannot be opened. Nothing was changed.",
+                    "the devices' secrets cannot be opened. Nothing was changed.",
                     path);
     if (found == 0)
         found = make_key(path, vault->key, failure);

@@ -135,25 +135,9 @@ void sqlite_rollback(struct sqlite *sqlite)
 
 /* ---- open, close ---- */
 
-/* A new file gets its mode before anything is in it. An existing one is not opened: closing it would drop
- * SQLite's locks. */
-static int create_file(const char *path, struct failure *failure)
+static int open_file(struct sqlite *sqlite, struct failure *failure)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-    if (fd >= 0)
-        close(fd);
-    else if (errno != EEXIST)
-        return fail(failure, "cannot make the database %s: %s; is the folder there and writable?", path,
-                    strerror(errno));
-    return 0;
-}
-
-static int open_file(struct sqlite *sqlite, enum store_open_mode mode, struct failure *failure)
-{
-    if (mode == STORE_CREATE && create_file(sqlite->path, failure) != 0)
-        return -1;
-    if (mode == STORE_EXISTING && access(sqlite->path, F_OK) != 0)
+    if (access(sqlite->path, F_OK) != 0)
         return fail(failure, "cannot open the database %s: %s; is the path right?", sqlite->path,
                     strerror(errno));
     if (sqlite3_open_v2(sqlite->path, &sqlite->db,
@@ -191,19 +175,14 @@ static int set_pragmas(struct sqlite *sqlite, struct failure *failure)
     return 0;
 }
 
-static int open_database(struct sqlite *sqlite, enum store_open_mode mode, struct failure *failure)
+static int open_database(struct sqlite *sqlite, struct failure *failure)
 {
-    bool is_new;
-
-    if (open_file(sqlite, mode, failure) != 0)
+    if (open_file(sqlite, failure) != 0)
         return -1;
     /* Until it is known to be ours, not even closing may write to it. */
     sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    if (sqlite_identify(sqlite, &is_new, failure) != 0)
+    if (sqlite_identify(sqlite, failure) != 0)
         return -1;
-    if (is_new && mode == STORE_EXISTING)
-        return fail(failure, "cannot open the database %s: the file is empty; is the path right?",
-                    sqlite->path);
     sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     if (use_wal(sqlite, failure) != 0 || set_pragmas(sqlite, failure) != 0)
         return -1;
@@ -223,33 +202,93 @@ static void sqlite_close(struct store *store)
     free(sqlite);
 }
 
-/* SQLite gives a meaning to names such as ":memory:" and "file:…"; behind "./" they are paths. */
-static char *plain_path(const char *location)
-{
-    char *path;
-
-    return asprintf(&path, "%s%s", location[0] == '/' ? "" : "./", location) < 0 ? NULL : path;
-}
-
-static int sqlite_open(struct store **store, const char *location, enum store_open_mode mode,
-                       struct failure *failure)
+static struct sqlite *new_sqlite(const char *path)
 {
     struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
 
-    if (sqlite == NULL || (sqlite->path = plain_path(location)) == NULL) {
+    if (sqlite == NULL || (sqlite->path = strdup(path)) == NULL) {
         free(sqlite);
-        return fail(failure, "no memory is left to open %s", location);
+        return NULL;
     }
     /* Only against names chosen to fall into one bucket: no secret hangs on it, so failure does not matter.
      */
     if (getrandom(&sqlite->series.seed, sizeof(sqlite->series.seed), 0) < 0)
         sqlite->series.seed = (uint64_t)(uintptr_t)sqlite;
-    if (open_database(sqlite, mode, failure) != 0) {
+    return sqlite;
+}
+
+/* The schema is written before the log is switched on, so the file is complete without one. */
+static int fill_database(const char *path, struct failure *failure)
+{
+    struct sqlite *sqlite = new_sqlite(path);
+    int result;
+
+    if (sqlite == NULL)
+        return fail(failure, "no memory is left to make %s", path);
+    result = open_file(sqlite, failure);
+    if (result == 0)
+        result = sqlite_migrate(sqlite, failure);
+    if (result == 0)
+        result = use_wal(sqlite, failure);
+    sqlite_close(&sqlite->store);
+    return result;
+}
+
+/*
+ * A new database is made under another name, mode 0600, and takes its own when it is complete: nobody ever
+ * opens half a database, and of two programs that make it at once one finds the other's.
+ */
+static int make_database(const char *path, struct failure *failure)
+{
+    char *temporary;
+
+    if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+        return fail(failure, "no memory is left to make %s", path);
+    int fd = mkostemp(temporary, O_CLOEXEC);
+    int result = fd < 0 ? -1 : 0;
+    if (fd < 0) {
+        fail(failure, "cannot make the database %s: %s; is the folder there and writable?", path,
+             strerror(errno));
+    } else {
+        close(fd);
+        result = fill_database(temporary, failure);
+        if (result == 0 && link(temporary, path) != 0 && errno != EEXIST)
+            result = fail(failure, "cannot make the database %s: %s", path, strerror(errno));
+        unlink(temporary);
+    }
+    free(temporary);
+    return result;
+}
+
+static int open_path(struct store **store, const char *path, enum store_open_mode mode,
+                     struct failure *failure)
+{
+    struct sqlite *sqlite;
+
+    if (mode == STORE_CREATE && access(path, F_OK) != 0 && make_database(path, failure) != 0)
+        return -1;
+    sqlite = new_sqlite(path);
+    if (sqlite == NULL)
+        return fail(failure, "no memory is left to open %s", path);
+    if (open_database(sqlite, failure) != 0) {
         sqlite_close(&sqlite->store);
         return -1;
     }
     *store = &sqlite->store;
     return 0;
+}
+
+/* SQLite gives a meaning to names such as ":memory:" and "file:…"; behind "./" they are paths. */
+static int sqlite_open(struct store **store, const char *location, enum store_open_mode mode,
+                       struct failure *failure)
+{
+    char *path;
+
+    if (asprintf(&path, "%s%s", location[0] == '/' ? "" : "./", location) < 0)
+        return fail(failure, "no memory is left to open %s", location);
+    int result = open_path(store, path, mode, failure);
+    free(path);
+    return result;
 }
 
 static int sqlite_key_path(const char *location, char *path, size_t size, struct failure *failure)

@@ -107,8 +107,8 @@ static inline void bind_text_or_null(sqlite3_stmt *statement, int parameter, con
 
 /* ---- sqlite_schema.c ---- */
 
-/* Makes sure that this is our database, not another's, and reads it only; *is_new if it is empty. */
-MUST_CHECK int sqlite_identify(struct sqlite *sqlite, bool *is_new, struct failure *failure);
+/* Makes sure that this is our database, not another's, and reads it only. */
+MUST_CHECK int sqlite_identify(struct sqlite *sqlite, struct failure *failure);
 
 /* Brings the schema up to this program's version. */
 MUST_CHECK int sqlite_migrate(struct sqlite *sqlite, struct failure *failure);

@@ -73,12 +73,11 @@ static int check_version(struct sqlite *sqlite, int version, struct failure *fai
         return 0;
     return fail(failure,
                 "the database %s was written by a newer bulla: its schema is version %d, this program knows "
-                "versions up "
-                "to %d; install the newer program",
+                "versions up to %d; install the newer program",
                 sqlite->path, version, SCHEMA_VERSION);
 }
 
-int sqlite_identify(struct sqlite *sqlite, bool *is_new, struct failure *failure)
+int sqlite_identify(struct sqlite *sqlite, struct failure *failure)
 {
     int application, version, tables;
 
@@ -86,10 +85,13 @@ int sqlite_identify(struct sqlite *sqlite, bool *is_new, struct failure *failure
         read_number(sqlite, "PRAGMA user_version", &version, failure) != 0 ||
         read_number(sqlite, "SELECT count(*) FROM sqlite_schema", &tables, failure) != 0)
         return -1;
-    *is_new = application == 0 && version == 0 && tables == 0;
-    if (!*is_new && application != APPLICATION_ID)
-        return fail(failure, "%s is an SQLite database of another program; it was left alone", sqlite->path);
-    return check_version(sqlite, version, failure);
+    if (application == APPLICATION_ID)
+        return check_version(sqlite, version, failure);
+    if (application == 0 && tables == 0)
+        return fail(failure,
+                    "%s is an empty file, not a database: is the path right? If it is, remove the file",
+                    sqlite->path);
+    return fail(failure, "%s is an SQLite database of another program; it was left alone", sqlite->path);
 }
 
 static int apply(struct sqlite *sqlite, int version, struct failure *failure)
@@ -109,7 +111,7 @@ static int apply(struct sqlite *sqlite, int version, struct failure *failure)
 int sqlite_migrate(struct sqlite *sqlite, struct failure *failure)
 {
     static const char what[] = "bring the database up to date";
-    int version;
+    int version = 0;
 
     if (read_number(sqlite, "PRAGMA user_version", &version, failure) != 0)
         return -1;
