@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,11 +292,20 @@ static int sqlite_open(struct store **store, const char *location, enum store_op
     return result;
 }
 
+/* Beside the database, under its name: bulla.key for bulla.db. */
 static int sqlite_key_path(const char *location, char *path, size_t size, struct failure *failure)
 {
-    int len = snprintf(path, size, "%s.key", location);
+    static const char *const extensions[] = {".db", ".sqlite", ".sqlite3"};
+    size_t stem = strlen(location);
 
-    if (len < 0 || (size_t)len >= size)
+    for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+        size_t len = strlen(extensions[i]);
+        size_t all = strlen(location);
+        if (all > len && location[all - len - 1] != '/' && strcmp(location + all - len, extensions[i]) == 0)
+            stem = all - len;
+    }
+    int len = snprintf(path, size, "%.*s.key", (int)stem, location);
+    if (stem > INT_MAX || len < 0 || (size_t)len >= size)
         return fail(failure, "the path of the database is too long: %.80s…", location);
     return 0;
 }

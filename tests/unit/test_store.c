@@ -229,8 +229,6 @@ static void test_urls(void **state)
     ok(store_open(&store, url, STORE_EXISTING, &f->failure));
     store->ops->close(store);
     ok(store_key_path(url, path, sizeof(path), &f->failure));
-    snprintf(url, sizeof(url), "%s.key", f->path);
-    assert_string_equal(path, url);
     assert_int_equal(store_key_path(f->path, path, 8, &f->failure), -1);
 
     assert_int_equal(store_open(&store, "oracle://x", STORE_CREATE, &f->failure), -1);
@@ -239,6 +237,23 @@ static void test_urls(void **state)
     assert_null(store);
     assert_int_equal(store_open(&store, "sqlite:", STORE_CREATE, &f->failure), -1);
     assert_int_equal(store_open(&store, "", STORE_CREATE, &f->failure), -1);
+}
+
+static void test_key_lies_beside_the_database(void **state)
+{
+    static const char *const cases[][2] = {
+        {"bulla.db", "bulla.key"}, {"/var/lib/bulla.db", "/var/lib/bulla.key"},
+        {"a.sqlite3", "a.key"},    {"sqlite:a.sqlite", "a.key"},
+        {"data", "data.key"},      {"data.v2", "data.v2.key"},
+        {"/x/.db", "/x/.db.key"},  {"a.db/b", "a.db/b.key"},
+    };
+    struct fixture *f = *state;
+    char path[200];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ok(store_key_path(cases[i][0], path, sizeof(path), &f->failure));
+        assert_string_equal(path, cases[i][1]);
+    }
 }
 
 static void test_new_file_is_private(void **state)
@@ -1339,6 +1354,7 @@ int main(void)
 #define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_urls),
+        STORE_TEST(test_key_lies_beside_the_database),
         STORE_TEST(test_new_file_is_private),
         STORE_TEST(test_open_failures),
         STORE_TEST(test_other_files_are_refused),
