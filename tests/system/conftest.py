@@ -1,0 +1,97 @@
+"""Fixtures of the system tests: commands, gateways and devices, each test in a folder of its own."""
+
+import os
+import random
+import resource
+
+import pytest
+
+import program
+from http_client import Connection
+from python_device import PythonDevice
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="runs more rounds: minutes instead of seconds")
+    parser.addoption("--seed", type=int, help="seed of tests that draw at random (default: another each time)")
+
+
+def pytest_report_header(config):
+    return "bulla: %s" % program.BINARY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptors():
+    """Some tests hold many connections."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.fixture
+def long_run(request):
+    return request.config.getoption("--long") or os.environ.get("BULLA_LONG") == "1"
+
+
+@pytest.fixture
+def rng(request):
+    """A source of chance that can be repeated: its seed is printed where a test fails."""
+    seed = request.config.getoption("--seed")
+    if seed is None:
+        seed = random.SystemRandom().randrange(2**32)
+    print("seed: --seed %d" % seed)
+    return random.Random(seed)
+
+
+@pytest.fixture
+def bulla(tmp_path):
+    """Runs commands: bulla("device", "list")."""
+    return program.Commands(tmp_path)
+
+
+@pytest.fixture
+def make_gateway(tmp_path):
+    """Makes gateways (not started yet) that the test's end stops."""
+    made = []
+
+    def make(*arguments, folder=tmp_path, **options):
+        made.append(program.Gateway(folder, *arguments, **options))
+        return made[-1]
+
+    yield make
+    try:
+        for gateway in made:
+            gateway.end()
+    finally:
+        for gateway in made:
+            if gateway.process is not None:
+                gateway.process.kill()
+
+
+@pytest.fixture
+def gateway(make_gateway):
+    """A running gateway."""
+    return make_gateway().start()
+
+
+@pytest.fixture
+def connect(gateway):
+    """Opens connections to the gateway's device listener, and closes them in the end."""
+    opened = []
+
+    def open_one(**options):
+        opened.append(Connection(gateway.port, **options))
+        return opened[-1]
+
+    yield open_one
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def make_device(bulla):
+    """Provisions a device: make_device("kitchen", "--counter")."""
+
+    def make(name, *arguments):
+        return PythonDevice(bulla.add(name, *arguments))
+
+    return make
