@@ -167,15 +167,15 @@ static void post(struct delivery *delivery)
 }
 
 /*
- * Nobody but a gateway can say these; but they are only a hint, and a body that is not authentic may be
- * anyone's.
+ * A gateway's refusal has no body, a web server's has a page. Both are only hints, since anyone can send
+ * them; but something that looks like a reply and does not authenticate hints at nothing.
  */
 static bool looks_refused(const struct delivery *delivery)
 {
     long status = delivery->answer.status;
+    bool is_reply = delivery->opened <= 0 && delivery->opened != BULLA_E_MALFORMED;
 
-    return delivery->opened > 0 && status >= 300 && status < 500 && status != 408 && status != 425 &&
-           status != 429;
+    return !is_reply && status >= 300 && status < 500 && status != 408 && status != 425 && status != 429;
 }
 
 static int seal_again(struct delivery *delivery, struct failure *failure)

@@ -467,6 +467,8 @@ class StandIn:
             return None, b""
         if trick.isdigit():
             return int(trick), b""
+        if trick == "page":
+            return 404, b"<html>not here</html>"
         if trick == "garbage":
             return 200, b"<html>" * 10
         if trick == "huge":
@@ -723,7 +725,7 @@ def test_nothing_is_believed_without_a_proof(cli, stand_in, trick, complaint):
 
 @pytest.mark.parametrize("status, complaint", [
     ("401", "does not know this kid, has revoked it, or holds another secret"), ("400", "no message"), ("404", "device listener"),
-    ("413", "too large"), ("415", "content type"), ("302", "status 302"),
+    ("413", "too large"), ("415", "content type"), ("302", "status 302"), ("page", "device listener"),
 ])
 def test_refusals_are_explained_at_once(cli, stand_in, status, complaint):
     gateway = stand_in(cli.add("kitchen"))

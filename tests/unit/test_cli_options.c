@@ -233,7 +233,7 @@ static void readings_are_read(void **state)
         {"n=0.1234567891", SEND_DOUBLE, 0.1234567891, NULL, NULL},
         {"n=23.399999618530273", SEND_DOUBLE, 23.399999618530273, NULL,
          NULL}, /* the single's value, not its decimal */
-        {"n=3.4028235e38", SEND_FLOAT, 3.4028235e38, NULL, NULL},
+        {"n=3.4028234e38", SEND_DOUBLE, 3.4028234e38, NULL, NULL},
         {"n=3.5e38", SEND_DOUBLE, 3.5e38, NULL, NULL},
         {"n=1e-50", SEND_DOUBLE, 1e-50, NULL, NULL},
         {"n=true", SEND_BOOLEAN, 1, NULL, NULL},
