@@ -217,12 +217,10 @@ const struct command command_device_add = {
     .name = "add",
     .summary = "makes a device and prints its credential line",
     .arguments = "NAME",
-    .details =
-        "The line is all that the device needs, and nothing else is printed on standard output. It holds the "
-        "secret: keep it like a password. One credential is for one board.\n"
-        "An imported secret may have sealed messages before, so a counter device made with it is challenged "
-        "once "
-        "before anything of it is stored.",
+    .details = "The line is all that the device needs, and nothing else is printed on standard output. It "
+               "holds the secret: keep it like a password. One credential is for one board.\n"
+               "An imported secret may have sealed messages before, so a counter device made with it is "
+               "challenged once before anything of it is stored.",
     .example = "bulla device add kitchen > kitchen.cred\n"
                "bulla device add shed --counter --kid 11223344",
     .options = options_table,

@@ -134,11 +134,10 @@ static int allow_header(struct store *store, const struct device_row *row, bool 
     if (used < 0)
         return -1;
     if (used && !again)
-        return fail(
-            failure,
-            "%s: a counter credential is for one board, once, and %s; make a new one with 'bulla device add "
-            "--counter' ('--again' exports it all the same, at a risk)",
-            row->name, why);
+        return fail(failure,
+                    "%s: a counter credential is for one board, once, and %s; make a new one with 'bulla "
+                    "device add --counter' ('--again' exports it all the same, at a risk)",
+                    row->name, why);
     if (used)
         fprintf(
             stderr,
@@ -213,8 +212,8 @@ const struct command command_device_export = {
     .summary = "prints a device's credential again, also as C for firmware",
     .arguments = "NAME",
     .details = "It holds the secret. A counter device's header is exported once, and only before its first "
-               "message: a second "
-               "board with it, or a board that counts from the start again, would use the same nonces twice.",
+               "message: a second board with it, or a board that counts from the start again, would use the "
+               "same nonces twice.",
     .example = "bulla device export kitchen --format header > credential.h",
     .options = options_table,
     .options_size = sizeof(struct export_options),

@@ -177,8 +177,7 @@ const struct command command_device_show = {
     .summary = "shows one device and its contexts",
     .arguments = "NAME",
     .details = "A context is a session of the device, or its counter. In JSON, bit i of 'bits' (16 hex "
-               "digits) says whether "
-               "the message with sequence number top - i is stored.",
+               "digits) says whether the message with sequence number top - i is stored.",
     .example = "bulla device show kitchen",
     .options = options_table,
     .options_size = sizeof(struct show_options),

@@ -21,8 +21,7 @@ static int trust(struct store *store, const struct device_row *row, struct failu
     if (row->kind != BULLA_COUNTER)
         return fail(failure,
                     "%s: its sessions prove themselves, by answering a challenge; only a counter device can "
-                    "be trusted "
-                    "by hand",
+                    "be trusted by hand",
                     row->name);
     proven = store->ops->device_trust(store, row->id, failure);
     if (proven < 0)
@@ -51,10 +50,8 @@ const struct command command_device_trust = {
     .summary = "proves a counter device by hand, where it can hear no challenge",
     .arguments = "NAME",
     .details = "After a restore, and for an imported secret, a device is challenged before anything of it is "
-               "stored. One "
-               "that can hear no reply cannot answer. This takes its word instead, and keeps the restored "
-               "replay window: "
-               "messages sealed since the backup may open once.",
+               "stored. One that can hear no reply cannot answer. This takes its word instead, and keeps the "
+               "restored replay window: messages sealed since the backup may open once.",
     .example = "bulla device trust shed",
     .options = options_table,
     .options_size = sizeof(struct trust_options),

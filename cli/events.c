@@ -142,9 +142,9 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 const struct command command_events = {
     .name = "events",
     .summary = "prints the journal: what was refused or challenged, and why",
-    .details = "The journal is bounded: at most 10 a second of each kind and device are written, and the "
-               "oldest go after "
-               "100,000. In jsonl, device is null where the message named none that is known.",
+    .details =
+        "The journal is bounded: at most 10 a second of each kind and device are written, and the oldest go "
+        "after 100,000. In jsonl, device is null where the message named none that is known.",
     .example = "bulla events --kind forged --limit 20",
     .options = options_table,
     .options_size = sizeof(struct events_options),

@@ -308,12 +308,9 @@ const struct command command_readings = {
     .name = "readings",
     .summary = "prints what devices sent, oldest first",
     .details = "jsonl has one object a line, with device, time, received, name, value, unit and seq (the "
-               "message's number). In "
-               "place of value stands text, sum, or data (base64url) where it is not a number or a boolean; "
-               "a whole content "
-               "that is not decoded has its content-format in format, and undecoded where it should have "
-               "been decoded. "
-               "Times are UTC.",
+               "message's number). In place of value stands text, sum, or data (base64url) where it is not a "
+               "number or a boolean; a whole content that is not decoded has its content-format in format, "
+               "and undecoded where it should have been decoded. Times are UTC.",
     .example = "bulla readings --device kitchen --since 2h\n"
                "bulla readings --since 2026-11-01 --format csv > november.csv",
     .options = options_table,

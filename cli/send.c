@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/input.h"
@@ -38,8 +39,7 @@ static const struct option options_table[] = {
     {.name = "time",
      .argument = "T",
      .help = "when the readings were taken: 2026-11-21T22:13:05Z, Unix seconds, or 10m, 2h, 7d ago (default: "
-             "now, by the "
-             "gateway's clock)",
+             "now, by the gateway's clock)",
      .parse = option_time,
      .offset = offsetof(struct send_options, time)},
     {.name = "age",
@@ -99,20 +99,18 @@ static int load_credential(struct bulla_credential *credential, const char *argu
     error = bulla_credential_parse(credential, NULL, line, (size_t)len);
     bulla_wipe(line, sizeof(line));
     if (error < 0)
-        return fail(failure,
-                    "--credential: not a credential line; 'bulla device add' prints one, and @FILE reads it "
-                    "from a file");
+        return fail(failure, "--credential: not a credential line; 'bulla device add' prints one, and @FILE "
+                             "reads it from a file");
     return 0;
 }
 
 static int refuse_state(const char *path, int error, bool counter, struct failure *failure)
 {
     if (error == ENOENT && counter)
-        return fail(
-            failure,
-            "%s: there is no such state; --new-state makes it if this credential never sealed anything; "
-            "otherwise make a new credential",
-            path);
+        return fail(failure,
+                    "%s: there is no such state; --new-state makes it if this credential never sealed "
+                    "anything; otherwise make a new credential",
+                    path);
     if (error == EEXIST)
         return fail(failure,
                     "%s: it is there already, and nothing is overwritten; leave --new-state out to use it",
@@ -137,10 +135,8 @@ static int open_port(struct posix_port *port, const struct bulla_credential *cre
     posix_port_init(port);
     if (!options->state) {
         if (counter || options->new_state)
-            return usage(
-                failure,
-                "a counter device keeps its number in a file: give --state FILE, and --new-state the "
-                "first time");
+            return usage(failure, "a counter device keeps its number in a file: give --state FILE, and "
+                                  "--new-state the first time");
         return 0;
     }
     error = posix_port_open(port, options->state, mode);
@@ -149,7 +145,10 @@ static int open_port(struct posix_port *port, const struct bulla_credential *cre
     if (!options->new_state || !counter)
         return 0;
     error = bulla_provision_counter(credential, &port->port);
-    return error < 0 ? fail(failure, "%s: %s", options->state, bulla_strerror(error)) : 0;
+    if (error == 0)
+        return 0;
+    unlink(options->state); /* nothing was sealed with it yet */
+    return fail(failure, "%s: %s", options->state, bulla_strerror(error));
 }
 
 /* ---- sending ---- */
@@ -233,13 +232,10 @@ const struct command command_send = {
     .arguments = "NAME=VALUE[:UNIT] …",
     .details =
         "All readings go in one message. An integer stays one, other decimal numbers are sent as a single "
-        "where that "
-        "says all that was written, else as a double; true and false are booleans; anything else is text, "
-        "and so "
-        "is what stands in \"quotes\". A unit follows a number only.\n"
+        "where that says all that was written, else as a double; true and false are booleans; anything else "
+        "is text, and so is what stands in \"quotes\". A unit follows a number only.\n"
         "It exits with 0 only if an authentic reply proves that the message is stored. Without such a reply "
-        "it sends "
-        "the same bytes again, until --timeout.\n"
+        "it sends the same bytes again, until --timeout.\n"
         "One credential is for one device: a counter device's state file is made once and never copied.",
     .example =
         "bulla send --to http://127.0.0.1:8620 --credential @kitchen.cred temperature=23.5:Cel door=false",

@@ -10,10 +10,11 @@
 #include "cli/client.h"
 #include "cli/text.h"
 
-#define ATTEMPT_MOST 10000 /* milliseconds that one answer is waited for */
-#define PAUSE_FIRST  250   /* milliseconds before the first resend; each next is twice as long */
-#define PAUSE_MOST   10000
-#define SEALINGS     6 /* a challenge is answered at once; an honest gateway needs two or three */
+#define ATTEMPT_MOST  10000 /* milliseconds that one answer is waited for */
+#define ATTEMPT_LEAST 3000  /* also when the time is out: a last try gets a fair chance */
+#define PAUSE_FIRST   250   /* milliseconds before the first resend; each next is twice as long */
+#define PAUSE_MOST    10000
+#define SEALINGS      6 /* a challenge is answered at once; an honest gateway needs two or three */
 
 struct delivery {
     struct bulla *bulla;
@@ -104,8 +105,7 @@ static int explain(const struct delivery *delivery, struct failure *failure)
     } reasons[] = {
         {400, "what arrived is no message; something on the way changed it"},
         {401, "the gateway does not know this kid, has revoked it, or holds another secret, algorithm or "
-              "kind of context "
-              "for it; 'bulla events' at the gateway says which"},
+              "kind of context for it; 'bulla events' at the gateway says which"},
         {404, "nothing takes messages there; is it the address of the gateway's device listener?"},
         {405, "nothing takes messages there; is it the address of the gateway's device listener?"},
         {413, "the message is too large for it"},
@@ -129,8 +129,7 @@ static int out_of_time(const struct delivery *delivery, struct failure *failure)
     if (delivery->opened < 0)
         return fail(failure,
                     "not known to be stored: status %ld, but the reply is not the gateway's: %s; something "
-                    "on the way "
-                    "changes it, or the credential is another one",
+                    "on the way changes it, or the credential is another one",
                     delivery->answer.status, bulla_strerror(delivery->opened));
     if (delivery->answer.status == 503)
         return fail(
@@ -155,8 +154,8 @@ static void post(struct delivery *delivery)
 
     if (wait > ATTEMPT_MOST)
         wait = ATTEMPT_MOST;
-    if (wait < 1000) /* a last try gets a fair chance */
-        wait = 1000;
+    if (wait < ATTEMPT_LEAST)
+        wait = ATTEMPT_LEAST;
     client_post(&delivery->client, delivery->message->data, delivery->message->size, (long)wait,
                 &delivery->answer);
     delivery->opened = 1;

@@ -93,10 +93,9 @@ static int run(const void *options, int argc, char **argv, struct failure *failu
 const struct command command_serve = {
     .name = "serve",
     .summary = "runs the gateway: takes sealed messages and stores what is in them",
-    .details =
-        "It makes the database and its master key if they are not there, prints a line for each listener "
-        "once it is "
-        "ready, and logs on standard error. SIGTERM and SIGINT end it after what is queued was stored.",
+    .details = "It makes the database and its master key if they are not there, prints a line for each "
+               "listener once it is ready, and logs on standard error. SIGTERM and SIGINT end it after what "
+               "is queued was stored.",
     .example = "bulla serve --db /var/lib/bulla/bulla.db",
     .options = options_table,
     .options_size = sizeof(struct serve_values),
