@@ -97,35 +97,49 @@ static int half_of_single(uint32_t single, uint16_t *half)
     return 0;
 }
 
-static void put_single(struct bulla_cbor_writer *writer, uint32_t bits)
-{
-    uint16_t half;
-
-    if (half_of_single(bits, &half))
-        put(writer, 0xf9, half, 2);
-    else
-        put(writer, 0xfa, bits, 4);
-}
-
-void bulla_cbor_float(struct bulla_cbor_writer *writer, float value)
+static uint32_t bits_of(float value)
 {
     uint32_t bits;
 
     memcpy(&bits, &value, sizeof(bits));
-    put_single(writer, bits);
+    return bits;
+}
+
+void bulla_cbor_float32(struct bulla_cbor_writer *writer, float value)
+{
+    put(writer, 0xfa, bits_of(value), 4);
+}
+
+void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value)
+{
+    uint64_t bits = 0;
+
+    if (sizeof(value) == sizeof(float)) { /* 8-bit parts have no other double */
+        bulla_cbor_float32(writer, (float)value);
+        return;
+    }
+    memcpy(&bits, &value, sizeof(value));
+    put(writer, 0xfb, bits, 8);
+}
+
+void bulla_cbor_float(struct bulla_cbor_writer *writer, float value)
+{
+    uint16_t half;
+
+    if (half_of_single(bits_of(value), &half))
+        put(writer, 0xf9, half, 2);
+    else
+        bulla_cbor_float32(writer, value);
 }
 
 void bulla_cbor_double(struct bulla_cbor_writer *writer, double value)
 {
     float single = (float)value;
-    uint64_t bits = 0;
 
-    if ((double)single == value || value != value) {
+    if ((double)single == value || value != value)
         bulla_cbor_float(writer, single);
-        return;
-    }
-    memcpy(&bits, &value, sizeof(value));
-    put(writer, 0xfb, bits, 8);
+    else
+        bulla_cbor_float64(writer, value);
 }
 
 /* ---- reader ---- */

@@ -44,6 +44,9 @@ void bulla_cbor_raw(struct bulla_cbor_writer *writer, const void *bytes, size_t 
 void bulla_cbor_float(struct bulla_cbor_writer *writer, float value);
 /* Writes a double, as single or half precision where that is the same number. */
 void bulla_cbor_double(struct bulla_cbor_writer *writer, double value);
+/* Write a float in its own precision, whatever a shorter one could hold. */
+void bulla_cbor_float32(struct bulla_cbor_writer *writer, float value);
+void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value);
 
 /* ---- reader ---- */
 

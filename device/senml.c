@@ -133,14 +133,40 @@ static void end_record(struct bulla_message *message, const struct bulla_cbor_wr
         message->used = writer->used;
 }
 
+/*
+ * The gateway reads a half or a single as the shortest decimal that gives it: 21.0625 in half precision would
+ * become 21.06. A multiple of one half says all of itself in any precision that holds it; so do infinities
+ * and NaN.
+ */
+static int may_shrink(float value)
+{
+    if (value >= -1024.0f && value <= 1024.0f)
+        return (float)(int16_t)(value * 2) == value * 2;
+    return value - value != 0; /* not finite */
+}
+
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value)
 {
     struct bulla_cbor_writer writer;
 
     if (begin_record(message, &writer, name, unit, LABEL_VALUE) < 0)
         return;
-    bulla_cbor_float(&writer, value);
+    if (may_shrink(value))
+        bulla_cbor_float(&writer, value);
+    else
+        bulla_cbor_float32(&writer, value);
     end_record(message, &writer);
+}
+
+/* Likewise; whole numbers are taken as they are in every precision. Shorter only where it is the same number.
+ */
+static int may_shrink_double(double value)
+{
+    if (value >= -1024.0 && value <= 1024.0)
+        return (double)(int16_t)(value * 2) == value * 2;
+    if (value >= -16777216.0 && value <= 16777216.0)
+        return (double)(int32_t)value == value;
+    return value - value != 0;
 }
 
 void bulla_add_double(struct bulla_message *message, const char *name, const char *unit, double value)
@@ -149,7 +175,10 @@ void bulla_add_double(struct bulla_message *message, const char *name, const cha
 
     if (begin_record(message, &writer, name, unit, LABEL_VALUE) < 0)
         return;
-    bulla_cbor_double(&writer, value);
+    if (may_shrink_double(value))
+        bulla_cbor_double(&writer, value);
+    else
+        bulla_cbor_float64(&writer, value);
     end_record(message, &writer);
 }
 

@@ -762,6 +762,52 @@ static void test_long_numbers(void **state)
     check_bytes("a long number", TEXT, &bytes, expected);
 }
 
+/* ---- what the device library builds comes out as it went in ---- */
+
+static double there_and_back(void (*add)(struct bulla_message *, double), double value)
+{
+    uint8_t buffer[128];
+    struct bulla_message message;
+    struct readings readings;
+    double decoded;
+
+    bulla_begin(&message, buffer, sizeof(buffer));
+    add(&message, value);
+    assert_int_equal(message.error, 0);
+    readings_init(&readings);
+    assert_int_equal(decode(SENML_CBOR, buffer + BULLA_HEADROOM, message.used, NOW, &readings), 0);
+    assert_int_equal(readings.count, 1);
+    assert_int_equal(readings.items[0].type, READING_REAL);
+    decoded = readings.items[0].value.real;
+    readings_wipe(&readings);
+    return decoded;
+}
+
+static void add_float(struct bulla_message *message, double value)
+{
+    bulla_add_float(message, "v", NULL, (float)value);
+}
+
+static void add_double(struct bulla_message *message, double value)
+{
+    bulla_add_double(message, "v", NULL, value);
+}
+
+/* Steps of 1/16 are a DS18B20's, of 1/100 many others'. A half would be enough for some, and be read as a
+ * shorter decimal. */
+static void test_there_and_back(void **state)
+{
+    (void)state;
+    for (int i = -100000; i <= 100000; i++) {
+        assert_true(there_and_back(add_float, i / 16.0) == i / 16.0);
+        assert_true(there_and_back(add_double, i / 128.0) == i / 128.0);
+        if (i % 10 == 0)
+            assert_true(there_and_back(add_double, i * 1001.0) == i * 1001.0);
+    }
+    for (int i = -100000; i <= 100000; i++)
+        assert_true(there_and_back(add_float, i / 100.0) == i / 100.0);
+}
+
 /* Numbers mean the same where the decimal point is a comma. */
 static void test_locale(void **state)
 {
@@ -1213,6 +1259,7 @@ static void test_base64url(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_rfc_examples),
         cmocka_unit_test(test_rfc_example_cbor),
         cmocka_unit_test(test_senml_rules),
