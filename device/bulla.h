@@ -26,10 +26,10 @@
  *         bulla_open_reply(&device, answer, length, &reply);
  *         if (bulla_fate(&device, &message) == BULLA_STORED)
  *             break;                                   // proven: done
- *         if (bulla_fate(&device, &message) == BULLA_SEAL_AGAIN)
- *             bulla_seal_again(&device, &message);     // challenged: under a new number
- *         else
+ *         if (bulla_fate(&device, &message) == BULLA_WAITING)
  *             bulla_resend(&device, &message);         // silence: the same bytes
+ *         else
+ *             bulla_seal_again(&device, &message);     // challenged, or overtaken: under a new number
  *     }
  *
  * RULES THAT THE LIBRARY KEEPS FOR YOU
@@ -211,7 +211,6 @@ struct bulla {
     uint8_t alg;
     uint8_t kind;
     uint8_t flags;
-    uint8_t generation; /* counts sessions begun in this struct */
     uint8_t
         age[BULLA_TRACKED]; /* quarter seconds since message i was sealed, i = 0 the last; 255: too long */
     uint16_t low[BULLA_TRACKED]; /* low 16 bits of its piv */
@@ -280,7 +279,7 @@ struct bulla_message {
     uint16_t format;
     int8_t error; /* the first error of the builder, told by bulla_seal() */
     uint8_t state;
-    uint8_t generation;
+    uint8_t id_context[BULLA_ID_CONTEXT_SIZE]; /* of the session that sealed it; zero in a counter context */
 };
 
 /*
@@ -338,7 +337,8 @@ BULLA_MUST_CHECK int bulla_resend(struct bulla *bulla, struct bulla_message *mes
 /*
  * Opens the device's own message and seals its content under a new number. Times given by bulla_set_age() are
  * then counted from now. Returns 0 or an error as bulla_seal() does; BULLA_E_STATE unless the message is
- * sealed, in this session, and not known to be stored.
+ * sealed, in this session, and not known to be stored. When the store, the random source or the provider
+ * failed, call it again.
  */
 BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message *message);
 

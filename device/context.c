@@ -47,7 +47,6 @@ int bulla_session_begin(struct bulla *bulla)
         return BULLA_E_RANDOM;
     memcpy(bulla->id_context, drawn, sizeof(drawn));
     bulla->flags = 0;
-    bulla->generation++;
     bulla->next = 0;
     bulla->answered = 0;
     bulla->tracked = 0;

@@ -27,6 +27,7 @@ enum bulla_message_state {
     BULLA_MESSAGE_CONTENT, /* bytes are being added */
     BULLA_MESSAGE_SEALED,  /* with kid context, or of a counter context */
     BULLA_MESSAGE_BARE,    /* sealed, without kid context */
+    BULLA_MESSAGE_OPENED,  /* opened again, to be sealed under another number */
 };
 
 /* The key schedule of the context's own secret. */

@@ -11,6 +11,12 @@ static int is_sealed(const struct bulla_message *message)
     return message->state == BULLA_MESSAGE_SEALED || message->state == BULLA_MESSAGE_BARE;
 }
 
+/* Numbers of one session say nothing of another. */
+static int is_of_this_context(const struct bulla *bulla, const struct bulla_message *message)
+{
+    return is_sealed(message) && memcmp(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE) == 0;
+}
+
 /* What must be so before a number may be taken: the saved session is gone, the number exists and is reserved.
  */
 static int make_ready(struct bulla *bulla)
@@ -92,7 +98,7 @@ int bulla_seal(struct bulla *bulla, struct bulla_message *message)
     }
     message->data = content - header_len;
     message->size = (size_t)header_len + sealed_size(bulla, message);
-    message->generation = bulla->generation;
+    memcpy(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
     message->state = bare ? BULLA_MESSAGE_BARE : BULLA_MESSAGE_SEALED;
     return 0;
 }
@@ -101,7 +107,7 @@ enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message
 {
     int i;
 
-    if (!is_sealed(message) || message->generation != bulla->generation)
+    if (!is_of_this_context(bulla, message))
         return BULLA_FORGOTTEN;
     i = bulla_tracked_find(bulla, message->piv);
     if (i < 0)
@@ -115,7 +121,7 @@ enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message
 static int parse_own(const struct bulla *bulla, const struct bulla_message *message,
                      struct bulla_envelope *envelope)
 {
-    if (!is_sealed(message) || message->generation != bulla->generation || (bulla->flags & BULLA_F_OPEN) == 0)
+    if (!is_of_this_context(bulla, message) || (bulla->flags & BULLA_F_OPEN) == 0)
         return BULLA_E_STATE;
     return bulla_envelope_parse(envelope, BULLA_TO_GATEWAY, message->data, message->size) < 0 ? BULLA_E_STATE
                                                                                               : 0;
@@ -148,8 +154,11 @@ int bulla_resend(struct bulla *bulla, struct bulla_message *message)
 int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
 {
     struct bulla_envelope envelope;
-    int error = parse_own(bulla, message, &envelope);
+    int error;
 
+    if (message->state == BULLA_MESSAGE_OPENED) /* sealing failed the last time */
+        return bulla_seal(bulla, message);
+    error = parse_own(bulla, message, &envelope);
     if (error < 0)
         return error;
     if (bulla_fate(bulla, message) == BULLA_STORED)
@@ -157,7 +166,7 @@ int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
     error = bulla_envelope_open(&envelope, bulla->port->crypto, bulla->sender_key, bulla->common_iv);
     if (error < 0)
         return error;
-    message->state = BULLA_MESSAGE_CONTENT;
+    message->state = BULLA_MESSAGE_OPENED;
     message->size = 0;
     return bulla_seal(bulla, message);
 }
