@@ -6,6 +6,7 @@
  *
  * where the time is "now" (when the message was received) or microseconds since 1970.
  */
+#include "device/bulla.h"
 #include "gateway/decode/base64url.h"
 #include "gateway/decode/decoder.h"
 #include "gateway/decode/invariants.h"
