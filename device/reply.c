@@ -75,9 +75,21 @@ static int parse_body(const uint8_t *plaintext, size_t len, struct body *body)
     return body->number[KEY_TOP] > BULLA_PIV_MAX || body->number[KEY_TIME] > INT64_MAX ? -1 : 0;
 }
 
-/* Opens the ciphertext under the key of the gateway that the reply names; that key is kept once it has opened
- * something. */
-static int open_body(struct bulla *bulla, const struct bulla_envelope *envelope)
+/* Opens the ciphertext under `key` and reads what it says. */
+static int open_body(const struct bulla *bulla, const struct bulla_envelope *envelope, const uint8_t *key,
+                     struct body *body)
+{
+    int error = bulla_envelope_open(envelope, bulla->port->crypto, key, bulla->common_iv);
+
+    if (error < 0)
+        return error;
+    return parse_body(envelope->ciphertext, envelope->ciphertext_len - bulla_tag_size(bulla->alg), body) < 0
+               ? BULLA_E_MALFORMED
+               : 0;
+}
+
+/* The same under the key of the gateway that the reply names, which is kept once it has opened something. */
+static int open_from_gateway(struct bulla *bulla, const struct bulla_envelope *envelope, struct body *body)
 {
     struct bulla_schedule schedule = bulla_schedule_of(bulla);
     uint8_t key[BULLA_KEY_MAX];
@@ -86,10 +98,10 @@ static int open_body(struct bulla *bulla, const struct bulla_envelope *envelope)
     int error;
 
     if (cached)
-        return bulla_envelope_open(envelope, bulla->port->crypto, bulla->gateway_key, bulla->common_iv);
+        return open_body(bulla, envelope, bulla->gateway_key, body);
     error = bulla_derive_key(&schedule, envelope->id, envelope->id_len, key);
     if (error == 0)
-        error = bulla_envelope_open(envelope, bulla->port->crypto, key, bulla->common_iv);
+        error = open_body(bulla, envelope, key, body);
     if (error == 0) {
         memcpy(bulla->gateway_key, key, bulla_key_size(bulla->alg));
         memcpy(bulla->gateway_id, envelope->id, BULLA_GATEWAY_ID_SIZE);
@@ -180,11 +192,9 @@ int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_
     tracked = bulla_tracked_find(bulla, envelope.re);
     if (tracked < 0)
         return BULLA_E_NOT_OURS;
-    error = open_body(bulla, &envelope);
+    error = open_from_gateway(bulla, &envelope, &body);
     if (error < 0)
         return error;
-    if (parse_body(envelope.ciphertext, envelope.ciphertext_len - bulla_tag_size(bulla->alg), &body) < 0)
-        return BULLA_E_MALFORMED;
     apply(bulla, &body, (unsigned)tracked, envelope.re, reply != NULL ? reply : &unwanted);
     return 0;
 }

@@ -1,0 +1,980 @@
+/*
+ * Replies (PROTOCOL 3, Resending, and 5), sentence by sentence.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/cbor.h"
+
+#include "device_fixture.h"
+#include "provider.h"
+#include "recorder.h"
+
+static const uint8_t challenge_a[BULLA_CHALLENGE_SIZE] = {0xaa, 1, 2, 3, 4, 5, 6, 7};
+static const uint8_t challenge_b[BULLA_CHALLENGE_SIZE] = {0xbb, 1, 2, 3, 4, 5, 6, 7};
+
+#define SECONDS 1000u
+
+static enum bulla_fate fate(const struct fixture *f, const struct sent *sent)
+{
+    return bulla_fate(&f->bulla, &sent->message);
+}
+
+/* ---- keys 0 and 1: the receipt ---- */
+
+static void test_receipt(void **state)
+{
+    struct fixture f;
+    struct sent sent[4];
+    struct bulla_reply reply;
+
+    (void)state;
+    for (int kind = BULLA_SESSION; kind <= BULLA_COUNTER; kind++) {
+        fixture_open(&f, (enum bulla_kind)kind);
+        for (size_t i = 0; i < COUNT(sent); i++)
+            assert_true(fixture_seal(&f, &sent[i]) == i);
+        assert_int_equal(fixture_answer(&f, 2, body_receipt(&f, 2, 2), &reply), 0); /* 2 and 0 */
+        assert_true(reply.re == 2 && reply.has_receipt && reply.top == 2 && reply.bits == 2);
+        assert_int_equal(fate(&f, &sent[0]), BULLA_STORED);
+        assert_int_equal(fate(&f, &sent[1]), BULLA_WAITING);
+        assert_int_equal(fate(&f, &sent[2]), BULLA_STORED);
+        assert_int_equal(fate(&f, &sent[3]), BULLA_WAITING);
+        assert_int_equal(fixture_answer(&f, 3, body_receipt(&f, 3, 7), NULL), 0);
+        for (size_t i = 0; i < COUNT(sent); i++)
+            assert_int_equal(fate(&f, &sent[i]), BULLA_STORED);
+    }
+}
+
+/* "Keys 0 and 1 may be applied any number of times": late ones, old ones, in any order; nothing is unsaid. */
+static void test_receipts_late_and_repeated(void **state)
+{
+    struct fixture f;
+    struct sent sent[3];
+    uint8_t old[PEER_REPLY_MAX];
+    uint8_t copy[PEER_REPLY_MAX];
+    struct peer_body body;
+    size_t len;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(sent); i++)
+        fixture_seal(&f, &sent[i]);
+    body = body_receipt(&f, 0, 0);
+    len = peer_reply(&f.peer, 0, &body, old);
+    assert_int_equal(fixture_answer(&f, 2, body_receipt(&f, 2, 1), NULL), 0);
+    assert_int_equal(fate(&f, &sent[0]), BULLA_WAITING);
+    for (unsigned i = 0; i < 3; i++) {
+        memcpy(copy, old, len); /* opening overwrites */
+        assert_int_equal(bulla_open_reply(&f.bulla, copy, len, NULL), 0);
+        assert_int_equal(fate(&f, &sent[0]), BULLA_STORED);
+        assert_int_equal(fate(&f, &sent[1]), BULLA_STORED);
+        assert_int_equal(fate(&f, &sent[2]), BULLA_STORED);
+    }
+    assert_true(f.bulla.next == 3);
+}
+
+/* A message that was refused and is stored after all (it was duplicated on the way). */
+static void test_stored_after_refused(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_a), NULL), 0);
+    assert_int_equal(fate(&f, &sent), BULLA_SEAL_AGAIN);
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 0, 0), NULL), 0);
+    assert_int_equal(fate(&f, &sent), BULLA_STORED);
+}
+
+/* "… is told only by the reply whose "re" names its message …; never by another reply's bits." */
+static void test_only_its_own_reply_refuses(void **state)
+{
+    struct fixture f;
+    struct sent sent[3];
+    struct peer_body body;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(sent); i++)
+        fixture_seal(&f, &sent[i]);
+    body = body_receipt(&f, 2, 0); /* 0 and 1 are not stored, so far */
+    body.challenge = challenge_a;
+    assert_int_equal(fixture_answer(&f, 2, body, NULL), 0);
+    assert_int_equal(fate(&f, &sent[0]), BULLA_WAITING);
+    assert_int_equal(fate(&f, &sent[1]), BULLA_WAITING);
+    assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 2, 0), NULL), 0); /* answered, and not stored */
+    assert_int_equal(fate(&f, &sent[0]), BULLA_WAITING);
+    assert_int_equal(fate(&f, &sent[1]), BULLA_SEAL_AGAIN);
+    assert_int_equal(fixture_answer(&f, 0, body_time(&f), NULL), 0); /* no receipt at all */
+    assert_int_equal(fate(&f, &sent[0]), BULLA_SEAL_AGAIN);
+}
+
+/* ---- the kid context (PROTOCOL 3, header 10) ---- */
+
+static void test_kid_context_until_a_receipt(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_true(sent_has_kid_context(&sent));
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_a), NULL), 0); /* no key 0 */
+    fixture_seal(&f, &sent);
+    assert_true(sent_has_kid_context(&sent));
+    assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 1, 0), NULL), 0);
+    for (uint64_t piv = 2; piv < 40; piv++) {
+        fixture_seal(&f, &sent);
+        assert_false(sent_has_kid_context(&sent));
+        assert_int_equal(fixture_answer(&f, piv, body_receipt(&f, piv, 0), NULL), 0);
+    }
+}
+
+/* "… until a message without it goes unanswered: then it stays in for the rest of the session" */
+static void test_kid_context_after_silence(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    for (int by_resend = 0; by_resend < 2; by_resend++) {
+        fixture_open(&f, BULLA_SESSION);
+        fixture_seal(&f, &sent);
+        assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 0, 0), NULL), 0);
+        fixture_seal(&f, &sent);
+        assert_false(sent_has_kid_context(&sent));
+        if (by_resend) {
+            assert_int_equal(bulla_resend(&f.bulla, &sent.message), 0);
+            assert_true(sent_has_kid_context(&sent));
+            assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 1, 0), NULL), 0);
+        }
+        for (uint64_t piv = 2; piv < 40; piv++) {
+            fixture_seal(&f, &sent);
+            assert_true(sent_has_kid_context(&sent));
+            assert_int_equal(fixture_answer(&f, piv, body_receipt(&f, piv, 3), NULL), 0);
+        }
+    }
+}
+
+/* Answered is answered, also with "not stored". */
+static void test_kid_context_after_a_refusal(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 0, 0), NULL), 0);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 1, body_challenge(&f, challenge_a), NULL), 0);
+    fixture_seal(&f, &sent);
+    assert_false(sent_has_kid_context(&sent));
+}
+
+static void test_counters_have_no_kid_context(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    for (uint64_t piv = 0; piv < 5; piv++) {
+        fixture_seal(&f, &sent);
+        assert_int_equal(bulla_resend(&f.bulla, &sent.message), 0);
+        assert_false(sent_has_kid_context(&sent));
+        if (piv % 2 == 0)
+            assert_int_equal(fixture_answer(&f, piv, body_receipt(&f, piv, 0), NULL), 0);
+    }
+}
+
+/* ---- key 3: the challenge ---- */
+
+/* "From a challenge until the next accepted reply with key 0 to a message sealed after it, every message
+ * carries "echo"." */
+static void test_echo(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    for (int kind = BULLA_SESSION; kind <= BULLA_COUNTER; kind++) {
+        fixture_open(&f, (enum bulla_kind)kind);
+        fixture_seal(&f, &sent); /* 0 */
+        assert_false(sent_has_echo(&sent, NULL));
+        fixture_seal(&f, &sent); /* 1, sealed before the challenge */
+        assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_a), &reply), 0);
+        assert_true(reply.challenged);
+        fixture_seal(&f, &sent); /* 2 */
+        assert_true(sent_has_echo(&sent, challenge_a));
+        assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 1, 0), &reply), 0);
+        assert_true(reply.challenged); /* a receipt, but to a message sealed before */
+        assert_int_equal(fixture_answer(&f, 2, body_time(&f), &reply), 0);
+        assert_true(reply.challenged); /* to one sealed after, but no receipt */
+        fixture_seal(&f, &sent);       /* 3 */
+        assert_true(sent_has_echo(&sent, challenge_a));
+        assert_int_equal(fixture_answer(&f, 3, body_receipt(&f, 3, 0), &reply), 0);
+        assert_false(reply.challenged);
+        fixture_seal(&f, &sent); /* 4 */
+        assert_false(sent_has_echo(&sent, NULL));
+    }
+}
+
+/* The receipt of a message sealed after the challenge ends it, also where that message was not stored itself.
+ */
+static void test_echo_ends_by_key_0_alone(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_a), NULL), 0);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 100, 0), &reply), 0);
+    assert_false(reply.challenged);
+    assert_int_equal(fate(&f, &sent), BULLA_SEAL_AGAIN);
+}
+
+static void test_a_second_challenge(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct peer_body body;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_a), NULL), 0);
+    fixture_seal(&f, &sent);
+    body = body_receipt(&f, 50, 0); /* a receipt and a challenge, as after a restore */
+    body.challenge = challenge_b;
+    assert_int_equal(fixture_answer(&f, 1, body, &reply), 0);
+    assert_true(reply.challenged);
+    assert_true(fixture_seal(&f, &sent) == 51);
+    assert_true(sent_has_echo(&sent, challenge_b));
+    assert_int_equal(fixture_answer(&f, 51, body_receipt(&f, 51, 0), &reply), 0);
+    assert_false(reply.challenged);
+}
+
+/* "Key 3 counts if the message that "re" names still waits for its answer." */
+static void test_challenge_only_while_waiting(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_a), NULL), 0);
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_b), &reply),
+                     0); /* answered already */
+    assert_true(reply.challenged);
+    fixture_seal(&f, &sent);
+    assert_true(sent_has_echo(&sent, challenge_a));
+    assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 1, 0), NULL), 0);
+    assert_int_equal(fixture_answer(&f, 1, body_challenge(&f, challenge_b), &reply), 0); /* stored already */
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge_b), &reply), 0);
+    assert_false(reply.challenged);
+    assert_int_equal(fate(&f, &sent), BULLA_STORED);
+    fixture_seal(&f, &sent);
+    assert_false(sent_has_echo(&sent, NULL));
+}
+
+/* "stored outweighs a challenge", in the same reply too. */
+static void test_stored_outweighs_a_challenge(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+    struct peer_body body;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    body = body_receipt(&f, 0, 0);
+    body.challenge = challenge_a;
+    assert_int_equal(fixture_answer(&f, 0, body, &reply), 0);
+    assert_false(reply.challenged);
+    assert_int_equal(fate(&f, &sent), BULLA_STORED);
+}
+
+/* ---- key 2: time ---- */
+
+/* Seals one message, lets time pass, answers. 1 if the time was believed. */
+static int time_after(struct fixture *f, uint32_t milliseconds)
+{
+    struct sent sent;
+    struct bulla_reply reply;
+    uint64_t piv = fixture_seal(f, &sent);
+
+    f->board.now += milliseconds;
+    assert_int_equal(fixture_answer(f, piv, body_receipt(f, piv, 0), &reply), 0);
+    if (reply.has_time)
+        assert_true(reply.time == f->peer.time);
+    else
+        assert_true(reply.time == 0);
+    return reply.has_time;
+}
+
+/* "only within 60 seconds after that message was sealed, by the device's own timer" */
+static void test_time_by_the_timer(void **state)
+{
+    static const uint32_t starts[] = {0,         1, 249, 250, 12345, UINT32_MAX, UINT32_MAX - 30 * SECONDS,
+                                      0x7fffffff};
+    struct fixture f;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(starts); i++) { /* wrapping around in the middle, too */
+        fixture_open(&f, BULLA_SESSION);
+        f.board.now = starts[i];
+        assert_int_equal(bulla_open(&f.bulla, &f.credential, &f.board.port), 0);
+        memcpy(f.peer.id_context, f.bulla.id_context, BULLA_ID_CONTEXT_SIZE);
+        assert_int_equal(time_after(&f, 0), 1);
+        assert_int_equal(time_after(&f, 1), 1);
+        assert_int_equal(time_after(&f, 59 * SECONDS), 1);
+        assert_int_equal(time_after(&f, 59 * SECONDS + 749),
+                         1); /* ages are counted in quarters of a second */
+        assert_int_equal(time_after(&f, 60 * SECONDS), 0);
+        assert_int_equal(time_after(&f, 61 * SECONDS), 0);
+        assert_int_equal(time_after(&f, 64 * SECONDS), 0); /* 256 quarters */
+        assert_int_equal(time_after(&f, 3600 * SECONDS), 0);
+        assert_int_equal(time_after(&f, 49 * 86400 * SECONDS), 0);
+        assert_int_equal(time_after(&f, 10), 1);
+    }
+}
+
+/* Many looks at the timer in between lose nothing of what has passed. */
+static void test_time_in_small_steps(void **state)
+{
+    struct fixture f;
+    struct sent first;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (unsigned step = 10; step <= 990; step += 70) {
+        uint32_t passed = 0;
+        uint64_t piv = fixture_seal(&f, &first);
+
+        for (unsigned i = 0; passed + step < 60 * SECONDS; i++) {
+            f.board.now += step;
+            passed += step;
+            if (i % 8 == 0) /* a reply to another message brings the ages up to date */
+                assert_int_equal(fixture_answer(&f, piv, body_time(&f), &reply), 0);
+        }
+        f.board.now += 60 * SECONDS - passed;
+        fixture_seal(&f, &sent);
+        assert_true(f.bulla.age[1] == 240);
+    }
+}
+
+/* "by the device's own timer (without a timer: only if that message was the last one sealed)" */
+static void test_time_without_a_timer(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    f.board.port.timer = NULL;
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 1);
+    fixture_seal(&f, &sent);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 1, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 0);
+    assert_int_equal(fixture_answer(&f, 2, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 1);
+}
+
+/* "count only if "re" is above that of every reply accepted before" */
+static void test_time_only_above_all_before(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (unsigned i = 0; i < 3; i++)
+        fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 1, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 1);
+    assert_int_equal(fixture_answer(&f, 1, body_time(&f), &reply), 0); /* the same once more */
+    assert_int_equal(reply.has_time, 0);
+    assert_int_equal(fixture_answer(&f, 0, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 0);
+    assert_int_equal(fixture_answer(&f, 2, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 1);
+    /* Also a reply that had no time counts as accepted. */
+    fixture_seal(&f, &sent);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 4, (struct peer_body){0}, &reply), 0);
+    assert_int_equal(reply.has_time, 0);
+    assert_int_equal(fixture_answer(&f, 3, body_time(&f), &reply), 0);
+    assert_int_equal(reply.has_time, 0);
+}
+
+static void test_time_of_every_size(void **state)
+{
+    static const int64_t times[] = {0, 1, 1700000000, (int64_t)1 << 40, INT64_MAX};
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(times); i++) {
+        f.peer.time = times[i];
+        assert_int_equal(time_after(&f, 0), 1);
+    }
+}
+
+/* ---- raising the number ---- */
+
+/* "Where an answered message was not stored and key 0 is above it, the device first raises its next piv to
+ * key 0 + 1 if it is lower (never back; a counter reserves there before it seals)." */
+static void test_raise(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    for (int kind = BULLA_SESSION; kind <= BULLA_COUNTER; kind++) {
+        fixture_open(&f, (enum bulla_kind)kind);
+        fixture_seal(&f, &sent);
+        assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 1000, 0), NULL), 0);
+        assert_true(fixture_seal(&f, &sent) == 1001);
+        assert_int_equal(fixture_answer(&f, 1001, body_receipt(&f, 1002, 0), NULL), 0);
+        assert_true(f.bulla.next == 1003);
+        for (uint64_t piv = 1003; piv < 1010; piv++)
+            assert_true(fixture_seal(&f, &sent) == piv);
+        assert_int_equal(fixture_answer(&f, 1003, body_receipt(&f, 1005, 0), NULL),
+                         0); /* lower than next: not back */
+        assert_true(f.bulla.next == 1010);
+        assert_int_equal(fixture_answer(&f, 1009, body_receipt(&f, 1008, 0), NULL), 0); /* key 0 below "re" */
+        assert_true(f.bulla.next == 1010);
+        assert_int_equal(fixture_answer(&f, 1004, body_receipt(&f, 2000, (uint64_t)1 << 61), NULL), 0);
+        assert_true(f.bulla.next == 2001);
+        fixture_seal(&f, &sent);
+        if (kind == BULLA_COUNTER)
+            assert_true(f.bulla.limit > 2001);
+    }
+}
+
+/* What is stored raises nothing, however high key 0 is. */
+static void test_no_raise_for_what_is_stored(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 30, (uint64_t)1 << 29), NULL), 0);
+    assert_int_equal(fate(&f, &sent), BULLA_STORED);
+    assert_true(f.bulla.next == 1);
+}
+
+static void test_raise_beyond_what_is_reserved(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    unsigned stores;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    fixture_seal(&f, &sent);
+    stores = f.board.stores;
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 300000, 0), NULL), 0);
+    f.board.store_fails = 1;
+    bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+    assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_STORE); /* not before it is reserved */
+    f.board.store_fails = 0;
+    assert_true(fixture_seal(&f, &sent) == 300001);
+    assert_int_equal(f.board.stores, stores + 3);
+    assert_int_equal(bulla_open(&f.bulla, &f.credential, &f.board.port), 0); /* and it holds over a boot */
+    assert_true(f.bulla.next == 300001 + 65536);
+}
+
+/* Up to the last number, and then there is none. */
+static void test_raise_to_the_end(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, BULLA_PIV_MAX - 1, 0), NULL), 0);
+    assert_true(fixture_seal(&f, &sent) == BULLA_PIV_MAX);
+    assert_int_equal(fixture_answer(&f, BULLA_PIV_MAX, body_receipt(&f, BULLA_PIV_MAX, 0), NULL), 0);
+    bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+    assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_EXHAUSTED);
+}
+
+/* ---- the last 16 ---- */
+
+static void test_more_than_16_in_flight(void **state)
+{
+    static struct sent sent[40];
+    struct fixture f;
+    struct bulla before;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(sent); i++)
+        fixture_seal(&f, &sent[i]);
+    for (size_t i = 0; i < COUNT(sent); i++) {
+        int known = i >= COUNT(sent) - BULLA_TRACKED;
+
+        assert_int_equal(fate(&f, &sent[i]), known ? BULLA_WAITING : BULLA_FORGOTTEN);
+        before = f.bulla;
+        assert_int_equal(fixture_answer(&f, i, body_challenge(&f, challenge_a), NULL),
+                         known ? 0 : BULLA_E_NOT_OURS);
+        if (!known)
+            assert_memory_equal(&f.bulla, &before, sizeof(before));
+    }
+    assert_int_equal(fixture_answer(&f, 40, body_time(&f), NULL), BULLA_E_NOT_OURS); /* not sealed yet */
+    assert_int_equal(fixture_answer(&f, 39 + 65536, body_time(&f), NULL), BULLA_E_NOT_OURS);
+    assert_int_equal(fixture_answer(&f, BULLA_PIV_MAX, body_time(&f), NULL), BULLA_E_NOT_OURS);
+    assert_int_equal(fixture_answer(&f, UINT64_MAX, body_time(&f), NULL), BULLA_E_NOT_OURS);
+    assert_int_equal(fixture_answer(&f, 39, body_receipt(&f, 39, UINT64_MAX >> 1), NULL), 0);
+    for (size_t i = 0; i < COUNT(sent); i++)
+        assert_int_equal(fate(&f, &sent[i]), i >= 24 ? BULLA_STORED : BULLA_FORGOTTEN);
+}
+
+/* Nothing is answered before anything is sealed. */
+static void test_none_in_flight(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    for (int kind = BULLA_SESSION; kind <= BULLA_COUNTER; kind++) {
+        fixture_open(&f, (enum bulla_kind)kind);
+        for (uint64_t re = 0; re < 3; re++)
+            assert_int_equal(fixture_answer(&f, re, body_time(&f), NULL), BULLA_E_NOT_OURS);
+        assert_int_equal(fixture_answer(&f, UINT64_MAX, body_time(&f), NULL), BULLA_E_NOT_OURS);
+    }
+}
+
+/* Messages from before a jump are still among the last 16. */
+static void test_in_flight_over_a_jump(void **state)
+{
+    static const uint64_t jumps[] = {1, 15, 16, 17, 255, 256, 4096, 65530};
+    struct fixture f;
+    struct sent sent[12];
+
+    (void)state;
+    for (size_t j = 0; j < COUNT(jumps); j++) {
+        fixture_open(&f, BULLA_COUNTER);
+        f.bulla.next = 5;
+        for (size_t i = 0; i < 4; i++)
+            fixture_seal(&f, &sent[i]); /* 5 to 8 */
+        assert_int_equal(fixture_answer(&f, 8, body_receipt(&f, 8 + jumps[j], 0), NULL), 0);
+        for (size_t i = 4; i < COUNT(sent); i++) {
+            assert_true(fixture_seal(&f, &sent[i]) == 8 + jumps[j] + 1 + i - 4);
+            if (f.bulla.next - 1 - 5 > 65535)
+                break;
+            assert_int_equal(fate(&f, &sent[0]), BULLA_WAITING);
+            assert_int_equal(fate(&f, &sent[3]), BULLA_SEAL_AGAIN);
+        }
+        if (f.bulla.next - 1 - 5 > 65535)
+            continue;
+        assert_int_equal(fixture_answer(&f, 6, body_receipt(&f, 6, 0), NULL), 0);
+        assert_int_equal(fate(&f, &sent[1]), BULLA_STORED);
+        assert_int_equal(
+            fixture_answer(&f, sent[7].message.piv, body_receipt(&f, sent[7].message.piv, 0), NULL), 0);
+        assert_int_equal(fate(&f, &sent[7]), BULLA_STORED);
+        assert_int_equal(fate(&f, &sent[2]), BULLA_WAITING);
+    }
+}
+
+/* Further back than 65,535 numbers, a message is forgotten, never taken for another one. */
+static void test_forgotten_over_a_far_jump(void **state)
+{
+    static const uint64_t jumps[] = {65535, 65536, 65537, 131072, (uint64_t)1 << 32, (uint64_t)1 << 39};
+    struct fixture f;
+    struct sent sent[6];
+
+    (void)state;
+    for (size_t j = 0; j < COUNT(jumps); j++) {
+        fixture_open(&f, BULLA_COUNTER);
+        for (size_t i = 0; i < 4; i++)
+            fixture_seal(&f, &sent[i]);
+        assert_int_equal(fixture_answer(&f, 3, body_receipt(&f, 3 + jumps[j], 0), NULL), 0);
+        fixture_seal(&f, &sent[4]);
+        fixture_seal(&f, &sent[5]);
+        assert_true(sent[5].message.piv == 5 + jumps[j]);
+        for (uint64_t re = 0; re < 4; re++) {
+            assert_int_equal(fate(&f, &sent[re]), BULLA_FORGOTTEN);
+            assert_int_equal(fixture_answer(&f, re, body_time(&f), NULL), BULLA_E_NOT_OURS);
+            assert_int_equal(fixture_answer(&f, re + 65536, body_time(&f), NULL),
+                             re + 65536 == sent[4].message.piv || re + 65536 == sent[5].message.piv
+                                 ? 0
+                                 : BULLA_E_NOT_OURS);
+        }
+        assert_int_equal(
+            fixture_answer(&f, sent[4].message.piv, body_receipt(&f, sent[4].message.piv, 0), NULL), 0);
+        assert_int_equal(fate(&f, &sent[4]), BULLA_STORED);
+    }
+}
+
+/* ---- what is refused changes nothing ---- */
+
+/* Opens a copy of exactly its size. On an error, all of the context is as it was. */
+static int open_exact(struct fixture *f, const uint8_t *bytes, size_t len)
+{
+    struct bulla before;
+    uint8_t *copy = malloc(len > 0 ? len : 1);
+    int error;
+
+    memcpy(&before, &f->bulla, sizeof(before));
+    memcpy(copy, bytes, len);
+    error = bulla_open_reply(&f->bulla, copy, len, NULL);
+    if (error < 0)
+        assert_memory_equal(&f->bulla, &before, sizeof(before));
+    free(copy);
+    return error;
+}
+
+static void test_every_bit_of_a_reply(void **state)
+{
+    static const uint8_t algs[] = {BULLA_AES_CCM_16_64_128, BULLA_CHACHA20_POLY1305,
+                                   BULLA_AES_CCM_16_128_128};
+    struct fixture f;
+    struct sent sent;
+    struct peer_body body;
+    uint8_t reply[PEER_REPLY_MAX];
+    size_t len;
+
+    (void)state;
+    for (size_t a = 0; a < 2 * COUNT(algs); a++) {
+        fixture_open(&f, a % 2 == 0 ? BULLA_SESSION : BULLA_COUNTER);
+        f.credential.alg = algs[a / 2];
+        assert_int_equal(bulla_open(&f.bulla, &f.credential, &f.board.port), 0);
+        memcpy(f.peer.id_context, f.bulla.id_context, BULLA_ID_CONTEXT_SIZE);
+        for (unsigned i = 0; i < 3; i++) /* so that a changed "re" may name another one of ours */
+            fixture_seal(&f, &sent);
+        body = body_receipt(&f, sent.message.piv, 1);
+        body.challenge = challenge_a;
+        len = peer_reply(&f.peer, sent.message.piv, &body, reply);
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            reply[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_true(open_exact(&f, reply, len) < 0);
+            reply[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        for (size_t cut = 0; cut < len; cut++)
+            assert_true(open_exact(&f, reply, cut) < 0);
+        reply[len] = 0;
+        assert_int_equal(open_exact(&f, reply, len + 1), BULLA_E_MALFORMED);
+        assert_int_equal(open_exact(&f, reply, len), 0);
+        assert_int_equal(fate(&f, &sent), BULLA_STORED);
+    }
+}
+
+static void test_replies_of_others(void **state)
+{
+    struct fixture f;
+    struct bulla_credential other;
+    struct peer stranger;
+    struct sent sent;
+    struct peer_body body;
+    uint8_t reply[PEER_REPLY_MAX];
+    size_t len;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    body = body_receipt(&f, 0, 0);
+    other = f.credential; /* another device's secret */
+    other.secret[31] ^= 1;
+    peer_open(&stranger, &other, 1);
+    memcpy(stranger.id_context, f.peer.id_context, BULLA_ID_CONTEXT_SIZE);
+    len = peer_reply(&stranger, 0, &body, reply);
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    stranger.credential = &f.credential; /* another session of this one */
+    stranger.id_context[0] ^= 1;
+    len = peer_reply(&stranger, 0, &body, reply);
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    other = f.credential; /* its counter context */
+    other.kind = BULLA_COUNTER;
+    stranger.credential = &other;
+    len = peer_reply(&stranger, 0, &body, reply);
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    other.kind = BULLA_SESSION; /* another algorithm */
+    other.alg = BULLA_CHACHA20_POLY1305;
+    memcpy(stranger.id_context, f.peer.id_context, BULLA_ID_CONTEXT_SIZE);
+    len = peer_reply(&stranger, 0, &body, reply);
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    /* The device's own message, reflected. */
+    assert_int_equal(open_exact(&f, sent.message.data, sent.message.size), BULLA_E_MALFORMED);
+    /* A reply whose gateway id was exchanged. */
+    len = peer_reply(&f.peer, 0, &body, reply);
+    for (size_t i = 0; i + 6 <= len; i++) {
+        if (memcmp(reply + i, f.peer.id, 6) == 0)
+            reply[i] ^= 1;
+    }
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    assert_int_equal(fate(&f, &sent), BULLA_WAITING);
+    assert_int_equal(fixture_answer(&f, 0, body, NULL), 0);
+    assert_int_equal(fate(&f, &sent), BULLA_STORED);
+}
+
+/* Authentic, but no body of ours: refused as a whole. */
+static void test_bodies_that_are_refused(void **state)
+{
+    static const char *const bodies[] = {
+        "", /* nothing */
+        "80",
+        "00",
+        "f6",
+        "40",               /* no map */
+        "bf021a6553f100ff", /* an indefinite one */
+        "a1",
+        "a102",
+        "a2021a6553f100",   /* cut off */
+        "a1021a6553f10000", /* something behind it */
+        "b801021a6553f100", /* its size not in the shortest form */
+        "a10005",
+        "a1011f", /* one of keys 0 and 1 alone */
+        "a200050020",
+        "a200200100", /* a negative number */
+        "a200f500 0100",
+        "a200400100",                  /* of another type */
+        "a20018050100",                /* not in the shortest form */
+        "a2001b000001000000000001 00", /* above the last number */
+        "a2001bffffffffffffffff0100",  /* likewise */
+        "a300050005 0100",             /* twice */
+        "a202000200",                  /* twice */
+        "a1021b8000000000000000",      /* a time beyond 63 bits */
+        "a1021bffffffffffffffff",
+        "a10220", /* likewise; a negative one */
+        "a10340",
+        "a10347aaaaaaaaaaaaaa", /* a challenge of another size */
+        "a10349aaaaaaaaaaaaaaaaaa",
+        "a1036461616161",
+        "a20348aaaaaaaaaaaaaaaa0348aaaaaaaaaaaaaaaa",
+        "a10481", /* the value of a skipped key is not there */
+        "a104ff",
+        "a118631c", /* or is not well-formed */
+        "a1ff00",
+        "a19f00",                   /* nor is the key */
+        "a10481818181818181818100", /* or is nested too deep */
+    };
+    struct fixture f;
+    struct sent sent;
+    uint8_t plaintext[64];
+    uint8_t reply[PEER_REPLY_MAX];
+    size_t len;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        len = from_hex(plaintext, sizeof(plaintext), bodies[i]);
+        len = peer_reply_raw(&f.peer, 0, plaintext, len, reply);
+        if (open_exact(&f, reply, len) != BULLA_E_MALFORMED)
+            fail_msg("taken: %s", bodies[i]);
+    }
+    assert_int_equal(fate(&f, &sent), BULLA_WAITING);
+}
+
+/* "Unknown keys are skipped", and keys 4 and 5 as yet. */
+static void test_unknown_keys(void **state)
+{
+    static const struct {
+        unsigned entries;
+        const char *hex;
+    } extras[] = {
+        {1, "04 83 01 00 4100"},                       /* a command */
+        {1, "05 50 0b21dee677bc263c032ca2e7a42bc74f"}, /* a rekey nonce */
+        {2, "04 83 01 00 4100 05 50 0b21dee677bc263c032ca2e7a42bc74f"},
+        {1, "06 f6"},
+        {1, "1863 a2 6161 8201a1028440 60f620 6162a0"},
+        {1, "1bffffffffffffffff f4"},
+        {1, "20 00"},   /* a negative key */
+        {1, "6161 00"}, /* a text key */
+        {1, "4161 fb3ff199999999999a"},
+        {1, "18ff 9f 01 5f 4100 ff bf 00 00 ff ff"}, /* indefinite lengths */
+        {1, "07 c1 1a514b67b0"},                     /* a tag */
+        {1, "07 81818181818181 00"},                 /* eight levels */
+    };
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(extras); i++) {
+        uint64_t piv = fixture_seal(&f, &sent);
+        struct peer_body body = body_receipt(&f, piv, 0);
+
+        body.extra = extras[i].hex;
+        body.extra_entries = extras[i].entries;
+        assert_int_equal(fixture_answer(&f, piv, body, &reply), 0);
+        assert_true(reply.has_receipt && reply.has_time && !reply.challenged);
+        assert_int_equal(fate(&f, &sent), BULLA_STORED);
+        assert_true(f.bulla.last_command == 0);
+    }
+}
+
+/* An empty map: every reply carries key 2, but nothing depends on it. */
+static void test_an_empty_body(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    memset(&reply, 0xff, sizeof(reply));
+    assert_int_equal(fixture_answer(&f, 0, (struct peer_body){0}, &reply), 0);
+    assert_true(reply.re == 0 && !reply.has_receipt && !reply.has_time && !reply.challenged);
+    assert_true(reply.top == 0 && reply.bits == 0 && reply.time == 0);
+    assert_int_equal(fate(&f, &sent), BULLA_SEAL_AGAIN);
+}
+
+/* ---- gateways ---- */
+
+/* "A key for a gateway id is cached only after it has opened something." */
+static void test_gateway_key_is_cached_once_it_has_opened(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct peer_body body;
+    uint8_t reply[PEER_REPLY_MAX];
+    size_t len;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    body = body_receipt(&f, 0, 0);
+    assert_int_equal(f.bulla.flags & BULLA_F_GATEWAY_KEY, 0);
+    len = peer_reply(&f.peer, 0, &body, reply);
+    reply[len - 1] ^= 1;
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    assert_int_equal(f.bulla.flags & BULLA_F_GATEWAY_KEY, 0);
+    reply[len - 1] ^= 1;
+    assert_int_equal(open_exact(&f, reply, len), 0);
+    assert_int_equal(f.bulla.flags & BULLA_F_GATEWAY_KEY, BULLA_F_GATEWAY_KEY);
+    assert_memory_equal(f.bulla.gateway_id, f.peer.id, sizeof(f.peer.id));
+    memset(f.peer.id, 9, sizeof(f.peer.id)); /* a forged reply of another id does not drive it out */
+    len = peer_reply(&f.peer, 0, &body, reply);
+    reply[len - 1] ^= 1;
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    assert_int_equal(f.bulla.gateway_id[0], 1);
+}
+
+/* The cached key is used: no derivation for a second reply of the same gateway. */
+static void test_gateway_key_is_used(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct peer_body body;
+    uint8_t reply[PEER_REPLY_MAX];
+    size_t len;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    body = body_receipt(&f, 0, 0);
+    assert_int_equal(fixture_answer(&f, 0, body, NULL), 0);
+    len = peer_reply(&f.peer, 0, &body, reply);
+    recorder_fail_hkdf(1);
+    assert_int_equal(open_exact(&f, reply, len), 0);
+    recorder_fail_hkdf(0);
+    f.peer.id[5] ^= 1;
+    len = peer_reply(&f.peer, 0, &body, reply);
+    recorder_fail_hkdf(1);
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_CRYPTO);
+}
+
+static void test_many_gateways(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    for (int kind = BULLA_SESSION; kind <= BULLA_COUNTER; kind++) {
+        fixture_open(&f, (enum bulla_kind)kind);
+        for (uint64_t piv = 0; piv < 60; piv++) {
+            fixture_seal(&f, &sent);
+            memset(f.peer.id, (int)(piv * piv % 7), sizeof(f.peer.id));
+            assert_int_equal(fixture_answer(&f, piv, body_receipt(&f, piv, 0), NULL), 0);
+            assert_int_equal(fate(&f, &sent), BULLA_STORED);
+        }
+    }
+}
+
+/* The key of a gateway belongs to one session. */
+static void test_gateway_key_of_another_session(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 0, 0), NULL), 0);
+    assert_int_equal(bulla_session_begin(&f.bulla), 0);
+    memcpy(f.peer.id_context, f.bulla.id_context, BULLA_ID_CONTEXT_SIZE);
+    fixture_seal(&f, &sent);
+    assert_true(sent_has_kid_context(&sent));
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 0, 0), NULL), 0);
+    assert_int_equal(fate(&f, &sent), BULLA_STORED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_receipt),
+        cmocka_unit_test(test_receipts_late_and_repeated),
+        cmocka_unit_test(test_stored_after_refused),
+        cmocka_unit_test(test_only_its_own_reply_refuses),
+        cmocka_unit_test(test_kid_context_until_a_receipt),
+        cmocka_unit_test(test_kid_context_after_silence),
+        cmocka_unit_test(test_kid_context_after_a_refusal),
+        cmocka_unit_test(test_counters_have_no_kid_context),
+        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_echo_ends_by_key_0_alone),
+        cmocka_unit_test(test_a_second_challenge),
+        cmocka_unit_test(test_challenge_only_while_waiting),
+        cmocka_unit_test(test_stored_outweighs_a_challenge),
+        cmocka_unit_test(test_time_by_the_timer),
+        cmocka_unit_test(test_time_in_small_steps),
+        cmocka_unit_test(test_time_without_a_timer),
+        cmocka_unit_test(test_time_only_above_all_before),
+        cmocka_unit_test(test_time_of_every_size),
+        cmocka_unit_test(test_raise),
+        cmocka_unit_test(test_no_raise_for_what_is_stored),
+        cmocka_unit_test(test_raise_beyond_what_is_reserved),
+        cmocka_unit_test(test_raise_to_the_end),
+        cmocka_unit_test(test_more_than_16_in_flight),
+        cmocka_unit_test(test_none_in_flight),
+        cmocka_unit_test(test_in_flight_over_a_jump),
+        cmocka_unit_test(test_forgotten_over_a_far_jump),
+        cmocka_unit_test(test_every_bit_of_a_reply),
+        cmocka_unit_test(test_replies_of_others),
+        cmocka_unit_test(test_bodies_that_are_refused),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_an_empty_body),
+        cmocka_unit_test(test_gateway_key_is_cached_once_it_has_opened),
+        cmocka_unit_test(test_gateway_key_is_used),
+        cmocka_unit_test(test_many_gateways),
+        cmocka_unit_test(test_gateway_key_of_another_session),
+    };
+
+    return cmocka_run_group_tests_name(provider_name, tests, NULL, NULL);
+}
