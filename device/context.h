@@ -46,7 +46,8 @@ BULLA_MUST_CHECK int bulla_counter_load(struct bulla *bulla);
 /* Makes sure that `next` lies below the numbers reserved in the store. 0 or BULLA_E_STORE. */
 BULLA_MUST_CHECK int bulla_counter_reserve(struct bulla *bulla);
 
-/* Destroys the saved session in the store. 0, or BULLA_E_STORE if it may still be there. */
+/* Destroys the saved session in the store. 0, or BULLA_E_STORE if it may still be there, or was not any more.
+ */
 BULLA_MUST_CHECK int bulla_saved_destroy(struct bulla *bulla);
 
 /* Brings the ages of the tracked messages up to date. */

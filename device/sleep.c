@@ -114,11 +114,25 @@ int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, c
     return 1;
 }
 
+/* The saved session is there as this context left it: no other one restored from it has sealed, or slept
+ * again. */
+static int is_still_ours(const struct bulla *bulla)
+{
+    uint8_t blob[BULLA_SLEEP_SIZE] = {0};
+
+    return bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) == 0 &&
+           is_whole(bulla, blob) &&
+           memcmp(blob + AT_ID_CONTEXT, bulla->id_context, BULLA_ID_CONTEXT_SIZE) == 0 &&
+           bulla_get_le(blob + AT_NEXT, 6) <= bulla->next;
+}
+
 int bulla_saved_destroy(struct bulla *bulla)
 {
     uint8_t blank[BULLA_SLEEP_SIZE];
     uint8_t read_back[BULLA_SLEEP_SIZE];
 
+    if (!is_still_ours(bulla))
+        return BULLA_E_STORE;
     memset(blank, 0, sizeof(blank));
     memset(read_back, 0xff, sizeof(read_back));
     if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blank, sizeof(blank)) != 0 ||
