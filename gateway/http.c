@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,14 +133,34 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 void http_run(struct http *http)
 {
     MHD_UNSIGNED_LONG_LONG timeout;
+    unsigned before;
 
     if (http->closing)
         return;
-    MHD_run(http->daemon);
+    do { /* once more where connections ended: a daemon at its limit begins to accept again only then */
+        before = http->connections;
+        MHD_run(http->daemon);
+        http->connections = http_connections(http);
+    } while (http->connections < before);
     if (MHD_get_timeout(http->daemon, &timeout) == MHD_YES)
         uv_timer_start(&http->timer, on_timer, timeout, 0);
     else
         uv_timer_stop(&http->timer);
+}
+
+/* What the server complains of is mostly what clients do wrong. Anybody can cause it: it is for debugging. */
+__attribute__((format(printf, 2, 0))) static void on_complaint(void *context, const char *format,
+                                                               va_list arguments)
+{
+    const struct log *log = context;
+    char text[256];
+    char quoted[2 * sizeof(text)];
+
+    if (log == NULL || !log_wants(log, LOG_LEVEL_DEBUG))
+        return;
+    vsnprintf(text, sizeof(text), format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    log_line(log, LOG_LEVEL_DEBUG, "http", "detail=%s", log_quote(quoted, sizeof(quoted), text));
 }
 
 static struct MHD_Daemon *start_daemon(int listener, const struct http_options *options)
@@ -148,10 +170,11 @@ static struct MHD_Daemon *start_daemon(int listener, const struct http_options *
     if (options->suspends)
         flags |= MHD_ALLOW_SUSPEND_RESUME;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, options->handle, options->context, MHD_OPTION_LISTEN_SOCKET, listener,
-        MHD_OPTION_CONNECTION_LIMIT, options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        options->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_NOTIFY_COMPLETED, options->completed, options->context, MHD_OPTION_END);
+        flags, 0, NULL, NULL, options->handle, options->context, MHD_OPTION_EXTERNAL_LOGGER, on_complaint,
+        (void *)(uintptr_t)options->log, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
+        options->completed, options->context, MHD_OPTION_END);
 }
 
 int http_open(struct http *http, uv_loop_t *loop, const struct http_options *options, struct failure *failure)

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "gateway/failure.h"
+#include "gateway/log.h"
 
 struct http_options {
     const char *listen; /* HOST:PORT or [HOST]:PORT; port 0 picks one */
@@ -20,6 +21,7 @@ struct http_options {
     MHD_AccessHandlerCallback handle;
     MHD_RequestCompletedCallback completed; /* or NULL */
     void *context;                          /* of both */
+    const struct log *log;                  /* or NULL: what the server itself complains of is not said */
 };
 
 struct http {
@@ -27,6 +29,7 @@ struct http {
     uv_poll_t poll;
     uv_timer_t timer;
     bool closing;
+    unsigned connections; /* as http_run() left them */
     int listener;
     char address[80]; /* as it goes into a URL: 127.0.0.1:8620, [::1]:8620 */
 };

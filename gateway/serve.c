@@ -157,6 +157,7 @@ static int open_listeners(struct gateway *gateway, const struct serve_options *o
         .listen = options->listen,
         .max_connections = options->max_connections,
         .idle_seconds = options->idle_seconds,
+        .log = &gateway->log,
     };
 
     if (source_http_open(&gateway->devices, &gateway->loop, &http, &gateway->pipeline, failure) < 0)
