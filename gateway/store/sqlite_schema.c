@@ -79,7 +79,9 @@ static int check_version(struct sqlite *sqlite, int version, struct failure *fai
 
 int sqlite_identify(struct sqlite *sqlite, struct failure *failure)
 {
-    int application, version, tables;
+    int application = 0;
+    int version = 0;
+    int tables = 0;
 
     if (read_number(sqlite, "PRAGMA application_id", &application, failure) != 0 ||
         read_number(sqlite, "PRAGMA user_version", &version, failure) != 0 ||
