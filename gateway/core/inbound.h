@@ -36,11 +36,12 @@ struct inbound {
     struct context *context; /* while it is in a batch */
     int64_t received;        /* microseconds since 1970 */
     size_t plaintext_len;
-    uint64_t proof_t; /* T of the valid challenge in it, if it proves its context */
-    uint8_t tries;    /* how often it began anew */
-    bool opened;      /* it authenticated: the plaintext stands in envelope.ciphertext */
-    bool absent;      /* the registry was asked: no such device */
-    bool confirmed;   /* the registry's own row was read for it */
+    uint8_t id_context[BULLA_ID_CONTEXT_SIZE]; /* of the session that opened it, where it names none */
+    uint64_t proof_t;                          /* T of the valid challenge in it, if it proves its context */
+    uint8_t tries;                             /* how often it began anew */
+    bool opened;    /* it authenticated: the plaintext stands in envelope.ciphertext */
+    bool absent;    /* the registry was asked: no such device */
+    bool confirmed; /* the registry's own row was read for it */
 };
 
 #endif

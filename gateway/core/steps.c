@@ -139,6 +139,21 @@ static struct context *find_context(struct pipeline *pipeline, struct inbound *i
 
 /* ---- PROTOCOL 4.3: open the AEAD ---- */
 
+/*
+ * A message that names no session belongs to the one that opened it, also when it has to begin anew and
+ * another session is the newest by then.
+ */
+static void note_opened(struct inbound *inbound, struct context *context)
+{
+    inbound->opened = true;
+    inbound->plaintext_len = inbound->envelope.ciphertext_len - bulla_tag_size(inbound->envelope.alg);
+    context->authentic = true;
+    if (context->device->kind == BULLA_SESSION && inbound->envelope.id_context == NULL) {
+        memcpy(inbound->id_context, context->id_context, BULLA_ID_CONTEXT_SIZE);
+        inbound->envelope.id_context = inbound->id_context;
+    }
+}
+
 static bool open_message(struct pipeline *pipeline, struct inbound *inbound, struct context *context)
 {
     int error;
@@ -148,9 +163,7 @@ static bool open_message(struct pipeline *pipeline, struct inbound *inbound, str
     error = bulla_envelope_open(&inbound->envelope, pipeline->config.crypto, context->sender_key,
                                 context->common_iv);
     if (error == 0) {
-        inbound->opened = true;
-        inbound->plaintext_len = inbound->envelope.ciphertext_len - bulla_tag_size(inbound->envelope.alg);
-        context->authentic = true;
+        note_opened(inbound, context);
         return true;
     }
     if (error == BULLA_E_FORGED)
