@@ -15,6 +15,7 @@ int cycle_init(struct cycle *cycle, size_t capacity)
     cycle->contexts = calloc(capacity, sizeof(*cycle->contexts));
     cycle->events = calloc(JOURNAL_GATHERED, sizeof(*cycle->events));
     readings_init(&cycle->readings);
+    cycle_reset(cycle);
     return cycle->lookups != NULL && cycle->inbounds != NULL && cycle->messages != NULL &&
                    cycle->touched != NULL && cycle->contexts != NULL && cycle->events != NULL
                ? 0
@@ -84,7 +85,8 @@ struct inbound *inbound_pop(struct inbound_list *list)
 static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *store)
 {
     const struct store_ops *ops = store->ops;
-    int found = ops->device_by_kid(store, lookup->kid, lookup->kid_len, &lookup->device, &cycle->failure);
+    struct failure unsaid; /* the batch's is kept */
+    int found = ops->device_by_kid(store, lookup->kid, lookup->kid_len, &lookup->device, &unsaid);
 
     lookup->device_found = found > 0;
     lookup->context_found = false;
@@ -92,10 +94,9 @@ static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *sto
         return found;
     if (lookup->named || lookup->device.kind == BULLA_COUNTER)
         found = ops->context_find(store, lookup->device.id, lookup->named ? lookup->id_context : NULL,
-                                  &lookup->context, &cycle->clock, &cycle->failure);
+                                  &lookup->context, &cycle->clock, &unsaid);
     else
-        found =
-            ops->context_newest(store, lookup->device.id, &lookup->context, &cycle->clock, &cycle->failure);
+        found = ops->context_newest(store, lookup->device.id, &lookup->context, &cycle->clock, &unsaid);
     lookup->context_found = found > 0;
     cycle->clock_read = cycle->clock_read || found >= 0;
     return found;
@@ -180,10 +181,10 @@ void cycle_run(struct cycle *cycle, struct store *store)
     if (store->ops->generation(store, &cycle->generation, &unsaid) < 0)
         cycle->generation = -1;
     keep_house(cycle, store);
-    for (size_t i = 0; i < cycle->lookup_count; i++)
-        cycle->lookups[i].failed = look_up(cycle, &cycle->lookups[i], store) < 0;
     if (cycle->message_count > 0)
         cycle->failed = store_batch(cycle, store) < 0;
+    for (size_t i = 0; i < cycle->lookup_count; i++) /* they see what the batch made of the rows */
+        cycle->lookups[i].failed = look_up(cycle, &cycle->lookups[i], store) < 0;
     if (cycle->event_count > 0)
         cycle->events_lost = store_events(cycle, store) < 0;
     if (cycle->wants_id)
