@@ -147,7 +147,10 @@ static int allow_header(struct store *store, const struct device_row *row, bool 
             "it keeps its counter and gets it back, or never sealed anything.\n",
             row->name, why);
     /* Marked before it is printed: if that fails, --again is the way, knowingly. */
-    return store->ops->device_exported(store, row->id, failure);
+    used = store->ops->device_exported(store, row->id, failure);
+    if (used == 0 && !again)
+        return fail(failure, "%s: its header was exported by somebody else at this moment", row->name);
+    return used < 0 ? -1 : 0;
 }
 
 static void warn_second_copy(struct store *store, const struct device_row *row)

@@ -265,8 +265,8 @@ enum bulla_format {
     BULLA_FORMAT_SENML_CBOR = 112,
 };
 
-/* A message being built, then sealed. `data` and `size` are for reading once it is sealed; the rest is the
- * library's. */
+/* A message being built, then sealed. `data`, `size` and `piv` are for reading once it is sealed; the rest is
+ * the library's. */
 struct bulla_message {
     uint8_t *data; /* the sealed message, inside the buffer */
     size_t size;   /* its bytes, 0 until it is sealed */

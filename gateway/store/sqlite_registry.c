@@ -283,6 +283,21 @@ int sqlite_device_revoke(struct store *store, int64_t device, struct failure *fa
     return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
 }
 
+static int count_exports(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)
+{
+    sqlite3_stmt *statement = sqlite_statement(sqlite, ST_DEVICE_EXPORTS, failure);
+    int exports;
+
+    if (statement == NULL)
+        return -1;
+    bind_number(statement, 1, device);
+    if (sqlite_row(sqlite, statement, what, failure) < 0)
+        return -1;
+    exports = sqlite3_column_int(statement, 0);
+    sqlite3_reset(statement);
+    return exports;
+}
+
 int sqlite_device_exported(struct store *store, int64_t device, struct failure *failure)
 {
     static const char what[] = "mark the device";
@@ -291,7 +306,8 @@ int sqlite_device_exported(struct store *store, int64_t device, struct failure *
     if (sqlite_begin(sqlite, what, failure) != 0)
         return -1;
     int result = change_device(sqlite, ST_DEVICE_EXPORTED, device, what, failure);
-    return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
+    int exports = result < 0 ? 0 : count_exports(sqlite, device, what, failure);
+    return end_change(sqlite, exports < 0 ? -1 : result, what, failure) < 0 ? -1 : exports == 1;
 }
 
 static int bury(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)

@@ -53,7 +53,8 @@
                     " FROM devices WHERE name > ?1 ORDER BY name LIMIT 1")                                   \
     X(DEVICE_COUNT, "SELECT count(*) FROM devices")                                                          \
     X(DEVICE_REVOKE, "UPDATE devices SET revoked = 1 WHERE id = ?1")                                         \
-    X(DEVICE_EXPORTED, "UPDATE devices SET exported = 1 WHERE id = ?1")                                      \
+    X(DEVICE_EXPORTED, "UPDATE devices SET exported = exported + 1 WHERE id = ?1")                           \
+    X(DEVICE_EXPORTS, "SELECT exported FROM devices WHERE id = ?1")                                          \
     X(DEVICE_BURY, "INSERT INTO tombstones (kid, name, removed) SELECT kid, name, ?2 FROM devices"           \
                    " WHERE id = ?1")                                                                         \
     X(DEVICE_DELETE, "DELETE FROM devices WHERE id = ?1")                                                    \

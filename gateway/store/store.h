@@ -175,7 +175,8 @@ struct store_ops {
     /* Removes device and contexts, raises the floor to their T, leaves the kid's tombstone. Its readings
      * stay. */
     int (*device_remove)(struct store *store, int64_t device, struct failure *failure);
-    /* Marks that a counter credential was exported for firmware. */
+    /* Marks that a counter credential was exported for firmware. 1 marked now; 0 it was before, by whomever.
+     */
     int (*device_exported)(struct store *store, int64_t device, struct failure *failure);
     /* Proves a counter context by hand (PROTOCOL 9). 1 done, 0 it was proven already. */
     int (*device_trust)(struct store *store, int64_t device, struct failure *failure);
