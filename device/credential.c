@@ -222,8 +222,10 @@ static int parse(struct bulla_credential *credential, char name[BULLA_NAME_MAX +
     if (parse_name(cut(&rest, '?'), name) < 0)
         return -1;
     while (rest.len > 0) {
-        int last = memchr(rest.at, '&', rest.len) == NULL;
-        if (parse_parameter(cut(&rest, '&'), credential, &seen) < 0 || (!last && rest.len == 0))
+        const char *end = rest.at + rest.len;
+        struct span parameter = cut(&rest, '&');
+        int more = parameter.at + parameter.len < end; /* a '&' stood behind it: something must follow */
+        if (parse_parameter(parameter, credential, &seen) < 0 || (more && rest.len == 0))
             return -1;
     }
     return (seen & 3) == 3 ? 0 : -1; /* kid and secret must be there */

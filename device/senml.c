@@ -89,7 +89,8 @@ static int is_name(const char *name)
     for (size_t i = 0; i < len; i++) {
         char c = name[i];
         int letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!letter && (i == 0 || strchr("-:./_", c) == NULL))
+        int mark = c == '-' || c == ':' || c == '.' || c == '/' || c == '_';
+        if (!letter && (i == 0 || !mark))
             return 0;
     }
     return len > 0;
