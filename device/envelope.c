@@ -5,7 +5,8 @@
 #include "cbor.h"
 
 #define PROTECTED_MAX 34 /* map, alg, content type, "re", "echo" at their longest */
-#define AAD_MAX       (12 + PROTECTED_MAX + 1)
+#define PARSED_MAX    41 /* likewise, with any integer for alg: that is forged, but well-formed */
+#define AAD_MAX       (12 + PARSED_MAX + 1)
 
 #define HEADER_ALG          1
 #define HEADER_CONTENT_TYPE 3
@@ -260,7 +261,7 @@ int bulla_envelope_parse(struct bulla_envelope *envelope, enum bulla_direction d
         return BULLA_E_MALFORMED;
     if (bulla_cbor_expect(&reader, BULLA_CBOR_ARRAY, &item) < 0 || item.argument != 3)
         return BULLA_E_MALFORMED;
-    if (read_bytes(&reader, 0, PROTECTED_MAX, &item) < 0)
+    if (read_bytes(&reader, 0, PARSED_MAX, &item) < 0)
         return BULLA_E_MALFORMED;
     envelope->protected_bytes = item.data;
     envelope->protected_len = (size_t)item.argument;
