@@ -287,12 +287,20 @@ static char *put_secret(char *at, const uint8_t secret[BULLA_SECRET_SIZE])
     return at;
 }
 
+/* What can be read again. */
+static int is_writable(const struct bulla_credential *credential, const char *name)
+{
+    return is_name((const uint8_t *)name, strlen(name)) && credential->kid_len >= 1 &&
+           credential->kid_len <= BULLA_KID_MAX && credential->kind <= BULLA_COUNTER &&
+           (credential->alg == BULLA_AES_CCM_16_64_128 || credential->alg == BULLA_CHACHA20_POLY1305 ||
+            credential->alg == BULLA_AES_CCM_16_128_128);
+}
+
 int bulla_credential_format(const struct bulla_credential *credential, const char *name, char *line)
 {
     char *at = line;
 
-    if (!is_name((const uint8_t *)name, strlen(name)) || credential->kid_len < 1 ||
-        credential->kid_len > BULLA_KID_MAX)
+    if (!is_writable(credential, name))
         return BULLA_E_ARGUMENT;
     at = put_name(put_text(at, SCHEME), name);
     at = put_text(at, "?kid=");
