@@ -82,9 +82,20 @@ struct inbound *inbound_pop(struct inbound_list *list)
 
 /* ---- on the store's thread ---- */
 
+/* The latest time, and the highest floor: a lookup's counts in the device's rows that are due. */
+static void note_clock(struct cycle *cycle, const struct store_clock *clock)
+{
+    if (!cycle->clock_read || clock->floor > cycle->clock.floor)
+        cycle->clock.floor = clock->floor;
+    cycle->clock.now = clock->now;
+    cycle->clock_read = true;
+}
+
 static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *store)
 {
     const struct store_ops *ops = store->ops;
+    const uint8_t *id_context = lookup->named ? lookup->id_context : NULL;
+    struct store_clock clock;
     struct failure unsaid; /* the batch's is kept */
     int found = ops->device_by_kid(store, lookup->kid, lookup->kid_len, &lookup->device, &unsaid);
 
@@ -93,12 +104,12 @@ static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *sto
     if (found <= 0)
         return found;
     if (lookup->named || lookup->device.kind == BULLA_COUNTER)
-        found = ops->context_find(store, lookup->device.id, lookup->named ? lookup->id_context : NULL,
-                                  &lookup->context, &cycle->clock, &unsaid);
+        found = ops->context_find(store, lookup->device.id, id_context, &lookup->context, &clock, &unsaid);
     else
-        found = ops->context_newest(store, lookup->device.id, &lookup->context, &cycle->clock, &unsaid);
+        found = ops->context_newest(store, lookup->device.id, &lookup->context, &clock, &unsaid);
     lookup->context_found = found > 0;
-    cycle->clock_read = cycle->clock_read || found >= 0;
+    if (found >= 0)
+        note_clock(cycle, &clock);
     return found;
 }
 

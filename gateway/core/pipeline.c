@@ -98,7 +98,8 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     if (cycle->lookup_count == 0 && cycle->message_count == 0 && cycle->parked.count == 0 && !events_due &&
         !idle_work)
         return NULL;
-    cycle->now = now / 1000000 + pipeline->clock_offset;
+    pipeline->taken = now / 1000000;
+    cycle->now = pipeline->taken + pipeline->clock_offset;
     cycle->housekeeping = cycle->now != pipeline->housekept;
     pipeline->housekept = cycle->now;
     cycle->count_devices = pipeline->recount;
@@ -159,13 +160,18 @@ static void note_recovery(struct pipeline *pipeline, const struct cycle *cycle)
     pipeline->failing_since = 0;
 }
 
-/* The store's clock counts (PROTOCOL 4.4). A few seconds are the time that the answer took. */
+/*
+ * The store's clock counts (PROTOCOL 4.4). It was read at some moment while the cycle was under way, however
+ * long that took; if our own was set back meanwhile, nothing can be said.
+ */
 static void follow_clock(struct pipeline *pipeline, int64_t store_now)
 {
-    int64_t offset = store_now - pipeline->config.clock(pipeline->config.clock_context) / 1000000;
+    int64_t now = pipeline->config.clock(pipeline->config.clock_context) / 1000000;
+    int64_t earliest = pipeline->taken + pipeline->clock_offset - CLOCK_SLACK;
+    int64_t latest = now + pipeline->clock_offset + CLOCK_SLACK;
 
-    if (offset - pipeline->clock_offset > CLOCK_SLACK || pipeline->clock_offset - offset > CLOCK_SLACK)
-        pipeline->clock_offset = offset;
+    if (now >= pipeline->taken && (store_now < earliest || store_now > latest))
+        pipeline->clock_offset = store_now - now;
 }
 
 /* What the cycle brought besides its messages. */
@@ -177,7 +183,8 @@ static void take_news(struct pipeline *pipeline, const struct cycle *cycle)
         pipeline->recount = true;
     }
     if (cycle->clock_read) {
-        pipeline->floor = cycle->clock.floor;
+        if (cycle->clock.floor > pipeline->floor) /* one device's rows that are due may raise it */
+            pipeline->floor = cycle->clock.floor;
         follow_clock(pipeline, cycle->clock.now);
     }
     if (cycle->id_drawn)
