@@ -17,13 +17,19 @@
 
 /* ---- the listening socket ---- */
 
+/* getaddrinfo() would take 99999 for 34463. */
+static bool is_port(const char *text)
+{
+    return text[0] != '\0' && strspn(text, "0123456789") == strlen(text) && strtoul(text, NULL, 10) <= 65535;
+}
+
 /* Splits HOST:PORT or [HOST]:PORT. Returns 0 or -1. */
 static int split(const char *listen_on, char *host, size_t host_size, const char **port)
 {
     const char *colon = strrchr(listen_on, ':');
     size_t len;
 
-    if (colon == NULL || colon[1] == '\0')
+    if (colon == NULL || !is_port(colon + 1))
         return -1;
     *port = colon + 1;
     len = (size_t)(colon - listen_on);

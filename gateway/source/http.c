@@ -231,21 +231,43 @@ static struct MHD_Response *make_empty(const char *header, const char *value)
     return response;
 }
 
-int source_http_open(struct source_http *source, uv_loop_t *loop, struct http_options *options,
-                     struct pipeline *pipeline, struct failure *failure)
+/* libmicrohttpd does not take NULL here. */
+static void destroy(struct MHD_Response *response)
 {
-    memset(source, 0, sizeof(*source));
-    source->pipeline = pipeline;
+    if (response != NULL)
+        MHD_destroy_response(response);
+}
+
+static void destroy_responses(struct source_http *source)
+{
+    destroy(source->empty);
+    destroy(source->try_again);
+    destroy(source->post_only);
+}
+
+static int open_responses(struct source_http *source, struct failure *failure)
+{
     source->empty = make_empty(NULL, NULL);
     source->try_again = make_empty(MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER);
     source->post_only = make_empty(MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_POST);
     if (source->empty == NULL || source->try_again == NULL || source->post_only == NULL)
         return fail(failure, "out of memory");
+    return 0;
+}
+
+int source_http_open(struct source_http *source, uv_loop_t *loop, struct http_options *options,
+                     struct pipeline *pipeline, struct failure *failure)
+{
+    memset(source, 0, sizeof(*source));
+    source->pipeline = pipeline;
     options->suspends = true;
     options->handle = on_request;
     options->completed = on_completed;
     options->context = source;
-    return http_open(&source->http, loop, options, failure);
+    if (open_responses(source, failure) == 0 && http_open(&source->http, loop, options, failure) == 0)
+        return 0;
+    destroy_responses(source);
+    return -1;
 }
 
 void source_http_flush(struct source_http *source)
@@ -259,7 +281,5 @@ void source_http_flush(struct source_http *source)
 void source_http_close(struct source_http *source)
 {
     http_close(&source->http);
-    MHD_destroy_response(source->empty);
-    MHD_destroy_response(source->try_again);
-    MHD_destroy_response(source->post_only);
+    destroy_responses(source);
 }
