@@ -446,7 +446,7 @@ class Load(threading.Thread):
         super().__init__()
         self.port = gateway.port
         self.device = device
-        self.messages = [device.seal(senml(a=n)) for n in range(4000)]
+        self.messages = [device.seal(senml(a=n)) for n in range(2000)]
         self.answers = {}  # piv: status, of authentic answers
 
     def run(self):
