@@ -1,6 +1,7 @@
 #include "gateway/core/journal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct journal_bucket *bucket_of(struct journal *journal, enum outcome outcome, int64_t device)
 {
@@ -16,18 +17,20 @@ struct journal_entry *journal_note(struct journal *journal, int64_t time, enum o
                                    int64_t device)
 {
     struct journal_bucket *bucket = bucket_of(journal, outcome, device);
+    size_t *gathered = &journal->gathered[outcome_authentic(outcome)];
     struct journal_entry *entry;
 
     if (bucket->second != time / 1000000) {
         bucket->second = time / 1000000;
         bucket->written = 0;
     }
-    if (bucket->written >= JOURNAL_PER_SECOND || journal->count >= JOURNAL_GATHERED) {
+    if (bucket->written >= JOURNAL_PER_SECOND || *gathered >= JOURNAL_GATHERED / 2) {
         bucket->withheld++;
         journal->withheld++;
         return NULL;
     }
     bucket->written++;
+    (*gathered)++;
     entry = &journal->entries[journal->count++];
     entry->time = time;
     entry->device = device;
@@ -38,4 +41,14 @@ struct journal_entry *journal_note(struct journal *journal, int64_t time, enum o
         snprintf(entry->detail, sizeof(entry->detail), "%u more since the last one; ", bucket->withheld);
     bucket->withheld = 0;
     return entry;
+}
+
+size_t journal_take(struct journal *journal, struct journal_entry *entries)
+{
+    size_t count = journal->count;
+
+    memcpy(entries, journal->entries, count * sizeof(*entries));
+    memset(journal->gathered, 0, sizeof(journal->gathered));
+    journal->count = 0;
+    return count;
 }

@@ -1,8 +1,8 @@
 /*
  * What goes into the journal (PROTOCOL 4, last paragraph): bounded, so that no flood of refusals delays a
  * reading. Of each kind 10 a second are written: for every device apart where the message authenticated, in
- * all where it did not. In all, JOURNAL_GATHERED wait for the store at a time. The rest is counted, and told
- * by the next one that is written.
+ * all where it did not. In all, JOURNAL_GATHERED wait for the store at a time, half of them authentic at most
+ * and half of them not. The rest is counted, and told by the next one that is written.
  */
 #ifndef JOURNAL_H
 #define JOURNAL_H
@@ -36,7 +36,8 @@ struct journal_bucket {
 struct journal {
     struct journal_bucket authentic[JOURNAL_BUCKETS];
     struct journal_bucket others[OUTCOME_COUNT];
-    uint64_t withheld; /* in all */
+    uint64_t withheld;  /* in all */
+    size_t gathered[2]; /* of the entries: that did not authenticate, that did */
     size_t count;
     struct journal_entry entries[JOURNAL_GATHERED];
 };
@@ -47,5 +48,8 @@ struct journal {
  */
 struct journal_entry *journal_note(struct journal *journal, int64_t time, enum outcome outcome,
                                    int64_t device);
+
+/* Moves what was gathered to `entries` (JOURNAL_GATHERED places). Returns how many. */
+size_t journal_take(struct journal *journal, struct journal_entry *entries);
 
 #endif

@@ -80,9 +80,7 @@ static void fill_contexts(struct cycle *cycle)
 
 static void move_events(struct pipeline *pipeline, struct cycle *cycle, int64_t now)
 {
-    cycle->event_count = pipeline->journal.count;
-    memcpy(cycle->events, pipeline->journal.entries, cycle->event_count * sizeof(*cycle->events));
-    pipeline->journal.count = 0;
+    cycle->event_count = journal_take(&pipeline->journal, cycle->events);
     pipeline->events_taken = now;
 }
 
