@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+"""Writes seeds for the fuzz targets from spec/vectors. usage: seeds.py DIRECTORY
+
+DIRECTORY/TARGET/NUMBER, for each target.
+"""
+import json
+import pathlib
+import sys
+
+VECTORS = pathlib.Path(__file__).resolve().parents[1] / "spec" / "vectors"
+# The first byte of fuzz_senml's input picks one of these.
+SENML_FORMATS = {112: 0, 60: 1, 0: 2, 42: 3}
+JSON = (
+    '[{"n":"temperature","u":"Cel","v":23.4}]',
+    '[{"bn":"urn:dev:","bt":1.7e9,"bu":"Cel","bv":20,"n":"a","v":1,"t":-5},{"n":"b","vs":"x"},{"n":"c","vb":true}]',
+    '[{"n":"d","vd":"aGVsbG8","s":1,"ut":60,"bver":10}]',
+    '{"temperature":23.5,"on":true,"state":"idle","none":null,"deep":{"a":[1,2]}}',
+    '{"a":-1.5e-3,"b":123456789012345678901234567890,"c":"\\u00fc\\ud83d\\ude00"}',
+    "[]", "{}", "21.5", "null",
+)
+TEXT = (b"23.4", b"-1e5", b"  7 ", b"nan", b"not a number")
+
+
+def load(name):
+    return json.loads((VECTORS / name).read_text(encoding="ascii"))
+
+
+def seeds():
+    messages, replies, malformed = load("messages.json"), load("replies.json"), load("malformed.json")
+    for case in messages["cases"]:
+        plaintext = bytes.fromhex(case["plaintext"])
+        yield "message", bytes.fromhex(case["message"])
+        yield "cbor", plaintext
+        if case["content_format"] in SENML_FORMATS:
+            yield "senml", bytes([SENML_FORMATS[case["content_format"]]]) + plaintext
+    for case in replies["cases"]:
+        yield "reply", bytes.fromhex(case["reply"])
+        yield "reply", bytes([case["re"] % 6]) + bytes.fromhex(case["plaintext"])
+        yield "message", bytes.fromhex(case["reply"])
+        yield "cbor", bytes.fromhex(case["plaintext"])
+    for case in malformed["cases"]:
+        yield "message", bytes.fromhex(case["message"])
+        yield "cbor", bytes.fromhex(case["message"])
+    for case in malformed["replies"]:
+        yield "reply", bytes.fromhex(case["message"])
+    for case in load("credentials.json")["cases"]:
+        yield "credential", case["line"].encode("utf-8")
+    for text in JSON:
+        yield "json", text.encode("utf-8")
+    for text in TEXT:
+        yield "senml", bytes([SENML_FORMATS[0]]) + text
+
+
+def main(directory):
+    for number, (target, seed) in enumerate(seeds()):
+        folder = pathlib.Path(directory) / target
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:04}").write_bytes(seed)
+
+
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+main(sys.argv[1])
