@@ -17,7 +17,7 @@ import pytest
 
 import http_client
 from http_client import Closed, Connection, get, health, message_request, metrics, outcome, post, request
-from program import Commands, wait_until
+from program import wait_until
 from python_device import BYTES, CBOR, JSON, SENML, SENML_JSON, TEXT, PythonDevice, reference, senml
 
 # ---- listeners ----

@@ -60,7 +60,7 @@ class Disk:
         self._write("hold")
 
     def heal(self):
-        self.order.unlink()
+        self.order.unlink(missing_ok=True)
 
     def _write(self, text):
         new = self.order.with_suffix(".new")
@@ -70,7 +70,9 @@ class Disk:
 
 @pytest.fixture
 def disk(tmp_path):
-    return Disk(tmp_path / "order")
+    disk = Disk(tmp_path / "order")
+    yield disk
+    disk.heal()  # before the gateway is told to end
 
 
 def start_faulty(make_gateway, fault_library, disk, *arguments):
