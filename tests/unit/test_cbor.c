@@ -604,6 +604,15 @@ static void test_singles(void **state)
         check_single(single_of(bits + 1));
         check_single(single_of(bits - 1));
     }
+    /* Every exponent, with the mantissas that a half can hold and those next to them. */
+    for (uint32_t exponent = 0; exponent < 0xff; exponent++) {
+        for (unsigned bit = 0; bit < 23; bit++) {
+            check_single(single_of(exponent << 23 | (uint32_t)1 << bit));
+            check_single(single_of(exponent << 23 | (0x7fffffu & ~(((uint32_t)1 << bit) - 1))));
+        }
+        check_single(single_of(exponent << 23));
+        check_single(single_of(0x80000000u | exponent << 23));
+    }
     /* NaNs of every kind are one (RFC 8949 4.2.2). */
     check_single(single_of(0x7f800001));
     check_single(single_of(0x7fffffff));

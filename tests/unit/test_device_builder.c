@@ -88,6 +88,40 @@ static void test_double(void **state)
                              "a2 00 6162 02 fa47c35000 a2 00 6163 02 f93e00");
 }
 
+/* A shorter precision is used only where its shortest decimal is the same number: the gateway reads that. */
+static void test_precisions(void **state)
+{
+    static const struct {
+        float value;
+        const char *hex;
+    } floats[] = {{0.5f, "f93800"},        {-0.0f, "f98000"},       {1023.5f, "f963ff"},
+                  {-1024.0f, "f9e400"},    {0.25f, "fa3e800000"},   {21.0625f, "fa41a88000"},
+                  {1024.5f, "fa44801000"}, {2048.0f, "fa45000000"}, {65536.0f, "fa47800000"}};
+    static const struct {
+        double value;
+        const char *hex;
+    } doubles[] = {{0.5, "f93800"},
+                   {-1024.0, "f9e400"},
+                   {0.25, "fb3fd0000000000000"},
+                   {16777216.0, "fa4b800000"},
+                   {16777217.0, "fb4170000010000000"},
+                   {1e300, "fb7e37e43c8800759c"}};
+    struct bulla_message message;
+    const uint8_t *value = buffer + BULLA_HEADROOM + 6; /* behind 81 a2 00 61 61 02 */
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(floats); i++) {
+        bulla_begin(&message, buffer, sizeof(buffer));
+        bulla_add_float(&message, "a", NULL, floats[i].value);
+        assert_hex(value, message.used - 6, floats[i].hex);
+    }
+    for (size_t i = 0; i < COUNT(doubles); i++) {
+        bulla_begin(&message, buffer, sizeof(buffer));
+        bulla_add_double(&message, "a", NULL, doubles[i].value);
+        assert_hex(value, message.used - 6, doubles[i].hex);
+    }
+}
+
 static void test_integer(void **state)
 {
     struct bulla_message message;
@@ -381,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_empty_pack),
         cmocka_unit_test(test_float),
         cmocka_unit_test(test_double),
+        cmocka_unit_test(test_precisions),
         cmocka_unit_test(test_integer),
         cmocka_unit_test(test_boolean_and_text),
         cmocka_unit_test(test_content),

@@ -218,6 +218,22 @@ static void test_number_out_of_range(void **state)
     }
 }
 
+/* A right checksum, and another version: not for this library to read. */
+static void test_record_of_another_version(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    for (int slot = A; slot <= B; slot++) {
+        uint8_t *record = f.board.slot[slot].bytes;
+
+        record[0]++;
+        bulla_put_le(record + 12, bulla_record_crc(f.credential.kid, f.credential.kid_len, record, 12), 4);
+    }
+    assert_int_equal(boot(&f), BULLA_E_NO_COUNTER);
+}
+
 /* The CRC of the record is the common one (IEEE 802.3): "123456789" gives cbf43926. */
 static void test_crc(void **state)
 {
@@ -444,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_copies_that_differ),
         cmocka_unit_test(test_no_good_copy),
         cmocka_unit_test(test_number_out_of_range),
+        cmocka_unit_test(test_record_of_another_version),
         cmocka_unit_test(test_crc),
         cmocka_unit_test(test_reservation_at_the_end),
         cmocka_unit_test(test_provisioning_twice_is_refused),

@@ -416,6 +416,9 @@ static void test_time_only_above_all_before(void **state)
     assert_int_equal(reply.has_time, 0);
     assert_int_equal(fixture_answer(&f, 0, body_time(&f), &reply), 0);
     assert_int_equal(reply.has_time, 0);
+    assert_int_equal(fixture_answer(&f, 1, body_time(&f), &reply),
+                     0); /* a lower one in between opens nothing */
+    assert_int_equal(reply.has_time, 0);
     assert_int_equal(fixture_answer(&f, 2, body_time(&f), &reply), 0);
     assert_int_equal(reply.has_time, 1);
     /* Also a reply that had no time counts as accepted. */
@@ -716,6 +719,11 @@ static void test_replies_of_others(void **state)
     other.alg = BULLA_CHACHA20_POLY1305;
     memcpy(stranger.id_context, f.peer.id_context, BULLA_ID_CONTEXT_SIZE);
     len = peer_reply(&stranger, 0, &body, reply);
+    assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
+    /* An algorithm that is none of ours. */
+    len = peer_reply(&f.peer, 0, &body, reply);
+    assert_int_equal(reply[5], BULLA_AES_CCM_16_64_128);
+    reply[5] = 11;
     assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
     /* The device's own message, reflected. */
     assert_int_equal(open_exact(&f, sent.message.data, sent.message.size), BULLA_E_MALFORMED);

@@ -200,6 +200,26 @@ static void test_what_was_answered_is_kept(void **state)
     assert_true(f.bulla.last_command == ((uint64_t)1 << 60 | 7));
 }
 
+/* Numbers that a receipt stepped over were never sealed, and are not taken for messages after the sleep. */
+static void test_numbers_that_were_skipped(void **state)
+{
+    struct fixture f;
+    struct sent sent[4];
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(sent); i++)
+        fixture_seal(&f, &sent[i]);
+    assert_int_equal(fixture_answer(&f, 2, body_receipt(&f, 9, 0), NULL), 0);
+    assert_true(f.bulla.next == 10);
+    nap(&f);
+    assert_true(f.bulla.next == 10);
+    for (uint64_t re = 4; re < 11; re++)
+        assert_int_equal(fixture_answer(&f, re, body_time(&f), NULL), BULLA_E_NOT_OURS);
+    for (size_t i = 0; i < COUNT(sent); i++)
+        assert_int_not_equal(bulla_fate(&f.bulla, &sent[i].message), BULLA_STORED);
+}
+
 static void test_the_last_number_is_kept(void **state)
 {
     struct fixture f;
@@ -269,7 +289,7 @@ static void test_two_contexts_of_one_blob(void **state)
     uint8_t id_context[BULLA_ID_CONTEXT_SIZE];
 
     (void)state;
-    for (int slept_again = 0; slept_again < 2; slept_again++) {
+    for (int slept_again = 0; slept_again < 3; slept_again++) { /* 2: in a session of its own */
         fixture_open(&f, BULLA_SESSION);
         memcpy(id_context, f.bulla.id_context, sizeof(id_context));
         fixture_seal(&f, &sent);
@@ -278,6 +298,8 @@ static void test_two_contexts_of_one_blob(void **state)
         assert_int_equal(wake(&f), 1);
         assert_int_equal(seal(&f, &sent), 0);
         assert_memory_equal(f.bulla.id_context, id_context, sizeof(id_context));
+        if (slept_again == 2)
+            assert_int_equal(bulla_session_begin(&f.bulla), 0);
         if (slept_again)
             assert_int_equal(bulla_sleep(&f.bulla), 0);
         bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
@@ -394,6 +416,11 @@ static void test_sleep_that_fails(void **state)
     fixture_open(&f, BULLA_SESSION);
     f.board.store_lies = 1;
     assert_int_equal(bulla_sleep(&f.bulla), BULLA_E_STORE);
+    f.board.store_lies = 0;
+    nap(&f);
+    fixture_seal(&f, &sent);
+    f.board.store_lies = 1; /* what can be read is the destroyed one */
+    assert_int_equal(bulla_sleep(&f.bulla), BULLA_E_STORE);
 }
 
 /* "… and if that fails a new session begins" */
@@ -429,6 +456,32 @@ static void test_destruction_that_fails(void **state)
             assert_true(fixture_seal(&f, &sent) == 1);
         }
     }
+}
+
+/* What was answered and what was not in the old session says nothing in the new one. */
+static void test_new_session_begins_afresh(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    struct bulla_reply reply;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    for (unsigned i = 0; i < 5; i++)
+        fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 4, body_receipt(&f, 4, 15), NULL), 0);
+    fixture_seal(&f, &sent);
+    assert_false(sent_has_kid_context(&sent)); /* and never answered */
+    nap(&f);
+    f.board.store_fails = 1;
+    assert_true(fixture_seal(&f, &sent) == 0);
+    memcpy(f.peer.id_context, f.bulla.id_context, BULLA_ID_CONTEXT_SIZE);
+    assert_int_equal(fixture_answer(&f, 0, body_receipt(&f, 0, 0), &reply), 0);
+    assert_int_equal(reply.has_time, 1);
+    for (uint64_t re = 1; re < 6; re++)
+        assert_int_equal(fixture_answer(&f, re, body_time(&f), NULL), BULLA_E_NOT_OURS);
+    fixture_seal(&f, &sent);
+    assert_false(sent_has_kid_context(&sent));
 }
 
 static void test_destruction_and_random_that_fail(void **state)
@@ -559,6 +612,7 @@ int main(void)
         cmocka_unit_test(test_echo_is_kept),
         cmocka_unit_test(test_kid_context_is_kept_as_it_was),
         cmocka_unit_test(test_what_was_answered_is_kept),
+        cmocka_unit_test(test_numbers_that_were_skipped),
         cmocka_unit_test(test_the_last_number_is_kept),
         cmocka_unit_test(test_destroyed_before_the_next_seal),
         cmocka_unit_test(test_woken_twice_in_a_row),
@@ -569,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_blob_of_another_device),
         cmocka_unit_test(test_sleep_that_fails),
         cmocka_unit_test(test_destruction_that_fails),
+        cmocka_unit_test(test_new_session_begins_afresh),
         cmocka_unit_test(test_destruction_and_random_that_fail),
         cmocka_unit_test(test_wake_without_randomness),
         cmocka_unit_test(test_lives_of_boards),
