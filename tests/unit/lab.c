@@ -94,32 +94,38 @@ static void free_letters(struct lab *lab)
 
 /* ---- cycles ---- */
 
-static bool begin(struct lab_gateway *gateway, bool idle_work)
+bool lab_begin_of(struct lab *lab, unsigned number, bool idle_work)
 {
+    struct lab_gateway *gateway = &lab->gateways[number];
     struct cycle *cycle = pipeline_take(&gateway->pipeline, idle_work);
 
     if (cycle == NULL)
         return false;
     cycle_run(cycle, &gateway->store.store);
-    gateway->lab->now += gateway->slow * SECOND;
+    lab->now += gateway->slow * SECOND;
     return true;
+}
+
+void lab_end_of(struct lab *lab, unsigned gateway)
+{
+    pipeline_finish(&lab->gateways[gateway].pipeline);
 }
 
 bool lab_begin(struct lab *lab)
 {
-    return begin(&lab->gateways[0], false);
+    return lab_begin_of(lab, 0, false);
 }
 
 void lab_end(struct lab *lab)
 {
-    pipeline_finish(&lab->gateways[0].pipeline);
+    lab_end_of(lab, 0);
 }
 
 bool lab_cycle_of(struct lab *lab, unsigned gateway)
 {
-    if (!begin(&lab->gateways[gateway], false))
+    if (!lab_begin_of(lab, gateway, false))
         return false;
-    pipeline_finish(&lab->gateways[gateway].pipeline);
+    lab_end_of(lab, gateway);
     return true;
 }
 
@@ -139,8 +145,8 @@ void lab_idle(struct lab *lab)
 {
     lab_forward(lab, 1);
     for (unsigned i = 0; i < LAB_GATEWAYS; i++) {
-        if (lab->gateways[i].up && begin(&lab->gateways[i], true))
-            pipeline_finish(&lab->gateways[i].pipeline);
+        if (lab->gateways[i].up && lab_begin_of(lab, i, true))
+            lab_end_of(lab, i);
     }
 }
 
@@ -278,7 +284,7 @@ void lab_open(struct lab *lab, uint64_t seed)
     recorder_reset();
     lab->now = LAB_START * SECOND;
     lab->seed = seed;
-    lab->queue = 4096;
+    lab->queue = 512;
     lab->devices = 1024;
     lab->log.level = LOG_LEVEL_INFO;
     make_folder(lab);
@@ -336,11 +342,12 @@ int lab_teardown(void **state)
 static sqlite3_stmt *prepare(struct lab *lab, const char *sql, va_list arguments)
 {
     sqlite3_stmt *statement = NULL;
-    char *text = sqlite3_vmprintf(sql, arguments);
+    char *text;
 
+    assert_true(vasprintf(&text, sql, arguments) > 0);
     if (sqlite3_prepare_v2(lab->view, text, -1, &statement, NULL) != SQLITE_OK)
         lab_fail("%s: %s", text, sqlite3_errmsg(lab->view));
-    sqlite3_free(text);
+    free(text);
     return statement;
 }
 

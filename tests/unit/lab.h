@@ -97,6 +97,9 @@ struct lab_letter *lab_send_to(struct lab *lab, unsigned gateway, const struct l
  */
 bool lab_begin(struct lab *lab);
 void lab_end(struct lab *lab);
+/* The same for another gateway; `idle_work` as in pipeline_take(). */
+bool lab_begin_of(struct lab *lab, unsigned gateway, bool idle_work);
+void lab_end_of(struct lab *lab, unsigned gateway);
 bool lab_cycle_of(struct lab *lab, unsigned gateway);
 /* Cycles of all gateways until nothing is left to do. */
 void lab_run(struct lab *lab);
