@@ -44,6 +44,12 @@ def send(bulla, gateway):
     return run
 
 
+def recorded(folder):
+    """True once a message was sealed: it is recorded after that, in a file that is made before."""
+    path = folder / "record"
+    return path.exists() and path.read_text().endswith("\n")
+
+
 def values(bulla, name):
     return [(row["seq"], row["name"], row["value"]) for row in bulla.readings("--device", name)]
 
@@ -121,7 +127,7 @@ def test_session_that_was_cut_off(gateway, credential, send, bulla, tmp_path):
     gateway.process.send_signal(signal.SIGSTOP)
     try:
         process = start_send(tmp_path, gateway, line, "--state", "s", "--record", "record", "a=1")
-        wait_until(lambda: (tmp_path / "record").exists(), what="the sealed message")
+        wait_until(lambda: recorded(tmp_path), what="the sealed message")
         process.kill()
         process.communicate()
     finally:
@@ -267,12 +273,12 @@ def test_gateway_that_is_not_there_yet(make_gateway, credential, bulla, tmp_path
     gateway.stop()
     state = ["--state", "s", "--new-state"] if kind == "counter" else []
     process = start_send(tmp_path, gateway, line, *state, "--record", "record", "a=1")
-    wait_until(lambda: (tmp_path / "record").exists(), what="the first try")
+    wait_until(lambda: recorded(tmp_path), what="the first try")
     gateway.start()
     finish(process)
     assert [value for _, _, value in values(bulla, "kitchen")] == [1]
-    recorded = (tmp_path / "record").read_text().splitlines()
-    assert len(recorded) == len(set(recorded)) == (1 if kind == "counter" else 2)
+    lines = (tmp_path / "record").read_text().splitlines()
+    assert len(lines) == len(set(lines)) == (1 if kind == "counter" else 2)
 
 
 def test_gateway_that_hangs(gateway, credential, bulla, tmp_path):
@@ -350,8 +356,7 @@ def test_replayed_recording(gateway, credential, send, bulla, tmp_path, kind):
     send(line, *state, "--record", "record", "a=1")
     send(line, "--state", "s", "--record", "record", "a=2")
     before = bulla.readings()
-    recorded = (tmp_path / "record").read_text().splitlines()
-    assert len(recorded) == {"session": 3, "counter": 2}[kind]
+    assert len((tmp_path / "record").read_text().splitlines()) == {"session": 3, "counter": 2}[kind]
     for _ in range(2):
         done = bulla.run("send", "--to", gateway.url, "--raw", "record", status=None)
         statuses = [line.partition(",")[0] for line in done.stdout.splitlines()]
