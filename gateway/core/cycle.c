@@ -43,6 +43,8 @@ void cycle_reset(struct cycle *cycle)
     cycle->wants_id = false;
     cycle->housekeeping = false;
     cycle->count_devices = false;
+    cycle->probe = false;
+    cycle->health = STORE_UNTRIED;
     cycle->failed = false;
     cycle->events_lost = false;
     cycle->id_drawn = false;
@@ -91,22 +93,21 @@ static void note_clock(struct cycle *cycle, const struct store_clock *clock)
     cycle->clock_read = true;
 }
 
-static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *store)
+static int look_up(struct cycle *cycle, struct lookup *lookup, struct store *store, struct failure *failure)
 {
     const struct store_ops *ops = store->ops;
     const uint8_t *id_context = lookup->named ? lookup->id_context : NULL;
     struct store_clock clock;
-    struct failure unsaid; /* the batch's is kept */
-    int found = ops->device_by_kid(store, lookup->kid, lookup->kid_len, &lookup->device, &unsaid);
+    int found = ops->device_by_kid(store, lookup->kid, lookup->kid_len, &lookup->device, failure);
 
     lookup->device_found = found > 0;
     lookup->context_found = false;
     if (found <= 0)
         return found;
     if (lookup->named || lookup->device.kind == BULLA_COUNTER)
-        found = ops->context_find(store, lookup->device.id, id_context, &lookup->context, &clock, &unsaid);
+        found = ops->context_find(store, lookup->device.id, id_context, &lookup->context, &clock, failure);
     else
-        found = ops->context_newest(store, lookup->device.id, &lookup->context, &clock, &unsaid);
+        found = ops->context_newest(store, lookup->device.id, &lookup->context, &clock, failure);
     lookup->context_found = found > 0;
     if (found >= 0)
         note_clock(cycle, &clock);
@@ -185,17 +186,38 @@ static void keep_house(struct cycle *cycle, struct store *store)
         cycle->device_count = -1;
 }
 
+/* Trouble counts whatever else went well in the same cycle; the first one is told. */
+static void note_health(struct cycle *cycle, int result, const struct failure *failure)
+{
+    if (result >= 0 && cycle->health == STORE_UNTRIED)
+        cycle->health = STORE_WELL;
+    if (result < 0 && cycle->health != STORE_BAD) {
+        cycle->health = STORE_BAD;
+        cycle->trouble = *failure;
+    }
+}
+
 void cycle_run(struct cycle *cycle, struct store *store)
 {
+    struct failure failure;
     struct failure unsaid;
 
-    if (store->ops->generation(store, &cycle->generation, &unsaid) < 0)
+    if (store->ops->generation(store, &cycle->generation, &failure) < 0) {
         cycle->generation = -1;
+        note_health(cycle, -1, &failure);
+    }
     keep_house(cycle, store);
     if (cycle->message_count > 0)
         cycle->failed = store_batch(cycle, store) < 0;
-    for (size_t i = 0; i < cycle->lookup_count; i++) /* they see what the batch made of the rows */
-        cycle->lookups[i].failed = look_up(cycle, &cycle->lookups[i], store) < 0;
+    if (cycle->message_count > 0)
+        note_health(cycle, cycle->failed ? -1 : 0, &cycle->failure);
+    else if (cycle->probe)
+        note_health(cycle, store->ops->probe(store, &failure), &failure);
+    for (size_t i = 0; i < cycle->lookup_count; i++) { /* they see what the batch made of the rows */
+        cycle->lookups[i].failed = look_up(cycle, &cycle->lookups[i], store, &failure) < 0;
+        if (cycle->lookups[i].failed)
+            note_health(cycle, -1, &failure);
+    }
     if (cycle->event_count > 0)
         cycle->events_lost = store_events(cycle, store) < 0;
     if (cycle->wants_id)

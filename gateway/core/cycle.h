@@ -34,6 +34,13 @@ struct inbound_list {
     size_t count;
 };
 
+/* What a cycle showed of the store. */
+enum store_health {
+    STORE_UNTRIED,
+    STORE_WELL,
+    STORE_BAD,
+};
+
 struct cycle {
     int64_t now; /* Unix seconds */
 
@@ -57,9 +64,12 @@ struct cycle {
     bool wants_id; /* draw a gateway id */
     bool housekeeping;
     bool count_devices;
+    bool probe; /* the store was failing: see whether it still does */
 
     /* what came of it */
-    bool failed; /* nothing of the batch was stored */
+    enum store_health health;
+    struct failure trouble; /* if health is bad */
+    bool failed;            /* nothing of the batch was stored */
     bool events_lost;
     bool id_drawn;
     uint8_t id[GATEWAY_ID_SIZE];

@@ -52,3 +52,22 @@ size_t journal_take(struct journal *journal, struct journal_entry *entries)
     journal->count = 0;
     return count;
 }
+
+size_t journal_put_back(struct journal *journal, const struct journal_entry *entries, size_t count)
+{
+    struct journal_entry later[JOURNAL_GATHERED];
+    size_t later_count = journal_take(journal, later);
+    size_t lost = 0;
+
+    for (size_t i = 0; i < count + later_count; i++) {
+        const struct journal_entry *entry = i < count ? &entries[i] : &later[i - count];
+        size_t *gathered = &journal->gathered[outcome_authentic(entry->outcome)];
+        if (*gathered >= JOURNAL_GATHERED / 2) {
+            lost++;
+            continue;
+        }
+        (*gathered)++;
+        journal->entries[journal->count++] = *entry;
+    }
+    return lost;
+}

@@ -52,4 +52,7 @@ struct journal_entry *journal_note(struct journal *journal, int64_t time, enum o
 /* Moves what was gathered to `entries` (JOURNAL_GATHERED places). Returns how many. */
 size_t journal_take(struct journal *journal, struct journal_entry *entries);
 
+/* Puts back what could not be written, before what was gathered since. Returns how many found no place. */
+size_t journal_put_back(struct journal *journal, const struct journal_entry *entries, size_t count);
+
 #endif

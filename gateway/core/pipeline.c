@@ -102,6 +102,7 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     pipeline->housekept = cycle->now;
     cycle->count_devices = pipeline->recount;
     pipeline->recount = false;
+    cycle->probe = pipeline->failing_since != 0;
     cycle->wants_id = answerer_wants_id(&pipeline->answerer);
     if (events_due)
         move_events(pipeline, cycle, now);
@@ -138,15 +139,14 @@ static void count_batch(struct pipeline *pipeline, const struct cycle *cycle)
 
 static void note_failure(struct pipeline *pipeline, const struct cycle *cycle)
 {
-    char quoted[2 * sizeof(cycle->failure.text)];
+    char quoted[2 * sizeof(cycle->trouble.text)];
 
-    pipeline->counters.batch_failures++;
     if (pipeline->failing_since == 0) {
         pipeline->failing_since = cycle->now;
         log_line(pipeline->config.log, LOG_LEVEL_ERROR, "store-failing", "detail=%s",
-                 log_quote(quoted, sizeof(quoted), cycle->failure.text));
+                 log_quote(quoted, sizeof(quoted), cycle->trouble.text));
     }
-    pipeline->failure = cycle->failure;
+    pipeline->failure = cycle->trouble;
 }
 
 static void note_recovery(struct pipeline *pipeline, const struct cycle *cycle)
@@ -172,6 +172,28 @@ static void follow_clock(struct pipeline *pipeline, int64_t store_now)
         pipeline->clock_offset = store_now - now;
 }
 
+static void take_health(struct pipeline *pipeline, const struct cycle *cycle)
+{
+    if (cycle->message_count > 0 && cycle->failed)
+        pipeline->counters.batch_failures++;
+    else if (cycle->message_count > 0)
+        count_batch(pipeline, cycle);
+    if (cycle->health == STORE_BAD)
+        note_failure(pipeline, cycle);
+    else if (cycle->health == STORE_WELL)
+        note_recovery(pipeline, cycle);
+}
+
+/* Events that were not written are tried again, but for the end: nothing waits for the journal. */
+static void keep_events(struct pipeline *pipeline, const struct cycle *cycle)
+{
+    if (pipeline->draining)
+        pipeline->counters.events_lost += cycle->event_count;
+    else
+        pipeline->counters.events_lost +=
+            journal_put_back(&pipeline->journal, cycle->events, cycle->event_count);
+}
+
 /* What the cycle brought besides its messages. */
 static void take_news(struct pipeline *pipeline, const struct cycle *cycle)
 {
@@ -190,13 +212,8 @@ static void take_news(struct pipeline *pipeline, const struct cycle *cycle)
     if (cycle->device_count >= 0)
         pipeline->counters.devices = cycle->device_count;
     if (cycle->events_lost)
-        pipeline->counters.events_lost += cycle->event_count;
-    if (cycle->message_count > 0 && cycle->failed)
-        note_failure(pipeline, cycle);
-    else if (cycle->message_count > 0)
-        count_batch(pipeline, cycle);
-    if (cycle->message_count > 0 && !cycle->failed)
-        note_recovery(pipeline, cycle);
+        keep_events(pipeline, cycle);
+    take_health(pipeline, cycle);
 }
 
 /* The session is the device's newest now; the others close after their hour (PROTOCOL 4.4). */

@@ -329,6 +329,7 @@ const struct store_ops store_sqlite = {
     .device_exported = sqlite_device_exported,
     .device_trust = sqlite_device_trust,
     .generation = sqlite_generation,
+    .probe = sqlite_probe,
     .context_find = sqlite_context_find,
     .context_newest = sqlite_context_newest,
     .context_each = sqlite_context_each,

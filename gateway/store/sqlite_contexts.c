@@ -116,7 +116,10 @@ int sqlite_contexts_close(struct store *store, int64_t now, struct failure *fail
 
     if (due <= 0)
         return due;
-    if (sqlite_begin(sqlite, what, failure) != 0)
+    sqlite3_busy_timeout(sqlite->db, 0); /* it is tried again a second later */
+    int begun = sqlite_begin(sqlite, what, failure);
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    if (begun != 0)
         return -1;
     int result = sqlite_run_number(sqlite, ST_FLOOR_RAISE_DUE, now, what, failure);
     if (result >= 0)

@@ -45,7 +45,10 @@ int sqlite_events_add(struct store *store, const struct event_row *events, size_
 
     if (count == 0)
         return 0;
-    if (sqlite_begin(sqlite, what, failure) != 0)
+    sqlite3_busy_timeout(sqlite->db, 0); /* the journal keeps nobody waiting: its writer tries again */
+    result = sqlite_begin(sqlite, what, failure);
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    if (result != 0)
         return -1;
     for (size_t i = 0; result == 0 && i < count; i++)
         result = add_event(sqlite, &events[i], failure);

@@ -56,6 +56,17 @@ int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE]
 /* ---- generation ---- */
 
 /* data_version moves when another connection has written; only then is the row worth reading. */
+int sqlite_probe(struct store *store, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    int changed;
+
+    sqlite3_busy_timeout(sqlite->db, 0);
+    changed = sqlite_run_id(sqlite, ST_PROBE, "write to the database", failure);
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    return changed < 0 ? -1 : 0;
+}
+
 int sqlite_generation(struct store *store, int64_t *generation, struct failure *failure)
 {
     static const char what[] = "read the registry";

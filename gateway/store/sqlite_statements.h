@@ -39,6 +39,8 @@
     X(DATA_VERSION, "PRAGMA data_version")                                                                   \
     X(GENERATION_GET, "SELECT value FROM meta WHERE name = 'generation'")                                    \
     X(GENERATION_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'generation'")                       \
+    X(PROBE, "INSERT INTO meta (name, value) VALUES ('probe', 1)"                                            \
+             " ON CONFLICT DO UPDATE SET value = value + 1")                                                 \
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                    \
     X(META_PUT, "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")                     \
     X(GATEWAY_ID_ADD, "INSERT INTO gateway_ids (id, started) VALUES (?1, ?2) ON CONFLICT DO NOTHING")        \

@@ -185,6 +185,9 @@ struct store_ops {
      * times a second. */
     int (*generation)(struct store *store, int64_t *generation, struct failure *failure);
 
+    /* Writes something small, durably: whether batches would go through. Does not wait for other writers. */
+    int (*probe)(struct store *store, struct failure *failure);
+
     /*
      * Finds a context that is open at `clock->now` (id_context NULL: the counter's). 1 found, 0 none. Fills
      * in the clock in any case, in the same read.

@@ -329,7 +329,6 @@ def test_queue_full(make_gateway, fault_library, disk, bulla, make_device):
     assert seqs(bulla) == [0, 1, 2]
 
 
-@pytest.mark.xfail(strict=True, reason="only batches count for /healthz, not look-ups that fail")
 def test_health_of_a_store_that_cannot_be_read(faulty, disk, make_device):
     """Every message is refused: that is not well."""
     device = make_device("kitchen", "--counter")
@@ -340,7 +339,6 @@ def test_health_of_a_store_that_cannot_be_read(faulty, disk, make_device):
     assert health(faulty)[0] == 503
 
 
-@pytest.mark.xfail(strict=True, reason="only the next message shows that the store is well again")
 def test_health_recovers_without_messages(faulty, disk, make_device):
     """Who sends no messages to a gateway that is not well must see it get well."""
     device = make_device("kitchen", "--counter")
@@ -399,7 +397,6 @@ def test_duplicate_while_locked(gateway, bulla, tmp_path, make_device):
     recover(gateway, bulla, device, message)
 
 
-@pytest.mark.xfail(strict=True, reason="writing events waits 5 s for the lock, and the batch's answers with it")
 def test_journal_does_not_delay_readings_while_locked(gateway, bulla, tmp_path, make_device):
     """An event that waits to be written, too, does not keep a device waiting for its 503."""
     device = make_device("kitchen", "--counter")

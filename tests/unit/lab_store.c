@@ -91,9 +91,15 @@ static int forward_events_add(struct store *store, const struct event_row *event
     FORWARD(CALL_EVENTS_ADD, events_add, events, count);
 }
 
+static int forward_probe(struct store *store, struct failure *failure)
+{
+    return lab_store_of(store)->inner->ops->probe(lab_store_of(store)->inner, failure);
+}
+
 static const struct store_ops forwarding = {
     .scheme = "lab",
     .generation = forward_generation,
+    .probe = forward_probe,
     .device_by_kid = forward_device_by_kid,
     .device_count = forward_device_count,
     .context_find = forward_context_find,

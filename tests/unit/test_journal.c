@@ -145,6 +145,27 @@ static void any_flood(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void what_could_not_be_written_is_put_back(void **state)
+{
+    struct journal *journal = *state;
+    struct journal_entry entries[JOURNAL_GATHERED];
+    size_t count;
+
+    for (int64_t device = 1; device <= 100; device++)
+        note(journal, device * SECOND, OUTCOME_STALE, device, 1);
+    count = journal_take(journal, entries);
+    assert_int_equal(count, 100);
+    for (int64_t device = 101; device <= 150; device++)
+        note(journal, device * SECOND, OUTCOME_STALE, device, 1);
+    note(journal, SECOND, OUTCOME_FORGED, 0, 1);
+    assert_int_equal(journal_put_back(journal, entries, count), 150 - JOURNAL_GATHERED / 2);
+    count = journal_take(journal, entries);
+    assert_int_equal(count, JOURNAL_GATHERED / 2 + 1);
+    assert_int_equal(entries[0].device, 1);
+    assert_int_equal(entries[100].device, 101);
+    assert_int_equal(entries[count - 1].outcome, OUTCOME_FORGED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +176,7 @@ int main(void)
         TEST(a_clock_set_back),
         TEST(the_gathered_ones_are_bounded_apart),
         TEST(any_flood),
+        TEST(what_could_not_be_written_is_put_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
