@@ -336,9 +336,9 @@ BULLA_MUST_CHECK int bulla_resend(struct bulla *bulla, struct bulla_message *mes
 
 /*
  * Opens the device's own message and seals its content under a new number. Times given by bulla_set_age() are
- * then counted from now. Returns 0 or an error as bulla_seal() does; BULLA_E_STATE unless the message is
- * sealed, in this session, and not known to be stored. When the store, the random source or the provider
- * failed, call it again.
+ * then counted from now. Returns 0 or an error as bulla_seal() does; BULLA_E_STATE unless its fate, in this
+ * session, is BULLA_SEAL_AGAIN or BULLA_FORGOTTEN (PROTOCOL 3: while it waits, it is resent). When the store,
+ * the random source or the provider failed, call it again.
  */
 BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message *message);
 

@@ -154,6 +154,7 @@ int bulla_resend(struct bulla *bulla, struct bulla_message *message)
 int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
 {
     struct bulla_envelope envelope;
+    enum bulla_fate fate;
     int error;
 
     if (message->state == BULLA_MESSAGE_OPENED) /* sealing failed the last time */
@@ -161,7 +162,9 @@ int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
     error = parse_own(bulla, message, &envelope);
     if (error < 0)
         return error;
-    if (bulla_fate(bulla, message) == BULLA_STORED)
+    fate = bulla_fate(bulla, message);
+    if (fate == BULLA_STORED ||
+        fate == BULLA_WAITING) /* PROTOCOL 3: only its own reply tells to seal it again */
         return BULLA_E_STATE;
     error = bulla_envelope_open(&envelope, bulla->port->crypto, bulla->sender_key, bulla->common_iv);
     if (error < 0)

@@ -336,6 +336,7 @@ static void test_seal_again_is_the_same_reading_under_a_new_number(void **state)
         assert_true(sent.message.piv == 1);
         assert_true(sent_has_echo(&sent, challenge));
         assert_int_equal(bulla_fate(&f.bulla, &sent.message), BULLA_WAITING);
+        assert_int_equal(bulla_seal_again(&f.bulla, &sent.message), BULLA_E_STATE);
         peer_read(&f.peer, &sent.message, &read);
         assert_int_equal(read.envelope.content_format, BULLA_FORMAT_SENML_CBOR);
         assert_hex(read.envelope.ciphertext, read.content_len, "81a4 00 6174 01 6343656c 02 f94d60 06 24");
