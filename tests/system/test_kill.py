@@ -159,7 +159,8 @@ def test_kill_under_load(bulla, make_gateway, rng, long_run):
 
         # Stored stays stored for the next process.
         chosen = rng.choice(senders)
-        recent = [piv for piv in chosen.device.told if piv > max(chosen.device.told) - 30]
+        last = max(chosen.device.told, default=0)
+        recent = [piv for piv in chosen.device.told if piv > last - 30]
         if recent and rng.random() < 0.3:
             gateway.start()
             asyncio.run(resend(chosen, gateway, rng.choice(recent)))
