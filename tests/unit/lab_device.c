@@ -162,10 +162,12 @@ static size_t write_reading(uint8_t *out, size_t size, int64_t value)
 
 static struct bulla_envelope envelope_of(const struct lab_device *device, const struct lab_craft *craft)
 {
+    const uint8_t *named = craft->bare ? NULL : craft->id_context;
+
     return (struct bulla_envelope){
         .id = craft->kid != NULL ? craft->kid : device->credential.kid,
         .id_len = device->credential.kid_len,
-        .id_context = craft->bare ? NULL : craft->id_context,
+        .id_context = craft->says != NULL ? craft->says : named,
         .echo = craft->echo,
         .piv = craft->piv,
         .alg = craft->alg != 0 ? craft->alg : device->credential.alg,

@@ -51,6 +51,7 @@ struct lab_craft {
     int64_t value;
     const uint8_t *id_context; /* the session; NULL: a counter's */
     bool bare;                 /* the header does not name it */
+    const uint8_t *says;       /* the header names this one instead */
     const uint8_t *echo;
     const uint8_t *kid; /* another one, of as many bytes; NULL: the device's */
     int32_t alg;        /* that the header says; 0: the device's */

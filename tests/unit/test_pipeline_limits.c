@@ -130,6 +130,24 @@ static void lookups_beyond_a_cycles_room_wait(void **state)
     assert_int_equal(lab->gateways[0].pipeline.counters.outcomes[OUTCOME_BUSY], 0);
 }
 
+/* However long a message waits for its turn: it has not been tried in vain. */
+static void a_turn_that_is_long_in_coming(void **state)
+{
+    struct lab *lab = *state;
+    const uint64_t *outcomes = lab->gateways[0].pipeline.counters.outcomes;
+    size_t count = 40 * CYCLE_LOOKUPS;
+
+    lab->queue = count;
+    lab_restart(lab);
+    for (uint32_t i = 0; i < count; i++) {
+        struct lab_packet unknown = stranger(i);
+        lab_send(lab, &unknown);
+    }
+    lab_run(lab);
+    assert_int_equal(outcomes[OUTCOME_UNKNOWN], count);
+    assert_int_equal(outcomes[OUTCOME_BUSY], 0);
+}
+
 /* ---- what is remembered ---- */
 
 static void strangers_leave_nothing_in_memory(void **state)
@@ -232,6 +250,30 @@ static void many_sessions_of_one_device(void **state)
     assert_int_equal(lab_number(lab, "SELECT count(*) FROM contexts"), COUNT(packets));
 }
 
+/* The newest session is pushed out of memory by others: a message that does not name it is stored all the
+ * same. */
+static void the_newest_session_pushed_out(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet old[SESSIONS_MAX + 1];
+    struct lab_packet bare;
+
+    lab_add(lab, &device, "kitchen", BULLA_SESSION);
+    for (size_t i = 0; i < COUNT(old); i++) {
+        lab_boot(&device);
+        lab_tell(&device, (int64_t)i);
+        lab_keep_kid_context(&device);
+        old[i] = lab_seal(&device, 100);
+    }
+    lab_boot(&device);
+    lab_tell(&device, 50);
+    for (size_t i = 0; i < COUNT(old); i++)
+        assert_fate(lab_deliver(lab, &old[i]), "stored");
+    bare = lab_seal(&device, 51);
+    assert_fate(lab_deliver(lab, &bare), "stored");
+}
+
 /* ---- the journal ---- */
 
 static void a_flood_of_refusals_is_counted_not_written(void **state)
@@ -312,10 +354,12 @@ int main(void)
         TEST(every_way_of_waiting_counts),
         TEST(draining_takes_nothing_and_finishes_all),
         TEST(lookups_beyond_a_cycles_room_wait),
+        TEST(a_turn_that_is_long_in_coming),
         TEST(strangers_leave_nothing_in_memory),
         TEST(no_more_devices_are_kept_than_allowed),
         TEST(devices_in_a_batch_stay),
         TEST(many_sessions_of_one_device),
+        TEST(the_newest_session_pushed_out),
         TEST(a_flood_of_refusals_is_counted_not_written),
         TEST(replays_of_one_do_not_hide_those_of_another),
         TEST(replays_of_many_do_not_hide_what_is_forged),

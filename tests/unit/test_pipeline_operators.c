@@ -45,8 +45,10 @@ static void revoked_while_it_is_known(void **state)
     lab_add(lab, &other, "shed", BULLA_SESSION);
     lab_tell(&device, 1);
     lab_tell(&other, 2);
+    packet = lab_resend(&device);
     revoke(&change);
     lab_idle(lab);
+    assert_fate(lab_deliver(lab, &packet), "revoked"); /* no receipt any more either */
     packet = lab_seal(&device, 3);
     assert_fate(lab_deliver(lab, &packet), "revoked");
     assert_fate(lab_deliver(lab, &packet), "revoked");

@@ -151,6 +151,52 @@ static void the_other_kind_of_context_is_forged(void **state)
     assert_fate(lab_deliver(lab, &packet), "forged");
 }
 
+/* The kid context is not covered by the AEAD: a counter's message that names one is no way round its window.
+ */
+static void a_kid_context_put_into_a_counters_message(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_craft craft = {.piv = 1, .value = 1, .says = (const uint8_t[8]){1, 2, 3}};
+    struct lab_packet packet;
+
+    lab_add(lab, &device, "shed", BULLA_COUNTER);
+    packet = lab_craft(&device, &craft);
+    assert_fate(lab_deliver(lab, &packet), "forged");
+    craft = (struct lab_craft){.piv = 2, .value = 2};
+    packet = lab_craft(&device, &craft);
+    assert_fate(lab_deliver(lab, &packet), "stored");
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM readings"), 1);
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM contexts"), 1);
+}
+
+/* Nor is another session's name put into a session's message, or left out of one that is not the newest. */
+static void a_message_opens_only_under_its_own_session(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    uint8_t old[BULLA_ID_CONTEXT_SIZE];
+    uint8_t new[BULLA_ID_CONTEXT_SIZE];
+    struct lab_craft craft = {.piv = 70, .id_context = old};
+    struct lab_packet packet;
+
+    lab_add(lab, &device, "kitchen", BULLA_SESSION);
+    lab_tell(&device, 1);
+    memcpy(old, device.bulla.id_context, sizeof(old));
+    lab_boot(&device);
+    lab_tell(&device, 2);
+    memcpy(new, device.bulla.id_context, sizeof(new));
+    craft.says = new;
+    packet = lab_craft(&device, &craft);
+    assert_fate(lab_deliver(lab, &packet), "forged");
+    craft = (struct lab_craft){.piv = 71, .id_context = old, .bare = true};
+    packet = lab_craft(&device, &craft);
+    assert_fate(lab_deliver(lab, &packet), "forged");
+    craft = (struct lab_craft){.piv = 72, .id_context = old};
+    packet = lab_craft(&device, &craft);
+    assert_fate(lab_deliver(lab, &packet), "stored");
+}
+
 /* ---- step 2: which context ---- */
 
 static void without_kid_context_and_proven_session_it_is_forged(void **state)
@@ -369,6 +415,8 @@ int main(void)
         TEST(the_journal_says_which_device_and_why),
         TEST(another_algorithm_is_forged),
         TEST(the_other_kind_of_context_is_forged),
+        TEST(a_kid_context_put_into_a_counters_message),
+        TEST(a_message_opens_only_under_its_own_session),
         TEST(without_kid_context_and_proven_session_it_is_forged),
         TEST(without_kid_context_the_newest_proven_session_counts),
         TEST(challenged_stored_duplicate_stale),
