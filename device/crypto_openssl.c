@@ -17,20 +17,18 @@ int bulla_crypto_open(struct bulla_crypto *crypto)
     memset(crypto, 0, sizeof(*crypto));
     crypto->ccm = EVP_CIPHER_fetch(NULL, "AES-128-CCM", NULL);
     crypto->chacha = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-    crypto->cipher = EVP_CIPHER_CTX_new();
     crypto->hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     if (crypto->hkdf != NULL)
         crypto->kdf = EVP_KDF_CTX_new(crypto->hkdf);
-    return crypto->ccm != NULL && crypto->chacha != NULL && crypto->cipher != NULL && crypto->kdf != NULL
-               ? 0
-               : BULLA_E_CRYPTO;
+    return crypto->ccm != NULL && crypto->chacha != NULL && crypto->kdf != NULL ? 0 : BULLA_E_CRYPTO;
 }
 
 void bulla_crypto_close(struct bulla_crypto *crypto)
 {
     EVP_KDF_CTX_free(crypto->kdf);
     EVP_KDF_free(crypto->hkdf);
-    EVP_CIPHER_CTX_free(crypto->cipher);
+    for (int i = 0; i < 6; i++)
+        EVP_CIPHER_CTX_free(crypto->ciphers[i / 2][i % 2]);
     EVP_CIPHER_free(crypto->chacha);
     EVP_CIPHER_free(crypto->ccm);
     memset(crypto, 0, sizeof(*crypto));
@@ -53,26 +51,51 @@ static void give_back(struct bulla_crypto *borrowed, struct bulla_crypto *own)
         bulla_crypto_close(own);
 }
 
+static int index_of(int alg)
+{
+    return alg == BULLA_AES_CCM_16_64_128 ? 0 : alg == BULLA_AES_CCM_16_128_128 ? 1 : 2;
+}
+
 /*
- * Keys the cipher. CCM wants the tag's length, and when opening the tag itself, before the key, and the
- * length of the text before the AAD; ChaCha20-Poly1305 wants the tag when opening, at any time.
+ * The context of an algorithm and a direction, with all that does not change from one message to the next: to
+ * set the cipher again would make OpenSSL begin from nothing. NULL if it fails.
  */
-static int begin(struct bulla_crypto *crypto, int encrypt, int alg, const uint8_t *key, const uint8_t *nonce,
+static EVP_CIPHER_CTX *context_of(struct bulla_crypto *crypto, int encrypt, int alg)
+{
+    EVP_CIPHER_CTX **kept = &crypto->ciphers[index_of(alg)][encrypt];
+    EVP_CIPHER_CTX *context = *kept;
+    int ccm = alg != BULLA_CHACHA20_POLY1305;
+
+    if (context != NULL)
+        return context;
+    context = EVP_CIPHER_CTX_new();
+    if (context == NULL)
+        return NULL;
+    if (!EVP_CipherInit_ex2(context, ccm ? crypto->ccm : crypto->chacha, NULL, NULL, encrypt, NULL) ||
+        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_IVLEN, bulla_nonce_size(alg), NULL) != 1 ||
+        (ccm && encrypt &&
+         EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, bulla_tag_size(alg), NULL) != 1)) {
+        EVP_CIPHER_CTX_free(context);
+        return NULL;
+    }
+    *kept = context;
+    return context;
+}
+
+/* Keys the context. CCM wants the tag to compare with before the key, and the text's length before the AAD.
+ */
+static int begin(EVP_CIPHER_CTX *context, int encrypt, int alg, const uint8_t *key, const uint8_t *nonce,
                  uint8_t *tag, size_t len)
 {
-    int ccm = alg != BULLA_CHACHA20_POLY1305;
-    int tag_len = bulla_tag_size(alg);
     int unused;
 
-    if (!EVP_CipherInit_ex2(crypto->cipher, ccm ? crypto->ccm : crypto->chacha, NULL, NULL, encrypt, NULL) ||
-        EVP_CIPHER_CTX_ctrl(crypto->cipher, EVP_CTRL_AEAD_SET_IVLEN, bulla_nonce_size(alg), NULL) != 1)
+    if (!encrypt && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, bulla_tag_size(alg), tag) != 1)
         return -1;
-    if ((ccm || !encrypt) &&
-        EVP_CIPHER_CTX_ctrl(crypto->cipher, EVP_CTRL_AEAD_SET_TAG, tag_len, encrypt ? NULL : tag) != 1)
+    if (!EVP_CipherInit_ex2(context, NULL, key, nonce, encrypt, NULL))
         return -1;
-    if (!EVP_CipherInit_ex2(crypto->cipher, NULL, key, nonce, encrypt, NULL))
-        return -1;
-    return !ccm || EVP_CipherUpdate(crypto->cipher, NULL, &unused, NULL, (int)len) == 1 ? 0 : -1;
+    if (alg == BULLA_CHACHA20_POLY1305)
+        return 0;
+    return EVP_CipherUpdate(context, NULL, &unused, NULL, (int)len) == 1 ? 0 : -1;
 }
 
 /*
@@ -82,18 +105,19 @@ static int begin(struct bulla_crypto *crypto, int encrypt, int alg, const uint8_
 static int run(struct bulla_crypto *crypto, int encrypt, int alg, const uint8_t *key, const uint8_t *nonce,
                const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
+    EVP_CIPHER_CTX *context = context_of(crypto, encrypt, alg);
     uint8_t *tag = text + len;
     uint8_t none[1] = {0};
     int got;
 
-    if (begin(crypto, encrypt, alg, key, nonce, tag, len) < 0 ||
-        EVP_CipherUpdate(crypto->cipher, NULL, &got, aad, (int)aad_len) != 1)
+    if (context == NULL || begin(context, encrypt, alg, key, nonce, tag, len) < 0 ||
+        EVP_CipherUpdate(context, NULL, &got, aad, (int)aad_len) != 1)
         return -1;
-    if (EVP_CipherUpdate(crypto->cipher, len > 0 ? text : none, &got, len > 0 ? text : none, (int)len) != 1)
+    if (EVP_CipherUpdate(context, len > 0 ? text : none, &got, len > 0 ? text : none, (int)len) != 1)
         return encrypt ? -1 : 0;
-    if (alg == BULLA_CHACHA20_POLY1305 && EVP_CipherFinal_ex(crypto->cipher, none, &got) != 1)
+    if (alg == BULLA_CHACHA20_POLY1305 && EVP_CipherFinal_ex(context, none, &got) != 1)
         return encrypt ? -1 : 0;
-    if (encrypt && EVP_CIPHER_CTX_ctrl(crypto->cipher, EVP_CTRL_AEAD_GET_TAG, bulla_tag_size(alg), tag) != 1)
+    if (encrypt && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, bulla_tag_size(alg), tag) != 1)
         return -1;
     return 1;
 }

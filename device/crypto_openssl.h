@@ -12,7 +12,7 @@
 struct bulla_crypto {
     EVP_CIPHER *ccm;
     EVP_CIPHER *chacha;
-    EVP_CIPHER_CTX *cipher; /* keyed anew for each operation */
+    EVP_CIPHER_CTX *ciphers[3][2]; /* by algorithm and direction; made at first use, keyed anew each time */
     EVP_KDF *hkdf;
     EVP_KDF_CTX *kdf;
 };

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +157,7 @@ void http_run(struct http *http)
 __attribute__((format(printf, 2, 0))) static void on_complaint(void *context, const char *format,
                                                                va_list arguments)
 {
-    const struct log *log = context;
+    struct log *log = context;
     char text[256];
     char quoted[2 * sizeof(text)];
 
@@ -177,7 +176,7 @@ static struct MHD_Daemon *start_daemon(int listener, const struct http_options *
         flags |= MHD_ALLOW_SUSPEND_RESUME;
     return MHD_start_daemon(
         flags, 0, NULL, NULL, options->handle, options->context, MHD_OPTION_EXTERNAL_LOGGER, on_complaint,
-        (void *)(uintptr_t)options->log, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        options->log, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
         options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
         options->completed, options->context, MHD_OPTION_END);

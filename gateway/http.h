@@ -21,7 +21,7 @@ struct http_options {
     MHD_AccessHandlerCallback handle;
     MHD_RequestCompletedCallback completed; /* or NULL */
     void *context;                          /* of both */
-    const struct log *log;                  /* or NULL: what the server itself complains of is not said */
+    struct log *log;                        /* or NULL: what the server itself complains of is not said */
 };
 
 struct http {

@@ -1,9 +1,11 @@
 #include "gateway/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char *const words[] = {
 #define LOG_LEVEL_WORD(name, word) word,
@@ -27,7 +29,40 @@ bool log_wants(const struct log *log, enum log_level level)
     return level <= log->level;
 }
 
-void log_line(const struct log *log, enum log_level level, const char *event, const char *pairs, ...)
+/* A pipe that is ready takes PIPE_BUF bytes without blocking, and a line is shorter. */
+static bool is_ready(void)
+{
+    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&error, 1, 0) != 0;
+}
+
+static void put(const char *line, size_t len)
+{
+    ssize_t written = write(STDERR_FILENO, line, len);
+
+    (void)written; /* there is nobody to tell */
+}
+
+static void put_line(struct log *log, const char *line, size_t len)
+{
+    char note[64];
+
+    if (!is_ready()) {
+        log->dropped++;
+        return;
+    }
+    if (log->dropped > 0) {
+        int note_len = snprintf(note, sizeof(note), "level=warn event=log-dropped lines=%lu\n", log->dropped);
+        log->dropped = 0;
+        put(note, (size_t)note_len);
+        if (!is_ready())
+            return;
+    }
+    put(line, len);
+}
+
+void log_line(struct log *log, enum log_level level, const char *event, const char *pairs, ...)
 {
     char line[2048];
     struct timespec now;
@@ -50,7 +85,7 @@ void log_line(const struct log *log, enum log_level level, const char *event, co
     }
     used = strlen(line);
     line[used++] = '\n';
-    fwrite(line, 1, used, stderr); /* one write: lines of several threads do not mix */
+    put_line(log, line, used);
 }
 
 static int is_plain(const char *text)

@@ -21,8 +21,11 @@ enum log_level {
 #undef LOG_LEVEL_ENUM
 };
 
+/* One thread's. A line that would block (nobody reads the pipe) is dropped, and the next one tells how many
+ * were. */
 struct log {
     enum log_level level;
+    unsigned long dropped;
 };
 
 /* Reads a level's word. Returns 0 or -1. */
@@ -31,8 +34,8 @@ int log_level_parse(const char *word, enum log_level *level);
 bool log_wants(const struct log *log, enum log_level level);
 
 /* time=… level=… event=… and the formatted pairs (NULL: none). */
-__attribute__((format(printf, 4, 5))) void log_line(const struct log *log, enum log_level level,
-                                                    const char *event, const char *pairs, ...);
+__attribute__((format(printf, 4, 5))) void log_line(struct log *log, enum log_level level, const char *event,
+                                                    const char *pairs, ...);
 
 /* Quotes text from outside as a logfmt value, control characters escaped, cut to what fits. Returns `out`. */
 const char *log_quote(char *out, size_t size, const char *text);

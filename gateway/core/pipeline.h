@@ -32,7 +32,7 @@ struct pipeline_counters {
 struct pipeline_config {
     struct bulla_crypto *crypto;
     const struct vault *vault;
-    const struct log *log;
+    struct log *log;
     const uint8_t *challenge_key; /* K: CHALLENGE_KEY_SIZE bytes, copied */
     const uint8_t *gateway_id;    /* entered in the registry already */
     size_t queue;                 /* messages that may wait */

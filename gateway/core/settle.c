@@ -27,8 +27,9 @@ static void log_refusal(struct pipeline *pipeline, const struct inbound *inbound
              log_quote(detail, sizeof(detail), entry->detail));
 }
 
-static void note(struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome,
-                 const char *detail, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void note(struct pipeline *pipeline,
+                                                       const struct inbound *inbound, enum outcome outcome,
+                                                       const char *detail, va_list arguments)
 {
     const struct device *device = NULL;
     struct journal_entry *entry;

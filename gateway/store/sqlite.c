@@ -207,6 +207,9 @@ static struct sqlite *new_sqlite(const char *path)
 {
     struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
 
+    /* Nobody asks for SQLite's memory statistics, which cost a lock at every allocation. Refused once it
+     * runs. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite == NULL || (sqlite->path = strdup(path)) == NULL) {
         free(sqlite);
         return NULL;

@@ -157,10 +157,10 @@ void lab_forward(struct lab *lab, int64_t seconds)
 
 /* ---- the log: only for who asks for it (the linker's --wrap) ---- */
 
-__attribute__((format(printf, 4, 5))) void __wrap_log_line(const struct log *log, enum log_level level,
+__attribute__((format(printf, 4, 5))) void __wrap_log_line(struct log *log, enum log_level level,
                                                            const char *event, const char *pairs, ...);
 
-void __wrap_log_line(const struct log *log, enum log_level level, const char *event, const char *pairs, ...)
+void __wrap_log_line(struct log *log, enum log_level level, const char *event, const char *pairs, ...)
 {
     va_list arguments;
 

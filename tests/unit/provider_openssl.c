@@ -15,7 +15,7 @@ static void close_crypto(void)
 
 struct bulla_crypto *provider_state(void)
 {
-    if (crypto.cipher == NULL) {
+    if (crypto.ccm == NULL) {
         if (bulla_crypto_open(&crypto) < 0)
             abort();
         atexit(close_crypto);
