@@ -42,6 +42,9 @@ struct inbound {
     bool opened;    /* it authenticated: the plaintext stands in envelope.ciphertext */
     bool absent;    /* the registry was asked: no such device */
     bool confirmed; /* the registry's own row was read for it */
+    bool waited;    /* a cycle went by since it came in */
+    bool is_refused;
+    enum outcome refused; /* if it is: to be answered once a cycle went by */
 };
 
 #endif

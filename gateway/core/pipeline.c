@@ -41,6 +41,8 @@ void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
     inbound->opened = false;
     inbound->absent = false;
     inbound->confirmed = false;
+    inbound->waited = false;
+    inbound->is_refused = false;
     inbound->received = pipeline->config.clock(pipeline->config.clock_context);
     if (bulla_envelope_parse(&inbound->envelope, BULLA_TO_GATEWAY, inbound->bytes, inbound->len) < 0) {
         inbound->envelope.id = NULL;
@@ -294,8 +296,12 @@ static void fail_batch(struct pipeline *pipeline, struct cycle *cycle)
         inbound_push(&failed, inbound);
     while ((inbound = inbound_pop(&pipeline->gathered->parked)) != NULL)
         inbound_push(&failed, inbound);
-    while ((inbound = inbound_pop(&failed)) != NULL)
-        settle_busy(pipeline, inbound);
+    while ((inbound = inbound_pop(&failed)) != NULL) {
+        if (inbound->is_refused)
+            settle_refused(pipeline, inbound);
+        else
+            settle_busy(pipeline, inbound);
+    }
 }
 
 /* Answers what is stored; what met a conflict begins anew, and so does what had gathered on top of it. */
@@ -332,6 +338,7 @@ static void finish_lookups(struct pipeline *pipeline, struct cycle *cycle)
             settle_busy(pipeline, lookup->inbound);
             continue;
         }
+        lookup->inbound->waited = true;
         steps_install(pipeline, lookup);
         steps_run(pipeline, lookup->inbound);
     }
@@ -352,7 +359,9 @@ void pipeline_finish(struct pipeline *pipeline)
     while ((inbound = inbound_pop(&again)) != NULL)
         steps_run(pipeline, inbound);
     finish_lookups(pipeline, cycle);
-    while ((inbound = inbound_pop(&cycle->parked)) != NULL)
+    while ((inbound = inbound_pop(&cycle->parked)) != NULL) {
+        inbound->waited = true;
         steps_run(pipeline, inbound);
+    }
     cycle_reset(cycle);
 }

@@ -60,6 +60,21 @@ void settle_busy(struct pipeline *pipeline, struct inbound *inbound)
     answer(pipeline, inbound, OUTCOME_BUSY, NULL, 0);
 }
 
+void settle_refused(struct pipeline *pipeline, struct inbound *inbound)
+{
+    answer(pipeline, inbound, inbound->refused, NULL, 0);
+}
+
+/*
+ * To the network, unknown, revoked and forged look the same (PROTOCOL 4), in time too: an unknown kid costs a
+ * question to the registry, so the others wait for the store as well.
+ */
+static bool must_wait(const struct inbound *inbound, enum outcome outcome)
+{
+    return !inbound->waited &&
+           (outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_REVOKED || outcome == OUTCOME_FORGED);
+}
+
 /* The challenge that a reply of outcome challenged carries. */
 static int make_challenge(const struct pipeline *pipeline, const struct context *context, int64_t now,
                           uint8_t challenge[BULLA_CHALLENGE_SIZE])
@@ -109,6 +124,12 @@ void settle(struct pipeline *pipeline, struct inbound *inbound, enum outcome out
             settle_busy(pipeline, inbound);
             return;
         }
+    }
+    if (must_wait(inbound, outcome)) {
+        inbound->is_refused = true;
+        inbound->refused = outcome;
+        inbound_push(&pipeline->gathered->parked, inbound);
+        return;
     }
     answer(pipeline, inbound, outcome, reply, (size_t)len);
 }

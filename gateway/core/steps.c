@@ -263,6 +263,10 @@ void steps_run(struct pipeline *pipeline, struct inbound *inbound)
     struct device *device;
     struct context *context;
 
+    if (inbound->is_refused) {
+        settle_refused(pipeline, inbound);
+        return;
+    }
     if (++inbound->tries > TRIES_MAX) {
         settle_busy(pipeline, inbound);
         return;

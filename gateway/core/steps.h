@@ -18,6 +18,9 @@ __attribute__((format(printf, 5, 6))) void settle(struct pipeline *pipeline, str
                                                   enum outcome outcome, struct context *context,
                                                   const char *detail, ...);
 
+/* Answers a refusal that waited for its cycle. */
+void settle_refused(struct pipeline *pipeline, struct inbound *inbound);
+
 /* Answers "try again". */
 void settle_busy(struct pipeline *pipeline, struct inbound *inbound);
 

@@ -90,6 +90,33 @@ static void unknown_revoked_and_forged_look_the_same(void **state)
         assert_int_equal(letters[i]->reply_len, 0);
 }
 
+/* In time too: each is answered after one cycle, also where the device is in memory already. */
+static void refusals_take_the_same_way(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device devices[3];
+    struct lab_packet packets[3];
+    struct failure failure;
+
+    lab_add(lab, &devices[0], "known", BULLA_SESSION);
+    lab_add(lab, &devices[1], "revoked", BULLA_SESSION);
+    lab_add(lab, &devices[2], "foreign", BULLA_SESSION);
+    assert_int_equal(lab->office->ops->device_revoke(lab->office, devices[1].id, &failure), 0);
+    assert_int_equal(lab->office->ops->device_remove(lab->office, devices[2].id, &failure), 0);
+    for (size_t i = 0; i < COUNT(packets); i++)
+        packets[i] = lab_seal(&devices[i], 1);
+    packets[0].bytes[packets[0].len - 1] ^= 1;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < COUNT(packets); i++) {
+            struct lab_letter *letter = lab_send(lab, &packets[i]);
+            assert_fate(letter, "waiting");
+            assert_true(lab_begin(lab));
+            lab_end(lab);
+            assert_string_not_equal(lab_fate(letter), "waiting");
+        }
+    }
+}
+
 /* The operator reads the reason, with the device's name where it is known. */
 static void the_journal_says_which_device_and_why(void **state)
 {
@@ -412,6 +439,7 @@ int main(void)
         TEST(every_truncation_is_malformed_or_forged),
         TEST(every_flipped_bit_is_refused),
         TEST(unknown_revoked_and_forged_look_the_same),
+        TEST(refusals_take_the_same_way),
         TEST(the_journal_says_which_device_and_why),
         TEST(another_algorithm_is_forged),
         TEST(the_other_kind_of_context_is_forged),
