@@ -1,6 +1,6 @@
 /*
- * From an authentic plaintext to readings (PROTOCOL 4.6). What cannot be decoded comes out as one reading of type
- * READING_UNDECODED that holds the plaintext as it came.
+ * From an authentic plaintext to readings (PROTOCOL 4.6). What cannot be decoded comes out as one reading of
+ * type READING_UNDECODED that holds the plaintext as it came.
  */
 #ifndef DECODE_H
 #define DECODE_H
@@ -8,8 +8,8 @@
 #include "gateway/decode/reading.h"
 
 /*
- * Readings of one batch, and the memory that their strings lie in. Appending may move `items`; use indexes until done.
- * Strings stay where they are until readings_reset().
+ * Readings of one batch, and the memory that their strings lie in. Appending may move `items`; use indexes
+ * until done. Strings stay where they are until readings_reset().
  */
 struct readings {
     struct reading *items;
@@ -24,8 +24,9 @@ void readings_reset(struct readings *readings);
 void readings_wipe(struct readings *readings);
 
 /*
- * Appends the readings of one plaintext. `received` (microseconds since 1970) is what relative times count from.
- * The strings may point into `plaintext`, which must stay. Returns 0, or -1 when memory is out (nothing is appended then).
+ * Appends the readings of one plaintext. `received` (microseconds since 1970) is what relative times count
+ * from. The strings may point into `plaintext`, which must stay. Returns 0, or -1 when memory is out (nothing
+ * is appended then).
  */
 __attribute__((warn_unused_result)) int decode(uint16_t content_format, const uint8_t *plaintext, size_t len,
                                                int64_t received, struct readings *readings);
