@@ -4,7 +4,7 @@
  *
  * - what is stored was sealed, by that device under that number, and each number is stored at most once;
  * - what a device was told is stored, is;
- * - where no challenge goes out of date, no reading is stored under two numbers;
+ * - where no challenge goes out of date and no device forgets one, no reading is stored under two numbers;
  * - once the faults end every device gets all its readings through;
  * - no key meets a nonce twice (the recorder sees to that).
  *
@@ -73,7 +73,7 @@ struct world {
     uint64_t seed;
     unsigned devices;
     unsigned gateways;
-    bool calm; /* time passes, and does not jump */
+    bool calm; /* time does not jump, and devices keep their power */
     bool clock_may_go_back;
     bool restores;
     struct mote motes[DEVICES];
@@ -411,7 +411,8 @@ static void rare_event(struct world *world)
 
     switch (below(world, 6)) {
     case 0:
-        reboot(world, &world->motes[below(world, world->devices)]);
+        if (!world->calm)
+            reboot(world, &world->motes[below(world, world->devices)]);
         break;
     case 1:
         spend_numbers(gateway);
