@@ -16,7 +16,7 @@ static struct bulla_crypto *crypto(void)
 {
     static struct bulla_crypto kept;
 
-    if (kept.cipher == NULL)
+    if (kept.kdf == NULL)
         require(bulla_crypto_open(&kept) == 0);
     return &kept;
 }
