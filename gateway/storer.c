@@ -35,6 +35,13 @@ static void on_async(uv_async_t *async)
     storer->done(storer->context);
 }
 
+static void close_all(struct storer *storer)
+{
+    pthread_cond_destroy(&storer->wake);
+    pthread_mutex_destroy(&storer->mutex);
+    uv_close((uv_handle_t *)&storer->async, NULL);
+}
+
 int storer_start(struct storer *storer, uv_loop_t *loop, struct store *store, void (*done)(void *),
                  void *context, struct failure *failure)
 {
@@ -54,8 +61,10 @@ int storer_start(struct storer *storer, uv_loop_t *loop, struct store *store, vo
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = pthread_create(&storer->thread, NULL, run, storer);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0)
+    if (error != 0) {
+        close_all(storer);
         return fail(failure, "cannot start the store's thread: %s", strerror(error));
+    }
     return 0;
 }
 
@@ -74,7 +83,5 @@ void storer_stop(struct storer *storer)
     pthread_cond_signal(&storer->wake);
     pthread_mutex_unlock(&storer->mutex);
     pthread_join(storer->thread, NULL);
-    pthread_cond_destroy(&storer->wake);
-    pthread_mutex_destroy(&storer->mutex);
-    uv_close((uv_handle_t *)&storer->async, NULL);
+    close_all(storer);
 }

@@ -21,7 +21,10 @@ struct storer {
     void *context;
 };
 
-/* Starts the thread. The store is the thread's until storer_stop(). */
+/*
+ * Starts the thread. The store is the thread's until storer_stop(). Returns 0, or -1 with the failure; then
+ * too the loop must run once more before the struct goes.
+ */
 MUST_CHECK int storer_start(struct storer *storer, uv_loop_t *loop, struct store *store, void (*done)(void *),
                             void *context, struct failure *failure);
 
