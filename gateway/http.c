@@ -99,7 +99,9 @@ static int bind_listener(const char *listen_on, struct failure *failure)
 
     if (split(listen_on, host, sizeof(host), &port) < 0)
         return fail(failure, "cannot listen on \"%s\": give HOST:PORT, or [HOST]:PORT for IPv6", listen_on);
-    error = getaddrinfo(host[0] != '\0' ? host : "::", port, &hints, &found);
+    if (host[0] == '\0')
+        strcpy(host, "::");
+    error = getaddrinfo(host, port, &hints, &found);
     if (error != 0)
         return fail(failure, "cannot listen on %s: %s", listen_on, gai_strerror(error));
     for (const struct addrinfo *at = found; at != NULL && listener < 0; at = at->ai_next)
