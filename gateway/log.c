@@ -44,39 +44,50 @@ static void put(const char *line, size_t len)
     (void)written; /* there is nobody to tell */
 }
 
+/* Writes what every line begins with. Returns its length. */
+static size_t begin(char *line, size_t size, enum log_level level, const char *event)
+{
+    struct timespec now;
+    struct tm utc;
+    size_t used;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    used = strftime(line, size, "time=%Y-%m-%dT%H:%M:%S", &utc);
+    return used + (size_t)snprintf(line + used, size - used, ".%03ldZ level=%s event=%s",
+                                   now.tv_nsec / 1000000, words[level], event);
+}
+
+static void put_note(unsigned long dropped)
+{
+    char note[128];
+    size_t used = begin(note, sizeof(note), LOG_LEVEL_WARN, "log-dropped");
+
+    used += (size_t)snprintf(note + used, sizeof(note) - used, " lines=%lu\n", dropped);
+    put(note, used);
+}
+
 static void put_line(struct log *log, const char *line, size_t len)
 {
-    char note[64];
-
-    if (!is_ready()) {
-        log->dropped++;
-        return;
-    }
-    if (log->dropped > 0) {
-        int note_len = snprintf(note, sizeof(note), "level=warn event=log-dropped lines=%lu\n", log->dropped);
+    if (log->dropped > 0 && is_ready()) {
+        put_note(log->dropped);
         log->dropped = 0;
-        put(note, (size_t)note_len);
-        if (!is_ready())
-            return;
     }
-    put(line, len);
+    if (is_ready())
+        put(line, len);
+    else
+        log->dropped++;
 }
 
 void log_line(struct log *log, enum log_level level, const char *event, const char *pairs, ...)
 {
     char line[2048];
-    struct timespec now;
-    struct tm utc;
     size_t used;
     va_list arguments;
 
     if (!log_wants(log, level))
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    used = strftime(line, sizeof(line), "time=%Y-%m-%dT%H:%M:%S", &utc);
-    used += (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ level=%s event=%s",
-                             now.tv_nsec / 1000000, words[level], event);
+    used = begin(line, sizeof(line), level, event);
     if (pairs != NULL) {
         line[used++] = ' ';
         va_start(arguments, pairs);

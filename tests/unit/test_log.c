@@ -91,9 +91,35 @@ static void test_a_full_pipe_blocks_nobody(void **state)
         used += (size_t)len;
     restore_stderr(reader, before);
     all[used] = '\0';
-    assert_non_null(strstr(all, "event=log-dropped lines="));
+    assert_int_equal(strncmp(all, "time=", 5), 0);
+    assert_non_null(strstr(all, "Z level=warn event=log-dropped lines="));
     assert_non_null(strstr(all, "event=later"));
     assert_int_equal(log.dropped, 0);
+}
+
+/* A pipe with room for one line: the note of what was lost takes the place of the line that told of it. */
+static void test_what_the_note_displaces_is_counted(void **state)
+{
+    struct log log = {.level = LOG_LEVEL_INFO};
+    char got[512];
+    int before;
+    int reader = pipe_stderr(&before);
+    ssize_t len;
+
+    (void)state;
+    fcntl(STDERR_FILENO, F_SETPIPE_SZ, (int)sysconf(_SC_PAGESIZE));
+    log_line(&log, LOG_LEVEL_INFO, "first", NULL);
+    log_line(&log, LOG_LEVEL_INFO, "lost", NULL);
+    log_line(&log, LOG_LEVEL_INFO, "lost", NULL);
+    assert_true(read(reader, got, sizeof(got)) > 0);
+    log_line(&log, LOG_LEVEL_INFO, "displaced", NULL);
+    len = read(reader, got, sizeof(got) - 1);
+    restore_stderr(reader, before);
+    assert_true(len > 0);
+    got[len] = '\0';
+    assert_non_null(strstr(got, "event=log-dropped lines=2\n"));
+    assert_null(strstr(got, "event=displaced"));
+    assert_int_equal(log.dropped, 1);
 }
 
 static void test_levels(void **state)
@@ -113,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_quotes_are_cut),
         cmocka_unit_test(test_a_full_pipe_blocks_nobody),
+        cmocka_unit_test(test_what_the_note_displaces_is_counted),
         cmocka_unit_test(test_levels),
     };
 
