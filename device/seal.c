@@ -69,7 +69,7 @@ static size_t sealed_size(const struct bulla *bulla, const struct bulla_message 
 int bulla_seal(struct bulla *bulla, struct bulla_message *message)
 {
     struct bulla_envelope envelope;
-    uint8_t *content = message->buffer + BULLA_HEADROOM;
+    uint8_t *content;
     int header_len;
     int bare;
     int error;
@@ -88,6 +88,7 @@ int bulla_seal(struct bulla *bulla, struct bulla_message *message)
     envelope = envelope_of(bulla, message, bare);
     if ((bulla->flags & BULLA_F_CHALLENGED) != 0)
         envelope.echo = bulla->challenge;
+    content = message->buffer + BULLA_HEADROOM;
     bulla_context_tick(bulla);
     bulla_tracked_push(bulla, message->piv, bare); /* the number is spent, whatever the provider says next */
     header_len = bulla_envelope_seal(&envelope, bulla->port->crypto, bulla->sender_key, bulla->common_iv,
@@ -131,7 +132,7 @@ int bulla_resend(struct bulla *bulla, struct bulla_message *message)
 {
     struct bulla_envelope envelope;
     uint8_t echo[BULLA_CHALLENGE_SIZE];
-    uint8_t *content = message->buffer + BULLA_HEADROOM;
+    uint8_t *content;
     size_t header_len;
     int error = parse_own(bulla, message, &envelope);
 
@@ -144,6 +145,7 @@ int bulla_resend(struct bulla *bulla, struct bulla_message *message)
     }
     envelope.id = bulla->kid;
     envelope.id_context = bulla->id_context;
+    content = message->buffer + BULLA_HEADROOM;
     header_len = bulla_envelope_header(&envelope, content, envelope.ciphertext_len);
     message->data = content - header_len;
     message->size = header_len + sealed_size(bulla, message);

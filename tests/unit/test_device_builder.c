@@ -314,6 +314,16 @@ static void test_every_size_of_content_buffer(void **state)
     }
 }
 
+static void test_no_buffer(void **state)
+{
+    struct bulla_message message;
+
+    (void)state;
+    bulla_begin(&message, NULL, 0);
+    build(&message);
+    assert_int_equal(seal_error(&message), BULLA_E_SPACE);
+}
+
 /* The longest content that may be sealed is what is left of 4,096 bytes beside the longest header and tag. */
 static void test_longest_message(void **state)
 {
@@ -424,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_number_of_records),
         cmocka_unit_test(test_every_size_of_buffer),
         cmocka_unit_test(test_every_size_of_content_buffer),
+        cmocka_unit_test(test_no_buffer),
         cmocka_unit_test(test_longest_message),
         cmocka_unit_test(test_errors_stay),
         cmocka_unit_test(test_kinds_are_not_mixed),
