@@ -27,8 +27,9 @@ void bulla_crypto_close(struct bulla_crypto *crypto)
 {
     EVP_KDF_CTX_free(crypto->kdf);
     EVP_KDF_free(crypto->hkdf);
-    for (int i = 0; i < 6; i++)
-        EVP_CIPHER_CTX_free(crypto->ciphers[i / 2][i % 2]);
+    for (int alg = 0; alg < BULLA_CRYPTO_ALGS; alg++)
+        for (int direction = 0; direction < BULLA_CRYPTO_DIRECTIONS; direction++)
+            EVP_CIPHER_CTX_free(crypto->ciphers[alg][direction]);
     EVP_CIPHER_free(crypto->chacha);
     EVP_CIPHER_free(crypto->ccm);
     memset(crypto, 0, sizeof(*crypto));

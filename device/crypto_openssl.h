@@ -9,10 +9,14 @@
 
 #include "crypto.h"
 
+#define BULLA_CRYPTO_ALGS       3
+#define BULLA_CRYPTO_DIRECTIONS 2 /* open, seal */
+
 struct bulla_crypto {
     EVP_CIPHER *ccm;
     EVP_CIPHER *chacha;
-    EVP_CIPHER_CTX *ciphers[3][2]; /* by algorithm and direction; made at first use, keyed anew each time */
+    /* Made at first use, keyed anew each time. */
+    EVP_CIPHER_CTX *ciphers[BULLA_CRYPTO_ALGS][BULLA_CRYPTO_DIRECTIONS];
     EVP_KDF *hkdf;
     EVP_KDF_CTX *kdf;
 };
