@@ -1,7 +1,7 @@
 /*
  * Plaintexts of JSON, which are decoded both as SenML and as a flat object.
  */
-#include "gateway/decode/invariants.h"
+#include "tests/unit/invariants.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /*
  * Plaintexts that are not JSON: the first byte picks the content-format, the rest is the plaintext.
  */
-#include "gateway/decode/invariants.h"
+#include "tests/unit/invariants.h"
 
 #include <stdlib.h>
 

@@ -9,9 +9,9 @@
 #include "device/bulla.h"
 #include "gateway/decode/base64url.h"
 #include "gateway/decode/decoder.h"
-#include "gateway/decode/invariants.h"
 #include "gateway/decode/shortest.h"
 #include "gateway/decode/utf8.h"
+#include "invariants.h"
 
 #include <inttypes.h>
 #include <locale.h>
