@@ -55,7 +55,6 @@ int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE]
 
 /* ---- generation ---- */
 
-/* data_version moves when another connection has written; only then is the row worth reading. */
 int sqlite_probe(struct store *store, struct failure *failure)
 {
     struct sqlite *sqlite = sqlite_of(store);
@@ -67,6 +66,7 @@ int sqlite_probe(struct store *store, struct failure *failure)
     return changed < 0 ? -1 : 0;
 }
 
+/* data_version moves when another connection has written; only then is the row worth reading. */
 int sqlite_generation(struct store *store, int64_t *generation, struct failure *failure)
 {
     static const char what[] = "read the registry";
