@@ -169,8 +169,7 @@ MUST_CHECK int64_t sqlite_series(struct sqlite *sqlite, int64_t device, const st
 /* Forgets the cached ids. */
 void sqlite_series_forget(struct series_cache *cache);
 
-/* The word in the database, and back: -1 if there is no such type. */
-const char *sqlite_type_word(enum reading_type type);
+/* The type of a word in the database (reading_type_text()), or -1 if there is no such type. */
 int sqlite_type_parse(const char *word);
 
 /* ---- sqlite_readings.c ---- */

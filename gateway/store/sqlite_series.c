@@ -32,21 +32,10 @@ struct series_entry {
     char text[]; /* name, unit */
 };
 
-static const char *const type_words[] = {
-#define TYPE_WORD(name, text) text,
-    READING_TYPES(TYPE_WORD)
-#undef TYPE_WORD
-};
-
-const char *sqlite_type_word(enum reading_type type)
-{
-    return type_words[type];
-}
-
 int sqlite_type_parse(const char *word)
 {
     for (int i = 0; word != NULL && i < (int)READING_TYPE_COUNT; i++)
-        if (strcmp(type_words[i], word) == 0)
+        if (strcmp(reading_type_text((enum reading_type)i), word) == 0)
             return i;
     return -1;
 }
@@ -141,7 +130,7 @@ static void hours_around(int64_t time, int64_t *first, int64_t *last)
 
 static void bind_key(sqlite3_stmt *statement, const struct series_key *key)
 {
-    const char *word = sqlite_type_word(key->type);
+    const char *word = reading_type_text(key->type);
 
     bind_number(statement, 1, key->device);
     bind_text(statement, 2, key->name, key->name_len);
