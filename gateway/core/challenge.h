@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "device/bulla.h"
+#include "gateway/failure.h"
 
 #define CHALLENGE_KEY_SIZE 32
 
@@ -25,9 +26,8 @@ uint64_t challenge_t(int64_t now, uint64_t floor);
 
 /* First 8 bytes of HMAC-SHA-256(K, CBOR [kid, id_context or null, T]). Returns 0, or -1 if the provider
  * fails. */
-__attribute__((warn_unused_result)) int challenge_make(const uint8_t key[CHALLENGE_KEY_SIZE],
-                                                       const struct challenge_subject *subject, uint64_t t,
-                                                       uint8_t challenge[BULLA_CHALLENGE_SIZE]);
+MUST_CHECK int challenge_make(const uint8_t key[CHALLENGE_KEY_SIZE], const struct challenge_subject *subject,
+                              uint64_t t, uint8_t challenge[BULLA_CHALLENGE_SIZE]);
 
 /* Whether `echo` is the challenge of T-1, T or T+1, and which (`*proof_t`). Constant time in the bytes. */
 bool challenge_valid(const uint8_t key[CHALLENGE_KEY_SIZE], const struct challenge_subject *subject,

@@ -38,12 +38,15 @@ void cycle_reset(struct cycle *cycle)
 {
     cycle->lookup_count = 0;
     cycle->message_count = 0;
+    cycle->message_bytes = 0;
     cycle->context_count = 0;
     cycle->event_count = 0;
     cycle->wants_id = false;
     cycle->housekeeping = false;
     cycle->count_devices = false;
     cycle->probe = false;
+    cycle->keep_t = 0;
+    cycle->kept_t = 0;
     cycle->health = STORE_UNTRIED;
     cycle->failed = false;
     cycle->events_lost = false;
@@ -207,6 +210,10 @@ void cycle_run(struct cycle *cycle, struct store *store)
         note_health(cycle, -1, &failure);
     }
     keep_house(cycle, store);
+    if (cycle->keep_t != 0 && store->ops->issued_t(store, cycle->keep_t, &cycle->kept_t, &failure) < 0) {
+        cycle->kept_t = 0;
+        note_health(cycle, -1, &failure);
+    }
     if (cycle->message_count > 0)
         cycle->failed = store_batch(cycle, store) < 0;
     if (cycle->message_count > 0)

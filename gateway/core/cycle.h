@@ -11,6 +11,7 @@
 #include "gateway/decode/decode.h"
 
 #define CYCLE_LOOKUPS 512
+#define CYCLE_BYTES   262144 /* bytes of plaintext in a batch, but for one message */
 
 /* A question to the registry: the device of a kid, and one of its contexts. */
 struct lookup {
@@ -53,6 +54,7 @@ struct cycle {
     struct commit_context *contexts;
     size_t capacity;
     size_t message_count;
+    size_t message_bytes; /* of their plaintexts */
     size_t context_count;
     struct readings readings; /* what the messages decode to */
 
@@ -64,7 +66,8 @@ struct cycle {
     bool wants_id; /* draw a gateway id */
     bool housekeeping;
     bool count_devices;
-    bool probe; /* the store was failing: see whether it still does */
+    uint64_t keep_t; /* T that challenges are to be made of, not kept by the registry yet; 0: none */
+    bool probe;      /* the store was failing: see whether it still does */
 
     /* what came of it */
     enum store_health health;
@@ -73,6 +76,7 @@ struct cycle {
     bool events_lost;
     bool id_drawn;
     uint8_t id[GATEWAY_ID_SIZE];
+    uint64_t kept_t; /* what the registry keeps; 0: not asked, or it failed */
     bool clock_read;
     struct store_clock clock;
     int64_t generation;   /* -1: could not be read */

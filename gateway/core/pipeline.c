@@ -58,7 +58,7 @@ void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
 /* ---- to the store ---- */
 
 /* Says what each window that the batch moves was, and what it is to be. */
-static void fill_contexts(struct cycle *cycle)
+static void fill_contexts(const struct pipeline *pipeline, struct cycle *cycle)
 {
     for (size_t i = 0; i < cycle->context_count; i++) {
         struct context *context = cycle->touched[i];
@@ -76,6 +76,7 @@ static void fill_contexts(struct cycle *cycle)
         after->proven = true; /* it was, or one of the messages proves it */
         if (context->proving)
             after->proven_t = context->proving_t;
+        cycle->contexts[i].issued_t = pipeline->kept_t;
         context->slot = 0;
     }
 }
@@ -105,10 +106,12 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     cycle->count_devices = pipeline->recount;
     pipeline->recount = false;
     cycle->probe = pipeline->failing_since != 0;
+    if (cycle->lookup_count > 0 && current_t(pipeline) > pipeline->kept_t)
+        cycle->keep_t = current_t(pipeline);
     cycle->wants_id = answerer_wants_id(&pipeline->answerer);
     if (events_due)
         move_events(pipeline, cycle, now);
-    fill_contexts(cycle);
+    fill_contexts(pipeline, cycle);
     pipeline->running = cycle;
     pipeline->gathered = cycle == &pipeline->cycles[0] ? &pipeline->cycles[1] : &pipeline->cycles[0];
     return cycle;
@@ -209,6 +212,8 @@ static void take_news(struct pipeline *pipeline, const struct cycle *cycle)
             pipeline->floor = cycle->clock.floor;
         follow_clock(pipeline, cycle->clock.now);
     }
+    if (cycle->kept_t > pipeline->kept_t)
+        pipeline->kept_t = cycle->kept_t;
     if (cycle->id_drawn)
         answerer_adopt(&pipeline->answerer, cycle->id);
     if (cycle->device_count >= 0)
@@ -273,6 +278,7 @@ static void ungather(struct pipeline *pipeline, struct inbound_list *out)
     for (size_t i = 0; i < cycle->context_count; i++)
         undo(cycle->touched[i]);
     cycle->message_count = 0;
+    cycle->message_bytes = 0;
     cycle->context_count = 0;
 }
 

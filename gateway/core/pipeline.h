@@ -50,7 +50,9 @@ struct pipeline {
     struct cycle *gathered;
     struct cycle *running; /* NULL: none is at the store */
     uint8_t challenge_key[CHALLENGE_KEY_SIZE];
-    uint64_t floor;       /* F, the highest that was read */
+    uint64_t
+        kept_t;     /* the highest T in the registry: challenges are made of it, and T never falls below it */
+    uint64_t floor; /* F, the highest that was read */
     int64_t clock_offset; /* the store's clock less ours, in seconds */
     int64_t taken;        /* when the running cycle was, by our clock, Unix seconds */
     int64_t generation;

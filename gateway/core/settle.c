@@ -75,8 +75,11 @@ static bool must_wait(const struct inbound *inbound, enum outcome outcome)
            (outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_REVOKED || outcome == OUTCOME_FORGED);
 }
 
-/* The challenge that a reply of outcome challenged carries. */
-static int make_challenge(const struct pipeline *pipeline, const struct context *context, int64_t now,
+/*
+ * The challenge that a reply of outcome challenged carries. It is made of a T that the registry keeps
+ * already: a lookup came before it, and raised that.
+ */
+static int make_challenge(const struct pipeline *pipeline, const struct context *context,
                           uint8_t challenge[BULLA_CHALLENGE_SIZE])
 {
     const struct device *device = context->device;
@@ -86,7 +89,7 @@ static int make_challenge(const struct pipeline *pipeline, const struct context 
         .id_context = device->kind == BULLA_SESSION ? context->id_context : NULL,
     };
 
-    return challenge_make(pipeline->challenge_key, &subject, challenge_t(now, pipeline->floor), challenge);
+    return challenge_make(pipeline->challenge_key, &subject, pipeline->kept_t, challenge);
 }
 
 /* A reply in the context, for an outcome that deserves one. Returns its length, or -1. */
@@ -98,7 +101,7 @@ static int seal_reply(struct pipeline *pipeline, const struct inbound *inbound, 
     struct answer answer = {.re = inbound->envelope.piv, .time = now, .challenge = NULL};
 
     if (outcome == OUTCOME_CHALLENGED) {
-        if (make_challenge(pipeline, context, now, challenge) < 0)
+        if (make_challenge(pipeline, context, challenge) < 0)
             return -1;
         answer.challenge = challenge;
     }

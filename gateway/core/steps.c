@@ -10,6 +10,13 @@ static int64_t now_seconds(const struct pipeline *pipeline)
     return pipeline->config.clock(pipeline->config.clock_context) / 1000000 + pipeline->clock_offset;
 }
 
+uint64_t current_t(const struct pipeline *pipeline)
+{
+    uint64_t t = challenge_t(now_seconds(pipeline), pipeline->floor);
+
+    return t > pipeline->kept_t ? t : pipeline->kept_t;
+}
+
 /* ---- waiting ---- */
 
 static void park(struct pipeline *pipeline, struct inbound *inbound)
@@ -38,15 +45,24 @@ static void look_up(struct pipeline *pipeline, struct inbound *inbound)
         memcpy(lookup->id_context, envelope->id_context, BULLA_ID_CONTEXT_SIZE);
 }
 
-/* Puts a message into the batch that gathers; its number counts as taken from now on. */
+/* Whether the batch that gathers takes this message too; otherwise it waits for the next one. */
+static bool find_room(struct pipeline *pipeline, struct inbound *inbound)
+{
+    struct cycle *cycle = pipeline->gathered;
+
+    if (cycle->message_count < cycle->capacity &&
+        (cycle->message_count == 0 || cycle->message_bytes + inbound->plaintext_len <= CYCLE_BYTES))
+        return true;
+    inbound->tries--; /* it has not had its turn yet */
+    park(pipeline, inbound);
+    return false;
+}
+
+/* Puts a message into the batch that gathers, which has room; its number counts as taken from now on. */
 static void gather(struct pipeline *pipeline, struct inbound *inbound, struct context *context)
 {
     struct cycle *cycle = pipeline->gathered;
 
-    if (cycle->message_count == cycle->capacity) {
-        settle_busy(pipeline, inbound);
-        return;
-    }
     if (context->slot == 0) {
         cycle->touched[cycle->context_count++] = context;
         context->slot = (uint32_t)cycle->context_count;
@@ -58,6 +74,7 @@ static void gather(struct pipeline *pipeline, struct inbound *inbound, struct co
         .received = inbound->received,
     };
     cycle->inbounds[cycle->message_count++] = inbound;
+    cycle->message_bytes += inbound->plaintext_len;
     inbound->context = context;
     context->pins++;
 }
@@ -200,8 +217,7 @@ static bool carries_proof(struct pipeline *pipeline, struct inbound *inbound, co
         .id_context = context->device->kind == BULLA_SESSION ? context->id_context : NULL,
     };
 
-    return envelope->echo != NULL && challenge_valid(pipeline->challenge_key, &subject,
-                                                     challenge_t(now_seconds(pipeline), pipeline->floor),
+    return envelope->echo != NULL && challenge_valid(pipeline->challenge_key, &subject, current_t(pipeline),
                                                      envelope->echo, &inbound->proof_t);
 }
 
@@ -218,7 +234,9 @@ static void prove(struct pipeline *pipeline, struct inbound *inbound, struct con
         return;
     }
     if (!carries_proof(pipeline, inbound, context)) {
-        if (!inbound->confirmed) /* the registry's own row is read, not a cache */
+        /* The registry's own row is read, not a cache; and it keeps the T that the challenge will be made of.
+         */
+        if (!inbound->confirmed || current_t(pipeline) > pipeline->kept_t)
             look_up(pipeline, inbound);
         else
             settle(pipeline, inbound, OUTCOME_CHALLENGED, context, "seq %" PRIu64 ": %s",
@@ -232,11 +250,11 @@ static void prove(struct pipeline *pipeline, struct inbound *inbound, struct con
         settle_replayed(pipeline, inbound, context, place);
         return;
     }
-    if (pipeline->gathered->message_count < pipeline->gathered->capacity) {
-        context->proving = true;
-        context->proving_t = inbound->proof_t;
-        context->pending.lower = inbound->envelope.piv;
-    }
+    if (!find_room(pipeline, inbound))
+        return;
+    context->proving = true;
+    context->proving_t = inbound->proof_t;
+    context->pending.lower = inbound->envelope.piv;
     gather(pipeline, inbound, context);
 }
 
@@ -252,10 +270,10 @@ static void replay(struct pipeline *pipeline, struct inbound *inbound, struct co
 
     if (stored != BULLA_WINDOW_NEW)
         settle_replayed(pipeline, inbound, context, stored);
-    else if (bulla_window_place(&context->pending, inbound->envelope.piv) == BULLA_WINDOW_NEW)
-        gather(pipeline, inbound, context);
-    else
+    else if (bulla_window_place(&context->pending, inbound->envelope.piv) != BULLA_WINDOW_NEW)
         park(pipeline, inbound);
+    else if (find_room(pipeline, inbound))
+        gather(pipeline, inbound, context);
 }
 
 void steps_run(struct pipeline *pipeline, struct inbound *inbound)

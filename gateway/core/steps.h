@@ -9,6 +9,9 @@
 /* Begins, or begins anew, with the first step. The message is answered, gathered, or waits afterwards. */
 void steps_run(struct pipeline *pipeline, struct inbound *inbound);
 
+/* T now (PROTOCOL 4.4): by the store's clock, above the floor, and never below what was used before. */
+uint64_t current_t(const struct pipeline *pipeline);
+
 /* Puts what a lookup found into memory. */
 void steps_install(struct pipeline *pipeline, const struct lookup *lookup);
 

@@ -6,6 +6,7 @@
 #define DECODE_H
 
 #include "gateway/decode/reading.h"
+#include "gateway/failure.h"
 
 /*
  * Readings of one batch, and the memory that their strings lie in. Appending may move `items`; use indexes
@@ -24,11 +25,18 @@ void readings_reset(struct readings *readings);
 void readings_wipe(struct readings *readings);
 
 /*
+ * What one message may become: with a base name, a few bytes of a pack make a whole reading. A message that
+ * says more is stored as it came.
+ */
+#define DECODE_READINGS_MAX 1024
+#define DECODE_NAMES_MAX    65536 /* bytes of names and units */
+
+/*
  * Appends the readings of one plaintext. `received` (microseconds since 1970) is what relative times count
  * from. The strings may point into `plaintext`, which must stay. Returns 0, or -1 when memory is out (nothing
  * is appended then).
  */
-__attribute__((warn_unused_result)) int decode(uint16_t content_format, const uint8_t *plaintext, size_t len,
-                                               int64_t received, struct readings *readings);
+MUST_CHECK int decode(uint16_t content_format, const uint8_t *plaintext, size_t len, int64_t received,
+                      struct readings *readings);
 
 #endif

@@ -99,7 +99,6 @@ enum decoder_result decode_flat_cbor(const uint8_t *plaintext, size_t len, int64
     struct bulla_cbor_item item;
     struct cbor_walk walk;
     struct keys keys;
-    size_t before = readings->count;
     enum decoder_result result;
     int more;
 
@@ -117,6 +116,5 @@ enum decoder_result decode_flat_cbor(const uint8_t *plaintext, size_t len, int64
     }
     if (more < 0 || reader.at != reader.end || has_twice(&keys))
         return UNDECODABLE;
-    return readings->count > before ? DECODED
-                                    : UNDECODABLE; /* nothing authentic is thrown away (PROTOCOL 4.6) */
+    return DECODED;
 }

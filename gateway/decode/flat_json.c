@@ -25,7 +25,6 @@ static enum decoder_result read_member(const struct text *name, const json_t *va
 
 static enum decoder_result read_object(json_t *root, int64_t received, struct readings *readings)
 {
-    size_t before = readings->count;
     const char *key;
     json_t *value;
 
@@ -40,8 +39,7 @@ static enum decoder_result read_object(json_t *root, int64_t received, struct re
         if (result != DECODED)
             return result;
     }
-    return readings->count > before ? DECODED
-                                    : UNDECODABLE; /* nothing authentic is thrown away (PROTOCOL 4.6) */
+    return DECODED;
 }
 
 enum decoder_result decode_flat_json(const uint8_t *plaintext, size_t len, int64_t received,

@@ -6,6 +6,8 @@
 
 #define CHUNK_SIZE     ((size_t)64 * 1024)
 #define FIRST_CAPACITY ((size_t)64)
+#define KEPT_CAPACITY  ((size_t)16384) /* readings whose room is kept over a reset */
+#define KEPT_CHUNKS    16
 
 /* A piece of the arena. The first of the list is the one being filled. */
 struct readings_chunk {
@@ -31,22 +33,37 @@ void readings_init(struct readings *readings)
     *readings = (struct readings){0};
 }
 
-void readings_reset(struct readings *readings)
+static void free_chunks(struct readings_chunk *chunk)
 {
-    readings->count = 0;
-    for (struct readings_chunk *chunk = readings->chunks; chunk != NULL; chunk = chunk->next)
-        chunk->used = 0;
-}
-
-void readings_wipe(struct readings *readings)
-{
-    struct readings_chunk *chunk = readings->chunks;
-
     while (chunk != NULL) {
         struct readings_chunk *next = chunk->next;
         free(chunk);
         chunk = next;
     }
+}
+
+void readings_reset(struct readings *readings)
+{
+    struct readings_chunk *chunk = readings->chunks;
+
+    readings->count = 0;
+    if (readings->capacity > KEPT_CAPACITY) { /* one large batch does not keep its memory for ever */
+        free(readings->items);
+        readings->items = NULL;
+        readings->capacity = 0;
+    }
+    for (unsigned kept = 1; chunk != NULL; chunk = chunk->next, kept++) {
+        chunk->used = 0;
+        if (kept == KEPT_CHUNKS) {
+            free_chunks(chunk->next);
+            chunk->next = NULL;
+        }
+    }
+}
+
+void readings_wipe(struct readings *readings)
+{
+    free_chunks(readings->chunks);
     free(readings->items);
     readings_init(readings);
 }

@@ -127,6 +127,7 @@ int sqlite_device_each(struct store *store, device_visitor *visit, void *context
 int sqlite_device_count(struct store *store, int64_t *count, struct failure *failure);
 int sqlite_device_revoke(struct store *store, int64_t device, struct failure *failure);
 int sqlite_device_remove(struct store *store, int64_t device, struct failure *failure);
+int sqlite_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure);
 int sqlite_probe(struct store *store, struct failure *failure);
 int sqlite_device_exported(struct store *store, int64_t device, struct failure *failure);
 int sqlite_device_trust(struct store *store, int64_t device, struct failure *failure);

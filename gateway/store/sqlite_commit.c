@@ -69,16 +69,21 @@ static int may_prove(struct sqlite *sqlite, const struct commit_context *context
     return holds;
 }
 
-static int write_proof(struct sqlite *sqlite, const struct context_row *after, int64_t seen,
+/*
+ * The row keeps the highest T that the context was ever challenged with: messages that answer another
+ * challenge than the one which proved it are to be as dead as that one once the row has gone.
+ */
+static int write_proof(struct sqlite *sqlite, const struct commit_context *context, int64_t seen,
                        struct failure *failure)
 {
+    const struct context_row *after = &context->after;
     sqlite3_stmt *prove = sqlite_statement(sqlite, ST_CONTEXT_PROVE, failure);
 
     if (prove == NULL)
         return -1;
     bind_number(prove, 1, after->device);
     sqlite_bind_id_context(prove, 2, after);
-    bind_unsigned(prove, 3, after->proven_t);
+    bind_unsigned(prove, 3, context->issued_t > after->proven_t ? context->issued_t : after->proven_t);
     bind_unsigned(prove, 4, after->window.top);
     bind_unsigned(prove, 5, after->window.bits);
     bind_unsigned(prove, 6, after->window.lower);
@@ -109,7 +114,7 @@ static int prove(struct sqlite *sqlite, struct commit_context *context, int64_t 
     int may = may_prove(sqlite, context, failure);
     if (may <= 0)
         return may;
-    if (write_proof(sqlite, &context->after, seen, failure) < 0)
+    if (write_proof(sqlite, context, seen, failure) < 0)
         return -1;
     if (!context->after.counter && supersede(sqlite, &context->after, now, failure) < 0)
         return -1;

@@ -53,6 +53,23 @@ int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE]
     return sqlite_run(sqlite, add, "enter the gateway's id", failure);
 }
 
+int sqlite_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure)
+{
+    static const char what[] = "keep the challenges' T";
+    struct sqlite *sqlite = sqlite_of(store);
+    sqlite3_stmt *raise = sqlite_statement(sqlite, ST_ISSUED_T_RAISE, failure);
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_ISSUED_T, failure);
+
+    if (raise == NULL || query == NULL)
+        return -1;
+    bind_unsigned(raise, 1, t);
+    if (sqlite_run(sqlite, raise, what, failure) < 0 || sqlite_row(sqlite, query, what, failure) < 0)
+        return -1;
+    *kept = (uint64_t)sqlite3_column_int64(query, 0);
+    sqlite3_reset(query);
+    return 0;
+}
+
 /* ---- generation ---- */
 
 int sqlite_probe(struct store *store, struct failure *failure)
@@ -105,7 +122,7 @@ static int end_change(struct sqlite *sqlite, int result, const char *what, struc
 /* A value that is not of the size it was written with means that somebody else wrote it. */
 static int fail_damaged(struct sqlite *sqlite, struct failure *failure)
 {
-    return fail(failure, "a device's row is damaged; restore a backup (%s)", sqlite->path);
+    return fail(failure, "a device's row is damaged; see docs/gateway.md, Damage (%s)", sqlite->path);
 }
 
 static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct device_row *row,
@@ -225,7 +242,10 @@ static int name_is_free(struct sqlite *sqlite, const char *name, struct failure 
     int found = sqlite_device_by_name(&sqlite->store, name, &other, failure);
 
     if (found > 0)
-        return fail(failure, "there is a device named \"%s\" already", name);
+        return fail(failure,
+                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
+                    "device remove' first",
+                    name);
     return found;
 }
 

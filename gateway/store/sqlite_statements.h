@@ -39,6 +39,9 @@
     X(DATA_VERSION, "PRAGMA data_version")                                                                   \
     X(GENERATION_GET, "SELECT value FROM meta WHERE name = 'generation'")                                    \
     X(GENERATION_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'generation'")                       \
+    X(ISSUED_T, "SELECT value FROM meta WHERE name = 'issued_t'")                                            \
+    X(ISSUED_T_RAISE, "INSERT INTO meta (name, value) VALUES ('issued_t', ?1)"                               \
+                      " ON CONFLICT DO UPDATE SET value = max(value, excluded.value)")                       \
     X(PROBE, "INSERT INTO meta (name, value) VALUES ('probe', 1)"                                            \
              " ON CONFLICT DO UPDATE SET value = value + 1")                                                 \
     X(META_GET, "SELECT value FROM meta WHERE name = ?1")                                                    \

@@ -18,8 +18,6 @@
 #include "gateway/decode/reading.h"
 #include "gateway/failure.h"
 
-#define MUST_CHECK __attribute__((warn_unused_result))
-
 #define GATEWAY_ID_SIZE      6                 /* bytes (PROTOCOL 2) */
 #define SEALED_SIZE(len)     (12 + (len) + 16) /* AES-256-GCM: nonce, ciphertext, tag (vault.h) */
 #define SESSION_CLOSES_AFTER 3600              /* seconds after a newer one was proven (PROTOCOL 4.4) */
@@ -83,7 +81,8 @@ enum commit_verdict {
 struct commit_context {
     struct context_row
         before; /* as the gateway believed it; before.proven false and window empty: may have no row yet */
-    struct context_row after;
+    struct context_row after;    /* after.proven_t: the T of the proof */
+    uint64_t issued_t;           /* the highest T that a challenge for it was made of: its row keeps that */
     enum commit_verdict verdict; /* out */
 };
 
@@ -184,6 +183,12 @@ struct store_ops {
     /* A number that changes whenever anything in the registry is changed by an operator. Cheap: asked several
      * times a second. */
     int (*generation)(struct store *store, int64_t *generation, struct failure *failure);
+
+    /*
+     * Raises the highest T that challenges are made of, kept over restarts, to `t`, and reads it: it never
+     * falls, so that a clock set back brings no T back.
+     */
+    int (*issued_t)(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure);
 
     /* Writes something small, durably: whether batches would go through. Does not wait for other writers. */
     int (*probe)(struct store *store, struct failure *failure);

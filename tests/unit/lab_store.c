@@ -96,10 +96,18 @@ static int forward_probe(struct store *store, struct failure *failure)
     return lab_store_of(store)->inner->ops->probe(lab_store_of(store)->inner, failure);
 }
 
+static int forward_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->issued_t(inner, t, kept, failure);
+}
+
 static const struct store_ops forwarding = {
     .scheme = "lab",
     .generation = forward_generation,
     .probe = forward_probe,
+    .issued_t = forward_issued_t,
     .device_by_kid = forward_device_by_kid,
     .device_count = forward_device_count,
     .context_find = forward_context_find,

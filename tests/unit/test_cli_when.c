@@ -1,11 +1,11 @@
 /* cli/when.c: times as people write and read them. */
-#include "support.h"
+#include "cli/when.h"
+
+#include "support.h" /* last: cmocka has a macro fail() */
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "cli/when.h"
 
 #define SECOND INT64_C(1000000)
 #define NOW    (INT64_C(1795299185) * SECOND + 500000) /* 2026-11-21T22:13:05.5Z */

@@ -367,8 +367,8 @@ static const struct text_case senml_cases[] = {
     {"[{\"n\":\"a\",\"vb\":true,\"vd\":\"\",\"s\":1}]", UNDECODED},
     {"[{\"n\":\"a\",\"v\":1,\"ut\":60}]", "a integer:1 @now\n"},
     /* packs without a reading */
-    {"[{\"bn\":\"a\",\"bt\":1,\"bu\":\"m\",\"bv\":1,\"bs\":1,\"bver\":10}]", ""},
-    {"[{}]", ""},
+    {"[{\"bn\":\"a\",\"bt\":1,\"bu\":\"m\",\"bv\":1,\"bs\":1,\"bver\":10}]", UNDECODED},
+    {"[{}]", UNDECODED},
     {"[]", UNDECODED},
     {"{}", UNDECODED},
     {"[1]", UNDECODED},
@@ -519,7 +519,7 @@ static const struct hex_case senml_cbor_cases[] = {
     {"nothing", "", UNDECODED},
     {"an empty pack", "80", UNDECODED},
     {"an empty indefinite pack", "9f ff", UNDECODED},
-    {"an empty record", "81 a0", ""},
+    {"an empty record", "81 a0", UNDECODED},
     {"a map", "a0", UNDECODED},
     {"a pack of numbers", "81 01", UNDECODED},
     {"truncated (vector of messages.json)", "81 a2 00", UNDECODED},
@@ -855,6 +855,62 @@ static void test_undecoded(void **state)
         assert_whole(&readings, READING_UNDECODED, formats[i], &plaintext);
         readings_wipe(&readings);
     }
+}
+
+/* A few bytes under a long base name make a whole reading: such a message stays one. */
+static void test_message_that_says_too_much(void **state)
+{
+    struct bytes plaintext = {.len = 0};
+    struct readings readings;
+
+    (void)state;
+    for (size_t count = 250; count <= 270; count += 20) { /* names of 250 bytes: 65,536 is between them */
+        size_t at = 0;
+        plaintext.at[at++] = 0x99;
+        plaintext.at[at++] = (uint8_t)(count >> 8);
+        plaintext.at[at++] = (uint8_t)count;
+        for (size_t i = 0; i < count; i++) {
+            if (i == 0) {
+                memcpy(plaintext.at + at, "\xa3\x21\x78\xf9", 4);
+                memset(plaintext.at + at + 4, 'b', 249);
+                at += 4 + 249;
+            } else {
+                plaintext.at[at++] = 0xa2;
+            }
+            memcpy(plaintext.at + at, "\x00\x61\x6e\x02\x01", 5);
+            at += 5;
+        }
+        plaintext.len = at;
+        readings_init(&readings);
+        assert_int_equal(decode(SENML_CBOR, plaintext.at, plaintext.len, NOW, &readings), 0);
+        assert_int_equal(readings.count, count == 250 ? 250 : 1);
+        assert_int_equal(readings.items[0].type, count == 250 ? READING_INTEGER : READING_UNDECODED);
+        readings_wipe(&readings);
+    }
+}
+
+/* After a large batch the memory is given back. */
+static void test_reset_gives_back(void **state)
+{
+    struct readings readings;
+    struct reading reading = {.name = "a", .unit = "", .name_len = 1};
+    unsigned chunks = 0;
+
+    (void)state;
+    readings_init(&readings);
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(readings_append(&readings, &reading), DECODED);
+    for (int i = 0; i < 100; i++)
+        assert_non_null(readings_take(&readings, 65000));
+    readings_reset(&readings);
+    assert_true(readings.capacity <= 16384);
+    for (int i = 0; i < 100; i++) {
+        assert_non_null(readings_take(&readings, 65000));
+        assert_int_equal(readings_append(&readings, &reading), DECODED);
+        chunks++;
+    }
+    assert_int_equal(chunks, 100);
+    readings_wipe(&readings);
 }
 
 /* A pack that fails at its end leaves none of its readings, and none of the batch's others is touched. */
@@ -1274,6 +1330,8 @@ int main(void)
         cmocka_unit_test(test_locale),
         cmocka_unit_test(test_payloads),
         cmocka_unit_test(test_undecoded),
+        cmocka_unit_test(test_message_that_says_too_much),
+        cmocka_unit_test(test_reset_gives_back),
         cmocka_unit_test(test_rollback),
         cmocka_unit_test(test_prefixes),
         cmocka_unit_test(test_types),

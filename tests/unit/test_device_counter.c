@@ -146,12 +146,12 @@ static void test_one_copy_that_cannot_be_read(void **state)
                          BULLA_E_STORE); /* it cannot be read back either */
         f.board.load_fails = 0;
         assert_int_equal(bulla_seal(&f.bulla, &sent.message), 0);
-        assert_true(sent.message.piv == 2 * RESERVE);
+        assert_true(sent.message.piv == 3 * RESERVE); /* what the failed reservation wrote counts */
         f.board.load_fails = 1 << A | 1 << B;
         assert_int_equal(boot(&f), BULLA_E_NO_COUNTER);
         f.board.load_fails = 0;
         assert_int_equal(boot(&f), 0);
-        assert_true(f.bulla.next == 3 * RESERVE);
+        assert_true(f.bulla.next == 4 * RESERVE);
     }
 }
 
@@ -241,6 +241,128 @@ static void test_crc(void **state)
     assert_int_equal(bulla_crc32(0, (const uint8_t *)"123456789", 9), 0xcbf43926);
     assert_int_equal(bulla_crc32(bulla_crc32(0, (const uint8_t *)"1234", 4), (const uint8_t *)"56789", 5),
                      0xcbf43926);
+}
+
+/* ---- two contexts over one store ---- */
+
+static uint64_t seal_with(struct bulla *bulla)
+{
+    struct bulla_message message;
+    uint8_t buffer[128];
+
+    bulla_begin(&message, buffer, sizeof(buffer));
+    assert_int_equal(bulla_seal(bulla, &message), 0); /* the recorder sees a number that is used twice */
+    return message.piv;
+}
+
+/* Each goes on from what the other has reserved. */
+static void test_two_contexts_share_a_store(void **state)
+{
+    struct fixture f;
+    struct bulla twin;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
+    assert_true(seal_with(&f.bulla) == 0);
+    assert_true(seal_with(&twin) == RESERVE);
+    assert_true(seal_with(&f.bulla) == 1); /* of its own reservation there is plenty left */
+    f.bulla.next = RESERVE - 1;
+    assert_true(seal_with(&f.bulla) == RESERVE - 1);
+    assert_true(seal_with(&f.bulla) == 2 * RESERVE);
+    bulla_context_raise(&twin, 2 * RESERVE + 1); /* a receipt for that message */
+    assert_true(seal_with(&twin) == 3 * RESERVE);
+    assert_true(copy_of(&f, A) == 4 * RESERVE && copy_of(&f, B) == 4 * RESERVE);
+}
+
+/* What was sealed before the jump is told apart, or forgotten. */
+static void test_messages_before_the_jump(void **state)
+{
+    struct fixture f;
+    struct bulla twin;
+    struct sent old;
+    struct sent last;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    fixture_seal(&f, &old);
+    f.bulla.next = RESERVE - 1;
+    fixture_seal(&f, &last);
+    assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
+    assert_true(seal_with(&twin) == RESERVE);
+    assert_true(seal_with(&f.bulla) == 2 * RESERVE);
+    assert_int_equal(bulla_fate(&f.bulla, &old.message), BULLA_FORGOTTEN);
+    assert_int_equal(bulla_tracked_find(&f.bulla, RESERVE - 1), -1);
+    assert_int_equal(bulla_tracked_find(&f.bulla, 2 * RESERVE), 0);
+}
+
+/* A copy that went bad, or both, while contexts are open. */
+static void test_copies_that_go_bad_while_open(void **state)
+{
+    struct fixture f;
+    struct bulla twin;
+    struct sent sent;
+
+    (void)state;
+    for (int slot = A; slot <= B; slot++) {
+        fixture_open(&f, BULLA_COUNTER);
+        assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
+        assert_true(seal_with(&f.bulla) == 0);
+        spoil(&f, (enum bulla_slot)slot, 5);
+        assert_true(seal_with(&twin) == 2 * RESERVE); /* "begin 65,536 above the other" */
+        assert_true(copy_of(&f, A) == 3 * RESERVE && copy_of(&f, B) == 3 * RESERVE);
+        f.bulla.next = f.bulla.limit;
+        spoil(&f, A, 5);
+        erase(&f, B);
+        for (unsigned i = 0; i < 2; i++) {
+            bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+            assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_STORE);
+        }
+        assert_int_equal(recorder_count(), 2);
+    }
+}
+
+/* A reservation that fails leaves the context as it was. */
+static void test_failed_reservation_raises_nothing(void **state)
+{
+    struct fixture f;
+    struct bulla twin;
+    struct bulla before;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_COUNTER);
+    assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
+    assert_true(seal_with(&twin) == 0);
+    before = f.bulla;
+    f.board.store_fails = 1;
+    bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+    assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_STORE);
+    assert_memory_equal(&f.bulla, &before, sizeof(before));
+    f.board.store_fails = 0;
+    assert_true(seal_with(&f.bulla) == RESERVE);
+}
+
+static void test_another_took_the_last_numbers(void **state)
+{
+    struct fixture f;
+    struct bulla twin;
+    struct sent sent;
+
+    (void)state;
+    for (uint64_t left = 0; left < 2; left++) { /* numbers above what the other has reserved */
+        fixture_open(&f, BULLA_COUNTER);
+        assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
+        twin.next = BULLA_PIV_MAX + 1 - RESERVE - left;
+        seal_with(&twin);
+        if (left > 0)
+            assert_true(seal_with(&f.bulla) == BULLA_PIV_MAX);
+        for (unsigned i = 0; i < 2; i++) {
+            bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+            assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_EXHAUSTED);
+        }
+        assert_true(copy_of(&f, A) == BULLA_PIV_MAX + 1 && copy_of(&f, B) == BULLA_PIV_MAX + 1);
+    }
 }
 
 /* ---- the end of the numbers ---- */
@@ -462,6 +584,11 @@ int main(void)
         cmocka_unit_test(test_number_out_of_range),
         cmocka_unit_test(test_record_of_another_version),
         cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_two_contexts_share_a_store),
+        cmocka_unit_test(test_messages_before_the_jump),
+        cmocka_unit_test(test_copies_that_go_bad_while_open),
+        cmocka_unit_test(test_failed_reservation_raises_nothing),
+        cmocka_unit_test(test_another_took_the_last_numbers),
         cmocka_unit_test(test_reservation_at_the_end),
         cmocka_unit_test(test_provisioning_twice_is_refused),
         cmocka_unit_test(test_provisioning_of_bad_credentials),

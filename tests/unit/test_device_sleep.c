@@ -311,6 +311,36 @@ static void test_two_contexts_of_one_blob(void **state)
     }
 }
 
+/* The one that stayed behind does not save again what the other has used up. */
+static void test_sleep_over_anothers_numbers(void **state)
+{
+    struct fixture f;
+    struct bulla twin;
+    struct sent sent;
+
+    (void)state;
+    for (int slept_again = 0; slept_again < 2; slept_again++) {
+        fixture_open(&f, BULLA_SESSION);
+        fixture_seal(&f, &sent);
+        assert_int_equal(bulla_sleep(&f.bulla), 0);
+        assert_int_equal(bulla_wake(&twin, &f.credential, &f.board.port), 1);
+        assert_int_equal(wake(&f), 1);
+        assert_true(fixture_seal(&f, &sent) == 1);
+        if (slept_again)
+            assert_int_equal(bulla_sleep(&f.bulla), 0);
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(bulla_sleep(&twin), BULLA_E_STORE);
+        assert_int_equal(wake(&f), slept_again);
+        assert_int_equal(seal(&f, &sent), 0); /* the recorder sees a number that is used twice */
+        assert_true(sent.message.piv == (slept_again ? 2 : 0));
+        bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+        assert_int_equal(bulla_seal(&twin, &sent.message), 0);
+        assert_true(sent.message.piv == 0); /* in a session of its own, which may sleep */
+        assert_int_equal(bulla_sleep(&twin), 0);
+        assert_int_equal(recorder_count(), 4);
+    }
+}
+
 /* The blob is put back while the context that it was saved from is still there. */
 static void test_blob_put_back(void **state)
 {
@@ -417,6 +447,8 @@ static void test_sleep_that_fails(void **state)
     f.board.store_lies = 1;
     assert_int_equal(bulla_sleep(&f.bulla), BULLA_E_STORE);
     f.board.store_lies = 0;
+    assert_int_equal(bulla_sleep(&f.bulla), BULLA_E_STORE); /* who knows what was written, and woke since */
+    fixture_seal(&f, &sent); /* that ends the session; the next one may sleep */
     nap(&f);
     fixture_seal(&f, &sent);
     f.board.store_lies = 1; /* what can be read is the destroyed one */
@@ -617,6 +649,7 @@ int main(void)
         cmocka_unit_test(test_destroyed_before_the_next_seal),
         cmocka_unit_test(test_woken_twice_in_a_row),
         cmocka_unit_test(test_two_contexts_of_one_blob),
+        cmocka_unit_test(test_sleep_over_anothers_numbers),
         cmocka_unit_test(test_blob_put_back),
         cmocka_unit_test(test_every_bit_of_the_blob),
         cmocka_unit_test(test_blobs_out_of_range),

@@ -259,6 +259,8 @@ static void t_is_never_below_floor_plus_two(void **state)
     lab_idle(lab);
     floor = (uint64_t)lab_floor(lab);
     lab_forward(lab, -10 * DAY);
+    lab_sql(lab, "DELETE FROM meta WHERE name = 'issued_t'"); /* which would hold T up by itself */
+    lab_restart(lab);
     lab_boot(&device);
     packet = lab_seal(&device, 1);
     letter = lab_deliver(lab, &packet);
@@ -269,6 +271,91 @@ static void t_is_never_below_floor_plus_two(void **state)
     packet = lab_seal_again(&device);
     assert_fate(lab_deliver(lab, &packet), "stored");
     assert_int_equal(lab_number(lab, "SELECT max(proven_t) FROM contexts"), (int64_t)floor + 2);
+}
+
+/*
+ * Two messages of a session answer challenges of different T; the lower one proves it. Once its row has gone,
+ * the other one must be as dead, wherever the clock goes: `first` seconds between the challenges, then
+ * `second` to the end of the session, then `third` until the replay. With `restarts` the gateway forgets what
+ * it had in memory at each step.
+ */
+static void replay_the_other_challenge(struct lab *lab, const int64_t seconds[3], bool restarts)
+{
+    struct lab_device device;
+    struct lab_packet messages[4];
+    struct lab_letter *challenges[2];
+
+    lab_add(lab, &device, "kitchen", BULLA_SESSION);
+    lab_keep_kid_context(&device);
+    messages[0] = lab_seal(&device, 0);
+    messages[1] = lab_seal(&device, 1);
+    challenges[0] = lab_deliver(lab, &messages[0]);
+    lab_forward(lab, seconds[0]);
+    if (restarts)
+        lab_restart(lab);
+    challenges[1] = lab_deliver(lab, &messages[1]);
+    lab_accept(&device, challenges[0]);
+    messages[2] = lab_seal(&device, 2);
+    lab_accept(&device, challenges[1]);
+    messages[3] = lab_seal(&device, 3);
+    lab_deliver(lab, &messages[2]); /* stored, unless its T has fallen too far behind: T never falls itself */
+    assert_fate(lab_deliver(lab, &messages[3]), "stored");
+    lab_boot(&device);
+    lab_tell(&device, 4);
+    lab_forward(lab, seconds[1]);
+    lab_idle(lab);
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM contexts"), 1);
+    lab_forward(lab, seconds[2]);
+    if (restarts)
+        lab_restart(lab);
+    for (size_t i = 2; i < 4;
+         i++) { /* a gateway that still has the session in memory may know the messages */
+        struct lab_letter *letter = lab_deliver(lab, &messages[i]);
+        if (restarts)
+            assert_fate(letter, "challenged");
+        else
+            assert_string_not_equal(lab_fate(letter), "stored");
+    }
+    assert_int_equal(lab_stored(lab, 3), 1);
+}
+
+static void a_session_dies_with_all_its_challenges(void **state)
+{
+    static const int64_t clocks[][3] = {
+        {256, HOUR + 1, -HOUR - 100}, /* set back after it closed */
+        {-20 * HOUR, 20 * HOUR, 0},   /* set back before the proof; then time passes */
+        {5100, HOUR + 1, -HOUR - 5100},
+        {300, HOUR + 1, -1000 * DAY},
+    };
+
+    for (size_t i = 0; i < COUNT(clocks); i++) {
+        for (int restarts = 0; restarts < 2; restarts++) {
+            lab_teardown(state);
+            lab_setup(state);
+            replay_the_other_challenge(*state, clocks[i], restarts);
+        }
+    }
+}
+
+/* A proof that was never delivered is worth nothing days later, also on a board whose clock is lost. */
+static void a_withheld_proof_is_not_taken_by_a_lost_clock(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet withheld;
+
+    lab_add(lab, &device, "kitchen", BULLA_SESSION);
+    lab_keep_kid_context(&device);
+    withheld = lab_seal(&device, 1);
+    lab_accept(&device, lab_deliver(lab, &withheld));
+    withheld = lab_seal_again(&device);
+    lab_boot(&device);
+    lab_forward(lab, DAY);
+    lab_tell(&device, 2);
+    lab_forward(lab, -lab->now / 1000000);
+    lab_restart(lab);
+    assert_fate(lab_deliver(lab, &withheld), "challenged");
+    assert_int_equal(lab_stored(lab, 1), 0);
 }
 
 /* ---- which challenges are taken ---- */
@@ -686,6 +773,8 @@ int main(void)
         TEST(the_old_session_is_open_for_an_hour),
         cmocka_unit_test(clock_set_back_at_any_moment),
         TEST(t_is_never_below_floor_plus_two),
+        TEST(a_session_dies_with_all_its_challenges),
+        TEST(a_withheld_proof_is_not_taken_by_a_lost_clock),
         TEST(one_t_more_or_less_is_accepted),
         TEST(the_row_keeps_the_t_of_its_proof),
         TEST(proven_under_the_next_t_then_closed),

@@ -133,9 +133,9 @@ static void test_missing_key(void **state)
     unlink(f->key);
     assert_int_equal(open_vault(f), -1);
     says(f, f->key);
-    says(f,
-         "is missing; restore it from your backup, or give --key; without it the devices' secrets cannot be "
-         "opened. Nothing was changed.");
+    says(f, "is missing; put your copy of it back, or give --key (lost: see docs/gateway.md, Damage). "
+            "Nothing was "
+            "changed.");
     assert_int_equal(access(f->key, F_OK), -1);
 }
 
