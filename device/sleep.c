@@ -78,6 +78,18 @@ static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
     }
 }
 
+/* The saved session is there as this context left it: no other one restored from it has sealed, or slept
+ * again. */
+static int is_still_ours(const struct bulla *bulla)
+{
+    uint8_t blob[BULLA_SLEEP_SIZE] = {0};
+
+    return bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) == 0 &&
+           is_whole(bulla, blob) &&
+           memcmp(blob + AT_ID_CONTEXT, bulla->id_context, BULLA_ID_CONTEXT_SIZE) == 0 &&
+           bulla_get_le(blob + AT_NEXT, 6) <= bulla->next;
+}
+
 int bulla_sleep(struct bulla *bulla)
 {
     uint8_t blob[BULLA_SLEEP_SIZE];
@@ -87,6 +99,8 @@ int bulla_sleep(struct bulla *bulla)
         return BULLA_E_STATE;
     if (bulla->port->load == NULL || bulla->port->store == NULL)
         return BULLA_E_STORE;
+    if ((bulla->flags & BULLA_F_SAVED) != 0 && !is_still_ours(bulla))
+        return BULLA_E_STORE; /* who destroyed it went on with its numbers: they must not be saved again */
     encode(bulla, blob);
     bulla->flags |= BULLA_F_SAVED; /* even if it fails: who knows what was written */
     if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 ||
@@ -112,18 +126,6 @@ int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, c
         return error;
     }
     return 1;
-}
-
-/* The saved session is there as this context left it: no other one restored from it has sealed, or slept
- * again. */
-static int is_still_ours(const struct bulla *bulla)
-{
-    uint8_t blob[BULLA_SLEEP_SIZE] = {0};
-
-    return bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) == 0 &&
-           is_whole(bulla, blob) &&
-           memcmp(blob + AT_ID_CONTEXT, bulla->id_context, BULLA_ID_CONTEXT_SIZE) == 0 &&
-           bulla_get_le(blob + AT_NEXT, 6) <= bulla->next;
 }
 
 int bulla_saved_destroy(struct bulla *bulla)
