@@ -13,23 +13,23 @@
  *     static struct bulla device;                      // at most 256 bytes
  *     static uint8_t buffer[128];
  *     struct bulla_message message;
- *     struct bulla_reply reply;
  *
  *     if (bulla_open(&device, &credential, &port) < 0)
  *         stop();                                      // no randomness or no store: it would not be safe
  *     bulla_begin(&message, buffer, sizeof(buffer));
  *     bulla_add_float(&message, "temperature", "Cel", 23.4f);
- *     if (bulla_seal(&device, &message) < 0)
- *         stop();
- *     for (;;) {
- *         length = post(message.data, message.size, answer);
- *         bulla_open_reply(&device, answer, length, &reply);
- *         if (bulla_fate(&device, &message) == BULLA_STORED)
+ *     error = bulla_seal(&device, &message);
+ *     while (error >= 0) {
+ *         size_t length = post(message.data, message.size, answer);
+ *         enum bulla_fate fate = BULLA_WAITING;
+ *         if (bulla_open_reply(&device, answer, length, NULL) == 0) // else nothing of it is believed
+ *             fate = bulla_fate(&device, &message);
+ *         if (fate == BULLA_STORED)
  *             break;                                   // proven: done
- *         if (bulla_fate(&device, &message) == BULLA_WAITING)
- *             bulla_resend(&device, &message);         // silence: the same bytes
- *         else
- *             bulla_seal_again(&device, &message);     // challenged, or overtaken: under a new number
+ *         if (fate == BULLA_WAITING)
+ *             error = bulla_resend(&device, &message); // silence: the same bytes
+ *         else                                         // challenged, or overtaken: under a new number
+ *             error = bulla_seal_again(&device, &message);
  *     }
  *
  * RULES THAT THE LIBRARY KEEPS FOR YOU
@@ -43,6 +43,8 @@
  *
  * - One credential is for one board.
  * - A counter is provisioned once (bulla_provision_counter), for a fresh secret.
+ * - One open context a store. (Two that are used in turn repeat no number, but they overtake each other, and
+ * what is overtaken is refused as stale.)
  * - The port's random is the hardware's real source of randomness, and it reports failure. A board that has
  * none leaves it out (NULL) and uses a counter context.
  * - A context, a message and their buffers belong to one thread at a time.
@@ -114,8 +116,7 @@ enum bulla_error {
 /* The text of an error, for a person. Never NULL. Costs flash only where it is called. */
 const char *bulla_strerror(int error);
 
-/* ---- credential (PROTOCOL 1)
- * ---------------------------------------------------------------------------------- */
+/* ---- credential (PROTOCOL 1) ---- */
 
 /* COSE algorithm numbers (RFC 9053 4.2, 4.3). */
 enum bulla_alg {
@@ -156,8 +157,7 @@ BULLA_MUST_CHECK int bulla_credential_parse(struct bulla_credential *credential,
 BULLA_MUST_CHECK int bulla_credential_format(const struct bulla_credential *credential, const char *name,
                                              char *line);
 
-/* ---- port: what the board offers
- * ------------------------------------------------------------------------------ */
+/* ---- port: what the board offers ---- */
 
 /* Places in the store. Each holds BULLA_SLOT_SIZE bytes, and is written as a whole. */
 enum bulla_slot {
@@ -188,8 +188,7 @@ struct bulla_port {
     struct bulla_crypto *crypto; /* state of a provider that keeps any (OpenSSL); NULL always works */
 };
 
-/* ---- context (PROTOCOL 2)
- * ------------------------------------------------------------------------------------- */
+/* ---- context (PROTOCOL 2) ---- */
 
 /* A security context. Yours to place, the library's to read and write. */
 struct bulla {
@@ -237,8 +236,11 @@ BULLA_MUST_CHECK int bulla_open(struct bulla *bulla, const struct bulla_credenti
 BULLA_MUST_CHECK int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential,
                                 const struct bulla_port *port);
 
-/* Saves a session context in BULLA_SLOT_SESSION. Returns 0, BULLA_E_STORE, or BULLA_E_STATE for a counter
- * context. */
+/*
+ * Saves a session context in BULLA_SLOT_SESSION. Returns 0, BULLA_E_STORE, or BULLA_E_STATE for a counter
+ * context. BULLA_E_STORE also if it was saved before and that is not there any more: it may have been woken
+ * elsewhere. The next seal then begins a new session, which may sleep.
+ */
 BULLA_MUST_CHECK int bulla_sleep(struct bulla *bulla);
 
 /* Wipes the context. */
@@ -247,13 +249,13 @@ void bulla_close(struct bulla *bulla);
 /*
  * Makes the counter of a counter credential: to be called once, when a fresh secret is put on the board,
  * never at start-up. Returns 0, BULLA_E_PROVISIONED if the store holds one for this kid (good or damaged in
- * one copy), BULLA_E_STORE.
+ * one copy), BULLA_E_STORE, BULLA_E_UNSAFE if the port has no store, BULLA_E_ARGUMENT if it is no counter
+ * credential.
  */
 BULLA_MUST_CHECK int bulla_provision_counter(const struct bulla_credential *credential,
                                              const struct bulla_port *port);
 
-/* ---- message (PROTOCOL 3)
- * ------------------------------------------------------------------------------------- */
+/* ---- message (PROTOCOL 3) ---- */
 
 /* CoAP content-formats of the content (RFC 7252 12.3, RFC 8428 12.3). */
 enum bulla_format {
@@ -294,7 +296,8 @@ void bulla_begin_content(struct bulla_message *message, uint16_t format, void *b
 
 /*
  * Append one reading. `name` is zero-terminated, of characters that SenML allows (A-Z a-z 0-9 - : . / _);
- * `unit` is a SenML unit ("Cel", "%RH") or NULL. Errors are kept in the message and told by bulla_seal().
+ * `unit` is a SenML unit ("Cel", "%RH") or NULL. It and `text` are zero-terminated UTF-8. Errors are kept in
+ * the message and told by bulla_seal().
  */
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value);
 void bulla_add_double(struct bulla_message *message, const char *name, const char *unit, double value);
@@ -321,8 +324,8 @@ enum bulla_fate {
     BULLA_WAITING,    /* no reply yet: bulla_resend() and send the same bytes */
     BULLA_STORED,     /* proven to be stored: done */
     BULLA_SEAL_AGAIN, /* answered, and not stored: bulla_seal_again(), or build and seal the reading anew */
-    BULLA_FORGOTTEN,  /* not one of this context's last 16: as BULLA_SEAL_AGAIN; the reading may be stored
-                         twice */
+    BULLA_FORGOTTEN,  /* not one of this context's last 16: as BULLA_SEAL_AGAIN, but of a session that has
+                         ended  it must be built anew; either way the reading may be stored twice */
 };
 
 /* What is known of a sealed message. */
@@ -342,8 +345,7 @@ BULLA_MUST_CHECK int bulla_resend(struct bulla *bulla, struct bulla_message *mes
  */
 BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message *message);
 
-/* ---- reply (PROTOCOL 5)
- * --------------------------------------------------------------------------------------- */
+/* ---- reply (PROTOCOL 5) ---- */
 
 /* What a reply said. */
 struct bulla_reply {
@@ -359,7 +361,8 @@ struct bulla_reply {
 /*
  * Opens a reply in place and does what it says: notes what is stored, keeps the challenge, raises the
  * sequence number. `bytes` is overwritten. `reply` may be NULL. Returns 0, BULLA_E_MALFORMED, BULLA_E_FORGED,
- * BULLA_E_NOT_OURS or BULLA_E_CRYPTO; after an error nothing of it was believed.
+ * BULLA_E_NOT_OURS, BULLA_E_CRYPTO, or BULLA_E_STATE if the context is not open; after an error nothing of it
+ * was believed.
  */
 BULLA_MUST_CHECK int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len,
                                       struct bulla_reply *reply);

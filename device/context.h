@@ -43,7 +43,8 @@ BULLA_MUST_CHECK int bulla_context_derive(struct bulla *bulla);
 /* Reads the counter from the store into next and limit. 0 or BULLA_E_NO_COUNTER. */
 BULLA_MUST_CHECK int bulla_counter_load(struct bulla *bulla);
 
-/* Makes sure that `next` lies below the numbers reserved in the store. 0 or BULLA_E_STORE. */
+/* Makes sure that `next` lies below the numbers reserved in the store; raises it where others have reserved.
+ * 0, BULLA_E_STORE or BULLA_E_EXHAUSTED. */
 BULLA_MUST_CHECK int bulla_counter_reserve(struct bulla *bulla);
 
 /* Destroys the saved session in the store. 0, or BULLA_E_STORE if it may still be there, or was not any more.

@@ -57,7 +57,8 @@ static int store_both(const struct bulla_port *port, const uint8_t *kid, size_t 
     return error < 0 ? error : store_copy(port, BULLA_SLOT_COUNTER_B, kid, kid_len, limit);
 }
 
-int bulla_counter_load(struct bulla *bulla)
+/* The first number that nobody can have used, as the store says now. */
+static int load_both(const struct bulla *bulla, uint64_t *unused)
 {
     uint64_t a = 0;
     uint64_t b = 0;
@@ -67,25 +68,43 @@ int bulla_counter_load(struct bulla *bulla)
     if (!good_a && !good_b)
         return BULLA_E_NO_COUNTER;
     if (good_a && good_b)
-        bulla->next = a > b ? a : b;
+        *unused = a > b ? a : b;
     else /* the bad one may have been written last, and reserved once more */
-        bulla->next = (good_a ? a : b) + RESERVE;
-    bulla->limit = bulla->next; /* so the next seal reserves first, and writes both copies */
+        *unused = (good_a ? a : b) + RESERVE;
     return 0;
+}
+
+int bulla_counter_load(struct bulla *bulla)
+{
+    int error = load_both(bulla, &bulla->next);
+
+    bulla->limit = bulla->next; /* so the next seal reserves first, and writes both copies */
+    return error;
 }
 
 int bulla_counter_reserve(struct bulla *bulla)
 {
+    uint64_t begin;
     uint64_t limit;
     int error;
 
     if (bulla->next < bulla->limit)
         return 0;
-    limit = BULLA_PIV_MAX + 1 - bulla->next > RESERVE ? bulla->next + RESERVE : BULLA_PIV_MAX + 1;
+    /* Another context may have reserved since, or this one, in a write that failed: what the store holds
+     * counts. A store that lost its counter gets no new one here. */
+    if (load_both(bulla, &begin) < 0)
+        return BULLA_E_STORE;
+    if (begin < bulla->next)
+        begin = bulla->next;
+    if (begin > BULLA_PIV_MAX)
+        return BULLA_E_EXHAUSTED;
+    limit = BULLA_PIV_MAX + 1 - begin > RESERVE ? begin + RESERVE : BULLA_PIV_MAX + 1;
     error = store_both(bulla->port, bulla->kid, bulla->kid_len, limit);
-    if (error == 0)
-        bulla->limit = limit;
-    return error;
+    if (error < 0)
+        return error;
+    bulla_context_raise(bulla, begin);
+    bulla->limit = limit;
+    return 0;
 }
 
 int bulla_provision_counter(const struct bulla_credential *credential, const struct bulla_port *port)
