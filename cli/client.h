@@ -27,7 +27,7 @@ struct client_answer {
 };
 
 /* Takes a URL with or without a path; /d is put where there is none. */
-int client_open(struct client *client, const char *url, struct failure *failure);
+MUST_CHECK int client_open(struct client *client, const char *url, struct failure *failure);
 /* Also closes what did not open, or is all zeros. */
 void client_close(struct client *client);
 

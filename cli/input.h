@@ -17,12 +17,12 @@ bool input_is_indirect(const char *argument);
  * Reads a file, or standard input for "-", whole into `buffer`. Returns its bytes, or -1 with a failure, also
  * where it is longer than `size`. Wipe the buffer after use.
  */
-int input_file(const char *path, void *buffer, size_t size, struct failure *failure);
+MUST_CHECK int input_file(const char *path, void *buffer, size_t size, struct failure *failure);
 
 /*
  * Reads one line of text, without its end, from @FILE, from standard input, or from the argument itself.
  * Returns its length; `buffer` is zero-terminated.
  */
-int input_line(const char *argument, char *buffer, size_t size, struct failure *failure);
+MUST_CHECK int input_line(const char *argument, char *buffer, size_t size, struct failure *failure);
 
 #endif

@@ -53,7 +53,8 @@ option_parser option_time;   /* struct option_time */
  * anywhere; "--" ends them. Moves the other arguments to the front of `argv`; returns how many they are, or
  * -1 with what is wrong.
  */
-int options_parse(const struct option *table, void *values, int argc, char **argv, struct failure *failure);
+MUST_CHECK int options_parse(const struct option *table, void *values, int argc, char **argv,
+                             struct failure *failure);
 
 /* The table's option of that name, or NULL. */
 const struct option *options_find(const struct option *table, const char *name, size_t len);

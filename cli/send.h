@@ -28,17 +28,17 @@ struct send_options {
 };
 
 /* Builds the content that the arguments say. Cuts them up in place. */
-int send_build(struct bulla_message *message, uint8_t *buffer, size_t size,
-               const struct send_options *options, int argc, char **argv, struct failure *failure);
+MUST_CHECK int send_build(struct bulla_message *message, uint8_t *buffer, size_t size,
+                          const struct send_options *options, int argc, char **argv, struct failure *failure);
 
 /*
  * Seals the message and sends it until its fate is proven, the gateway refuses it, or time is out. Returns 0
  * only if an authentic reply said that it is stored.
  */
-int send_deliver(struct bulla *bulla, struct bulla_message *message, const struct send_options *options,
-                 struct failure *failure);
+MUST_CHECK int send_deliver(struct bulla *bulla, struct bulla_message *message,
+                            const struct send_options *options, struct failure *failure);
 
 /* --raw: sends messages that were sealed before, as they are. */
-int send_raw(const struct send_options *options, struct failure *failure);
+MUST_CHECK int send_raw(const struct send_options *options, struct failure *failure);
 
 #endif

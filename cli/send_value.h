@@ -26,6 +26,6 @@ struct send_value {
  * where its shortest decimal is the number that was written, else a double; true and false; anything else is
  * text, and so is what stands in "quotes".
  */
-int send_value_parse(struct send_value *value, char *argument, struct failure *failure);
+MUST_CHECK int send_value_parse(struct send_value *value, char *argument, struct failure *failure);
 
 #endif

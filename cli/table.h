@@ -27,15 +27,15 @@ struct table {
     size_t size;
 };
 
-int table_begin(struct table *table, const struct table_column *columns, size_t count,
-                struct failure *failure);
+MUST_CHECK int table_begin(struct table *table, const struct table_column *columns, size_t count,
+                           struct failure *failure);
 
 /* Cells come row by row. They may hold any bytes (text_print). */
 void table_cell(struct table *table, const char *text, size_t len);
 void table_text(struct table *table, const char *text);
 
 /* Prints what was gathered and frees it; or only frees it. */
-int table_end(struct table *table, FILE *out, struct failure *failure);
+MUST_CHECK int table_end(struct table *table, FILE *out, struct failure *failure);
 void table_drop(struct table *table);
 
 #endif

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "gateway/failure.h"
+
 #define TEXT_WHOLE SIZE_MAX /* text_print(): no cut */
 
 #define TEXT_DOUBLE_SIZE 32 /* bytes that text_double() needs, with the terminating zero */
@@ -48,6 +50,6 @@ void text_hex(FILE *out, const uint8_t *bytes, size_t len);
 size_t text_double(char out[TEXT_DOUBLE_SIZE], double value);
 
 /* Reads hex digits, two a byte. Returns the bytes, or -1 if it is not hex or more than `size`. */
-int text_parse_hex(const char *text, size_t len, uint8_t *out, size_t size);
+MUST_CHECK int text_parse_hex(const char *text, size_t len, uint8_t *out, size_t size);
 
 #endif

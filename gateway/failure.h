@@ -4,6 +4,9 @@
 #ifndef FAILURE_H
 #define FAILURE_H
 
+/* For every function that can fail. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 struct failure {
     char text[320];
 };

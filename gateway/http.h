@@ -35,8 +35,8 @@ struct http {
 };
 
 /* Binds and begins to serve. Returns 0, or -1 with the failure and nothing open. */
-__attribute__((warn_unused_result)) int
-http_open(struct http *http, uv_loop_t *loop, const struct http_options *options, struct failure *failure);
+MUST_CHECK int http_open(struct http *http, uv_loop_t *loop, const struct http_options *options,
+                         struct failure *failure);
 
 /* Lets the daemon do what there is to do. After connections were resumed, and whenever its descriptor is
  * ready. */

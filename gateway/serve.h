@@ -25,6 +25,6 @@ struct serve_options {
 #define SERVE_DEFAULT_QUEUE       4096
 
 /* Serves until told to stop, and finishes what is queued. Returns 0, or -1 with the failure. */
-int serve(const struct serve_options *options, struct failure *failure);
+MUST_CHECK int serve(const struct serve_options *options, struct failure *failure);
 
 #endif
