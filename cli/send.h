@@ -11,6 +11,8 @@
 #include "device/bulla.h"
 #include "gateway/failure.h"
 
+#define SEND_ATTEMPT_LEAST 3000 /* milliseconds: also when the time is out, a last try gets a fair chance */
+
 enum send_format { SEND_SENML, SEND_JSON, SEND_PLAIN };
 
 struct send_options {

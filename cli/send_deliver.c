@@ -10,11 +10,10 @@
 #include "cli/client.h"
 #include "cli/text.h"
 
-#define ATTEMPT_MOST  10000 /* milliseconds that one answer is waited for */
-#define ATTEMPT_LEAST 3000  /* also when the time is out: a last try gets a fair chance */
-#define PAUSE_FIRST   250   /* milliseconds before the first resend; each next is twice as long */
-#define PAUSE_MOST    10000
-#define SEALINGS      6 /* a challenge is answered at once; an honest gateway needs two or three */
+#define ATTEMPT_MOST 10000 /* milliseconds that one answer is waited for */
+#define PAUSE_FIRST  250   /* milliseconds before the first resend; each next is twice as long */
+#define PAUSE_MOST   10000
+#define SEALINGS     6 /* a challenge is answered at once; an honest gateway needs two or three */
 
 struct delivery {
     struct bulla *bulla;
@@ -114,9 +113,10 @@ static int explain(const struct delivery *delivery, struct failure *failure)
 
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
         if (reasons[i].status == delivery->answer.status)
-            return fail(failure, "not stored: status %ld: %s", delivery->answer.status, reasons[i].text);
+            return fail(failure, "not known to be stored: status %ld: %s", delivery->answer.status,
+                        reasons[i].text);
     }
-    return fail(failure, "not stored: status %ld without a reply; is it a bulla gateway?",
+    return fail(failure, "not known to be stored: status %ld without a reply; is it a bulla gateway?",
                 delivery->answer.status);
 }
 
@@ -132,9 +132,8 @@ static int out_of_time(const struct delivery *delivery, struct failure *failure)
                     "on the way changes it, or the credential is another one",
                     delivery->answer.status, bulla_strerror(delivery->opened));
     if (delivery->answer.status == 503)
-        return fail(
-            failure,
-            "not stored: the gateway answers 503, its store is down or its queue full; try again later");
+        return fail(failure, "not known to be stored: status 503; the gateway's store is down or its queue "
+                             "full; try again later");
     return fail(failure, "not known to be stored: status %ld; try again later", delivery->answer.status);
 }
 
@@ -154,8 +153,8 @@ static void post(struct delivery *delivery)
 
     if (wait > ATTEMPT_MOST)
         wait = ATTEMPT_MOST;
-    if (wait < ATTEMPT_LEAST)
-        wait = ATTEMPT_LEAST;
+    if (wait < SEND_ATTEMPT_LEAST)
+        wait = SEND_ATTEMPT_LEAST;
     client_post(&delivery->client, delivery->message->data, delivery->message->size, (long)wait,
                 &delivery->answer);
     delivery->opened = 1;

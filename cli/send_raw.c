@@ -15,8 +15,11 @@ static int post(struct client *client, const struct send_options *options, const
                 struct failure *failure)
 {
     struct client_answer answer;
+    int64_t wait = options->timeout * 1000;
 
-    client_post(client, message, len, (long)options->timeout * 1000, &answer);
+    if (wait < SEND_ATTEMPT_LEAST) /* 0 would be without end to the client */
+        wait = SEND_ATTEMPT_LEAST;
+    client_post(client, message, len, (long)wait, &answer);
     if (answer.status == 0)
         return fail(failure, "%s: %s", client->url, client->error);
     if (answer.len > 0)
