@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "device/keys.h"
+
 /* ---- meta ---- */
 
 int sqlite_meta_get(struct store *store, const char *name, void *value, size_t *len, struct failure *failure)
@@ -119,10 +121,17 @@ static int end_change(struct sqlite *sqlite, int result, const char *what, struc
 
 /* ---- devices ---- */
 
-/* A value that is not of the size it was written with means that somebody else wrote it. */
+/* A value that is not of the size or in the range it was written with means that somebody else wrote it. */
 static int fail_damaged(struct sqlite *sqlite, struct failure *failure)
 {
     return fail(failure, "a device's row is damaged; see docs/gateway.md, Damage (%s)", sqlite->path);
+}
+
+/* Before they are cut to a byte: 266 is not algorithm 10. */
+static bool alg_and_kind_are_known(int64_t alg, int64_t kind)
+{
+    return alg >= 0 && alg <= UINT8_MAX && bulla_key_size((int)alg) != 0 && kind >= BULLA_SESSION &&
+           kind <= BULLA_COUNTER;
 }
 
 static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct device_row *row,
@@ -132,7 +141,8 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
     int kid_len = sqlite3_column_bytes(row_of, 2);
 
     if (name_len > BULLA_NAME_MAX || kid_len < 1 || kid_len > BULLA_KID_MAX ||
-        sqlite3_column_bytes(row_of, 8) != (int)sizeof(row->secret))
+        sqlite3_column_bytes(row_of, 8) != (int)sizeof(row->secret) ||
+        !alg_and_kind_are_known(sqlite3_column_int64(row_of, 3), sqlite3_column_int64(row_of, 4)))
         return fail_damaged(sqlite, failure);
     *row = (struct device_row){
         .id = sqlite3_column_int64(row_of, 0),

@@ -273,6 +273,29 @@ static void test_damaged_rows(void **state)
     says(f, "damaged");
 }
 
+/* Numbers whose low byte, or low 32 bits, would pass. */
+static void test_rows_out_of_range(void **state)
+{
+    static const char *const changes[] = {
+        "alg = 266",  "alg = -246",  "alg = 4294967306",  "alg = 11",  "alg = 0",  "alg = 'x'",
+        "kind = 256", "kind = -255", "kind = 4294967297", "kind = -1", "kind = 2",
+    };
+    struct fixture *f = *state;
+    struct device_row row = add_device(f, "a", 1, BULLA_SESSION, false);
+    char sql[96];
+
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        snprintf(sql, sizeof(sql), "UPDATE devices SET %s", changes[i]);
+        run_sql(f, sql);
+        f->failure.text[0] = 0;
+        assert_int_equal(call(f, device_by_name, "a", &row), -1);
+        says(f, "damaged");
+        assert_int_equal(call(f, device_by_kid, (const uint8_t *)"\1\0\7", 3, &row), -1);
+        run_sql(f, "UPDATE devices SET alg = 10, kind = 0");
+        assert_int_equal(call(f, device_by_name, "a", &row), 1);
+    }
+}
+
 static void test_last_seen(void **state)
 {
     struct fixture *f = *state;
@@ -851,6 +874,7 @@ int main(void)
         STORE_TEST(test_names_of_full_length),
         STORE_TEST(test_device_list),
         STORE_TEST(test_damaged_rows),
+        STORE_TEST(test_rows_out_of_range),
         STORE_TEST(test_last_seen),
         STORE_TEST(test_revoke_and_exported),
         STORE_TEST(test_remove),
