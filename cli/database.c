@@ -38,23 +38,6 @@ int database_device(struct store *store, const char *name, struct device_row *ro
     return found ? 0 : none(name, failure);
 }
 
-int database_change(const struct database_options *options, const char *name,
-                    int (*change)(struct store *store, const struct device_row *row, struct failure *failure),
-                    struct failure *failure)
-{
-    struct device_row row;
-    struct store *store;
-    int result;
-
-    if (database_open(&store, options, STORE_EXISTING, failure) < 0)
-        return -1;
-    result = database_device(store, name, &row, failure);
-    if (result == 0)
-        result = change(store, &row, failure);
-    database_close(store);
-    return result;
-}
-
 struct search {
     const char *name;
     struct device_row *row;

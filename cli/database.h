@@ -43,11 +43,6 @@ MUST_CHECK int database_vault(struct vault *vault, struct store *store,
 MUST_CHECK int database_device(struct store *store, const char *name, struct device_row *row,
                                struct failure *failure);
 
-/* Opens the database, finds the device, calls `change` with it, closes. Returns what `change` does, or -1. */
-int database_change(const struct database_options *options, const char *name,
-                    int (*change)(struct store *store, const struct device_row *row, struct failure *failure),
-                    struct failure *failure);
-
 /* As database_device(), with row->last_seen. */
 MUST_CHECK int database_device_seen(struct store *store, const char *name, struct device_row *row,
                                     struct failure *failure);

@@ -125,6 +125,13 @@ static int used_before(struct store *store, const struct device_row *row, const 
     return found < 0 ? -1 : found == 1 && context.window.bits != 0;
 }
 
+static void warn(const struct device_row *row, const char *why, const char *so)
+{
+    fputs("bulla: ", stderr);
+    device_print_name(stderr, row);
+    fprintf(stderr, ": %s%s\n", why, so);
+}
+
 static int allow_header(struct store *store, const struct device_row *row, bool again,
                         struct failure *failure)
 {
@@ -139,13 +146,12 @@ static int allow_header(struct store *store, const struct device_row *row, bool 
                     "device add --counter' ('--again' exports it all the same, at a risk)",
                     row->name, why);
     if (used)
-        fprintf(
-            stderr,
-            "bulla: %s: %s. Two boards with this credential, or one board whose counter begins anew, use\n"
-            "the same nonces again: then its readings can be read and forged. Continue only if the board "
-            "that had\n"
-            "it keeps its counter and gets it back, or never sealed anything.\n",
-            row->name, why);
+        warn(row, why,
+             ". Two boards with this credential, or one board whose counter begins anew, use\n"
+             "the same nonces again: then its readings can be read and forged. Continue only if the board "
+             "that "
+             "had\n"
+             "it keeps its counter and gets it back, or never sealed anything.");
     /* Marked before it is printed: if that fails, --again is the way, knowingly. */
     used = store->ops->device_exported(store, row->id, failure);
     if (used == 0 && !again)
@@ -159,8 +165,7 @@ static void warn_second_copy(struct store *store, const struct device_row *row)
     const char *why;
 
     if (row->kind == BULLA_COUNTER && used_before(store, row, &why, &unused) == 1)
-        fprintf(stderr, "bulla: %s: %s; this credential is for the board that has it, and for no other\n",
-                row->name, why);
+        warn(row, why, "; this credential is for the board that has it, and for no other");
 }
 
 static int export(struct store *store, const struct vault *vault, const struct device_row *row,

@@ -19,6 +19,11 @@ void device_kid_text(const struct device_row *row, char out[2 * BULLA_KID_MAX + 
         snprintf(out + 2 * i, 3, "%02x", row->kid[i]);
 }
 
+void device_print_name(FILE *out, const struct device_row *row)
+{
+    text_print(out, row->name, strlen(row->name), TEXT_WHOLE);
+}
+
 void device_json_members(FILE *out, const struct device_row *row)
 {
     char kid[2 * BULLA_KID_MAX + 1] = "";

@@ -17,6 +17,9 @@ const char *device_kind_text(uint8_t kind);
 /* Writes a kid as hex. */
 void device_kid_text(const struct device_row *row, char out[2 * BULLA_KID_MAX + 1]);
 
+/* Prints its name for a terminal. */
+void device_print_name(FILE *out, const struct device_row *row);
+
 /* The members of a device's JSON object, without its braces. */
 void device_json_members(FILE *out, const struct device_row *row);
 

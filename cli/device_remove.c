@@ -3,34 +3,28 @@
 
 #include <stdio.h>
 
-#include "cli/database.h"
+#include "cli/device_change.h"
 #include "cli/text.h"
-
-struct remove_options {
-    struct database_options database;
-};
-
-static const struct option options_table[] = {
-    DATABASE_OPTIONS(struct remove_options),
-    {0},
-};
 
 static int remove_device(struct store *store, const struct device_row *row, struct failure *failure)
 {
-    if (store->ops->device_remove(store, row->id, failure) < 0)
-        return COMMAND_FAILED;
-    printf("%s is removed. Its readings stay; its kid ", row->name);
+    return store->ops->device_remove(store, row->id, failure) < 0 ? -1 : 1;
+}
+
+static void tell(const struct device_row *row, bool changed)
+{
+    (void)changed;
+    fputs(" is removed. Its readings stay; its kid ", stdout);
     text_hex(stdout, row->kid, row->kid_len);
     puts(" is not given out again");
-    return COMMAND_DONE;
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
-    const struct remove_options *options = values;
+    static const struct device_change what = {"removed", remove_device, tell};
 
     (void)argc;
-    return database_change(&options->database, argv[0], remove_device, failure);
+    return device_change(&what, values, argv[0], failure);
 }
 
 const struct command command_device_remove = {
@@ -39,8 +33,8 @@ const struct command command_device_remove = {
     .arguments = "NAME",
     .details = "Its credential is worth nothing from then on, and its kid is not given out again.",
     .example = "bulla device remove kitchen",
-    .options = options_table,
-    .options_size = sizeof(struct remove_options),
+    .options = device_change_options,
+    .options_size = sizeof(struct device_change_options),
     .least = 1,
     .most = 1,
     .run = run,

@@ -3,35 +3,28 @@
 
 #include <stdio.h>
 
-#include "cli/database.h"
-
-struct revoke_options {
-    struct database_options database;
-};
-
-static const struct option options_table[] = {
-    DATABASE_OPTIONS(struct revoke_options),
-    {0},
-};
+#include "cli/device_change.h"
 
 static int revoke(struct store *store, const struct device_row *row, struct failure *failure)
 {
-    if (row->revoked) {
-        printf("%s was revoked before; nothing changed\n", row->name);
-        return COMMAND_DONE;
-    }
-    if (store->ops->device_revoke(store, row->id, failure) < 0)
-        return COMMAND_FAILED;
-    printf("%s is revoked; gateways refuse it within a second\n", row->name);
-    return COMMAND_DONE;
+    if (row->revoked)
+        return 0;
+    return store->ops->device_revoke(store, row->id, failure) < 0 ? -1 : 1;
+}
+
+static void tell(const struct device_row *row, bool changed)
+{
+    (void)row;
+    puts(changed ? " is revoked; gateways refuse it within a second"
+                 : " was revoked before; nothing changed");
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
-    const struct revoke_options *options = values;
+    static const struct device_change what = {"revoked", revoke, tell};
 
     (void)argc;
-    return database_change(&options->database, argv[0], revoke, failure);
+    return device_change(&what, values, argv[0], failure);
 }
 
 const struct command command_device_revoke = {
@@ -40,8 +33,8 @@ const struct command command_device_revoke = {
     .arguments = "NAME",
     .details = "For a board that was lost or stolen. There is no way back: the board gets a new credential.",
     .example = "bulla device revoke kitchen",
-    .options = options_table,
-    .options_size = sizeof(struct revoke_options),
+    .options = device_change_options,
+    .options_size = sizeof(struct device_change_options),
     .least = 1,
     .most = 1,
     .run = run,

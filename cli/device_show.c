@@ -97,7 +97,9 @@ static int show_table(struct store *store, const struct device_row *row, struct 
         return -1;
     }
     device_kid_text(row, kid);
-    printf("name       %s\nkid        %s\nalg        %s\nkind       %s\n", row->name, kid, alg_text(row->alg),
+    fputs("name       ", stdout);
+    device_print_name(stdout, row);
+    printf("\nkid        %s\nalg        %s\nkind       %s\n", kid, alg_text(row->alg),
            device_kind_text(row->kind));
     printf("state      %s\n", row->revoked ? "revoked" : "active");
     when_format(time, row->created * 1000000);

@@ -3,58 +3,46 @@
 
 #include <stdio.h>
 
-#include "cli/database.h"
-
-struct trust_options {
-    struct database_options database;
-};
-
-static const struct option options_table[] = {
-    DATABASE_OPTIONS(struct trust_options),
-    {0},
-};
+#include "cli/device_change.h"
 
 static int trust(struct store *store, const struct device_row *row, struct failure *failure)
 {
-    int proven;
-
     if (row->kind != BULLA_COUNTER)
         return fail(failure,
                     "%s: its sessions prove themselves, by answering a challenge; only a counter device can "
                     "be trusted by hand",
                     row->name);
-    proven = store->ops->device_trust(store, row->id, failure);
-    if (proven < 0)
-        return COMMAND_FAILED;
-    if (proven == 0) {
-        printf("%s was proven already; nothing changed\n", row->name);
-        return COMMAND_DONE;
-    }
-    printf("%s is trusted: its messages are stored again without a challenge.\n"
-           "Messages that it sealed since the backup that was restored, or before its secret was imported,\n"
-           "may open once more: whoever recorded one can have it stored again, once\n",
-           row->name);
-    return COMMAND_DONE;
+    return store->ops->device_trust(store, row->id, failure);
+}
+
+static void tell(const struct device_row *row, bool changed)
+{
+    (void)row;
+    puts(changed
+             ? " is trusted: its messages are stored without a challenge. What it sealed before its\n"
+               "secret was imported may open once: whoever recorded such a message can have it stored, once"
+             : " was proven already; nothing changed");
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
-    const struct trust_options *options = values;
+    static const struct device_change what = {"trusted", trust, tell};
 
     (void)argc;
-    return database_change(&options->database, argv[0], trust, failure);
+    return device_change(&what, values, argv[0], failure);
 }
 
 const struct command command_device_trust = {
     .name = "trust",
     .summary = "proves a counter device by hand, where it can hear no challenge",
     .arguments = "NAME",
-    .details = "After a restore, and for an imported secret, a device is challenged before anything of it is "
-               "stored. One that can hear no reply cannot answer. This takes its word instead, and keeps the "
-               "restored replay window: messages sealed since the backup may open once.",
+    .details = "A counter device with an imported secret is challenged before anything of it is stored. One "
+               "that can hear no reply cannot answer. This takes its word instead: messages that it sealed "
+               "before the import may open once. It does not make a copy of the database that was put back "
+               "safe; see docs/gateway.md, Damage.",
     .example = "bulla device trust shed",
-    .options = options_table,
-    .options_size = sizeof(struct trust_options),
+    .options = device_change_options,
+    .options_size = sizeof(struct device_change_options),
     .least = 1,
     .most = 1,
     .run = run,

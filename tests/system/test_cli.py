@@ -326,6 +326,23 @@ def test_revoke(cli):
     assert cli.json("device", "show", "a")["revoked"] is True
 
 
+def test_changes_in_json(cli):
+    cli.run("device", "add", "a", "--counter", "--kid", "0a", "--secret", "-", input=SECRET.encode())
+    for words, done in (("trust", "trusted"), ("trust", "nothing"), ("revoke", "revoked"), ("revoke", "nothing"),
+                        ("remove", "removed")):
+        assert cli.json("device", words, "a") == {"name": "a", "kid": "0a", "done": done}
+
+
+def test_a_name_does_not_control_the_terminal(cli):
+    name = "a\u202eb"
+    cli.run("device", "add", name, "--counter", "--kid", "0a", "--secret", "-", input=SECRET.encode())
+    cli.run("device", "export", name, "--format", "header")
+    for words in (["export"], ["show"], ["list"], ["trust"], ["revoke"], ["remove"]):
+        done = cli.run("device", *words, *([name] if words != ["list"] else []))
+        assert "a\\u202eb" in done.out + done.err
+        assert "\u202e" not in done.out + done.err
+
+
 def test_trust(cli):
     cli.run("device", "add", "a", "--counter", "--secret", "-", input=SECRET.encode())
     assert "may open once" in cli.run("device", "trust", "a").out

@@ -1,0 +1,62 @@
+#include "cli/device_change.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/device_print.h"
+#include "cli/text.h"
+
+const struct option device_change_options[] = {
+    {.name = "format",
+     .letter = 'f',
+     .argument = "FORMAT",
+     .help = "table: a sentence; json: an object with name, kid, and what was done",
+     .fallback = "table",
+     .parse = option_choice,
+     .words = device_formats,
+     .offset = offsetof(struct device_change_options, format)},
+    DATABASE_OPTIONS(struct device_change_options),
+    {0},
+};
+
+static void print_json(const struct device_row *row, const char *done)
+{
+    fputs("{\"name\":", stdout);
+    text_json(stdout, row->name, strlen(row->name));
+    fputs(",\"kid\":\"", stdout);
+    text_hex(stdout, row->kid, row->kid_len);
+    printf("\",\"done\":\"%s\"}\n", done);
+}
+
+static int change(const struct device_change *what, struct store *store, const char *name, unsigned format,
+                  struct failure *failure)
+{
+    struct device_row row;
+    int changed = database_device(store, name, &row, failure);
+
+    if (changed == 0)
+        changed = what->change(store, &row, failure);
+    if (changed < 0)
+        return COMMAND_FAILED;
+    if (format == DEVICE_FORMAT_JSON) {
+        print_json(&row, changed ? what->done : "nothing");
+    } else {
+        device_print_name(stdout, &row);
+        what->tell(&row, changed);
+    }
+    return COMMAND_DONE;
+}
+
+int device_change(const struct device_change *what, const struct device_change_options *options,
+                  const char *name, struct failure *failure)
+{
+    struct store *store;
+    int result;
+
+    if (database_open(&store, &options->database, STORE_EXISTING, failure) < 0)
+        return COMMAND_FAILED;
+    result = change(what, store, name, options->format, failure);
+    database_close(store);
+    return result;
+}

@@ -1,0 +1,30 @@
+/*
+ * The commands that change one device, and say what was done: the same options, the same way.
+ */
+#ifndef DEVICE_CHANGE_H
+#define DEVICE_CHANGE_H
+
+#include <stdbool.h>
+
+#include "cli/database.h"
+
+struct device_change_options {
+    struct database_options database;
+    unsigned format;
+};
+
+extern const struct option device_change_options[];
+
+struct device_change {
+    const char *done; /* JSON: "revoked" */
+    /* Returns 1, 0 where it was so before, or -1. */
+    int (*change)(struct store *store, const struct device_row *row, struct failure *failure);
+    /* Prints the rest of a sentence that begins with the device's name. */
+    void (*tell)(const struct device_row *row, bool changed);
+};
+
+/* Opens the database, finds the device, changes it, says so. Returns what a command returns. */
+int device_change(const struct device_change *what, const struct device_change_options *options,
+                  const char *name, struct failure *failure);
+
+#endif
