@@ -11,7 +11,7 @@ static const struct command *const commands[] = {
 const struct command command_device = {
     .name = "device",
     .summary = "adds, shows, revokes and exports devices",
-    .example = "bulla device add kitchen > kitchen.cred\n"
+    .example = "bulla device add kitchen --out kitchen.credential\n"
                "bulla device list",
     .commands = commands,
 };

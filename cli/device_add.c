@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/database.h"
 #include "cli/input.h"
@@ -21,6 +22,7 @@ struct add_options {
     const char *kid;
     const char *alg;
     const char *secret;
+    const char *out; /* NULL: standard output */
     bool counter;
 };
 
@@ -49,6 +51,11 @@ static const struct option options_table[] = {
      .help = "imports a secret of 32 bytes (43 characters of base64url) instead of drawing one",
      .parse = option_string,
      .offset = offsetof(struct add_options, secret)},
+    {.name = "out",
+     .argument = "FILE",
+     .help = "makes a file for the credential line, which only you may read, instead of printing it",
+     .parse = option_string,
+     .offset = offsetof(struct add_options, out)},
     DATABASE_OPTIONS(struct add_options),
     {0},
 };
@@ -168,22 +175,51 @@ static int add(struct store *store, const struct vault *vault, const char *name,
     return fail(failure, "no kid of %d bytes is free; give one of another length with --kid", NEW_KID_SIZE);
 }
 
-static int print(const char *name, const struct bulla_credential *credential, struct failure *failure)
+/* Writes the line to standard output, or into `file` (named `path`) if that is not negative; closes it. */
+static int print(const char *name, const struct bulla_credential *credential, int file, const char *path,
+                 struct failure *failure)
 {
-    char line[BULLA_CREDENTIAL_MAX];
+    char line[BULLA_CREDENTIAL_MAX] = "";
     struct failure why;
     int result;
     int len = bulla_credential_format(credential, name, line);
 
+    if (len >= 0)
+        line[len++] = '\n';
+    if (file >= 0)
+        result = output_secret_file(file, path, line, len < 0 ? 0 : (size_t)len, &why);
+    else
+        result = output_secret(line, len < 0 ? 0 : (size_t)len, &why);
+    bulla_wipe(line, sizeof(line));
     if (len < 0)
         return fail(failure, "%s was added, but its credential line: %s", name, bulla_strerror(len));
-    line[len++] = '\n';
-    result = output_secret(line, (size_t)len, &why);
     if (result < 0)
-        fail(failure, "%s was added, but its credential could not be printed; see 'bulla device export'",
-             name);
-    bulla_wipe(line, sizeof(line));
-    return result;
+        return fail(failure, "%s was added, but its credential could not be %s; see 'bulla device export'",
+                    name, file >= 0 ? "written" : "printed");
+    return 0;
+}
+
+/* The file is made before the device is: where it cannot be made, nothing is added. */
+static int add_and_print(struct store *store, const struct vault *vault, const char *name,
+                         const struct add_options *options, struct bulla_credential *credential,
+                         struct failure *failure)
+{
+    int file = -1;
+    int result;
+
+    if (options->out) {
+        file = output_create(options->out, failure);
+        if (file < 0)
+            return -1;
+    }
+    result = add(store, vault, name, options, credential, failure);
+    if (result < 0 && file >= 0)
+        close(file);
+    if (result >= 0)
+        result = print(name, credential, file, options->out, failure);
+    if (result < 0 && file >= 0)
+        unlink(options->out);
+    return result < 0 ? -1 : 0;
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)
@@ -202,10 +238,9 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
         goto out;
     result = -1;
     if (database_open(&store, &options->database, STORE_CREATE, failure) < 0 ||
-        database_vault(&vault, store, &options->database, failure) < 0 ||
-        add(store, &vault, argv[0], options, &credential, failure) < 0)
+        database_vault(&vault, store, &options->database, failure) < 0)
         goto out;
-    result = print(argv[0], &credential, failure);
+    result = add_and_print(store, &vault, argv[0], options, &credential, failure);
 out:
     database_close(store);
     vault_wipe(&vault);
@@ -218,11 +253,13 @@ const struct command command_device_add = {
     .summary = "makes a device and prints its credential line",
     .arguments = "NAME",
     .details = "The line is all that the device needs, and nothing else is printed on standard output. It "
-               "holds the secret: keep it like a password. One credential is for one board.\n"
+               "holds the secret: keep it like a password, in a file of --out, which nobody else may read. "
+               "One credential is for one board.\n"
                "An imported secret may have sealed messages before, so a counter device made with it is "
                "challenged once before anything of it is stored.",
-    .example = "bulla device add kitchen > kitchen.cred\n"
-               "bulla device add shed --counter --kid 11223344",
+    .example = "bulla device add kitchen --out kitchen.credential\n"
+               "bulla device add shed --counter --kid 11223344 --out shed.credential\n"
+               "(umask 077; bulla device add attic > attic.credential)",
     .options = options_table,
     .options_size = sizeof(struct add_options),
     .least = 1,

@@ -222,7 +222,8 @@ const struct command command_device_export = {
     .details = "It holds the secret. A counter device's header is exported once, and only before its first "
                "message: a second board with it, or a board that counts from the start again, would use the "
                "same nonces twice.",
-    .example = "bulla device export kitchen --format header > credential.h",
+    .example = "bulla device export kitchen --format json\n"
+               "(umask 077; bulla device export kitchen --format header > credential.h)",
     .options = options_table,
     .options_size = sizeof(struct export_options),
     .least = 1,

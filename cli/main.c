@@ -13,9 +13,9 @@ static const struct command *const commands[] = {
 const struct command command_bulla = {
     .name = "bulla",
     .summary = "readings, sealed on the device, opened at the gateway",
-    .example = "bulla device add kitchen > kitchen.cred\n"
+    .example = "bulla device add kitchen --out kitchen.credential\n"
                "bulla serve &\n"
-               "bulla send --to http://127.0.0.1:8620 --credential @kitchen.cred temperature=23.5:Cel\n"
+               "bulla send --to http://127.0.0.1:8620 --credential @kitchen.credential temperature=23.5:Cel\n"
                "bulla readings",
     .commands = commands,
 };

@@ -237,8 +237,8 @@ const struct command command_send = {
         "It exits with 0 only if an authentic reply proves that the message is stored. Without such a reply "
         "it sends the same bytes again, until --timeout.\n"
         "One credential is for one device: a counter device's state file is made once and never copied.",
-    .example =
-        "bulla send --to http://127.0.0.1:8620 --credential @kitchen.cred temperature=23.5:Cel door=false",
+    .example = "bulla send --to http://127.0.0.1:8620 --credential @kitchen.credential temperature=23.5:Cel "
+               "door=false",
     .options = options_table,
     .options_size = sizeof(struct send_options),
     .most = -1,

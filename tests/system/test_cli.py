@@ -212,6 +212,28 @@ def test_add_prints_the_credential_and_nothing_else(cli):
     assert len(credential.kid) == 4
 
 
+def test_add_into_a_file(cli):
+    path = cli.directory / "kitchen.credential"
+    done = cli.run("device", "add", "kitchen", "--out", path.name)
+    assert done.out == "" and done.err == ""
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == cli.run("device", "export", "kitchen").out
+
+
+def test_add_leaves_files_alone(cli):
+    cli.add("kitchen")
+    (cli.directory / "there").write_text("before")
+    (cli.directory / "link").symlink_to("nowhere")
+    for path, complaint in (("there", "is there already"), ("link", "is there already"), ("no/folder", "No such file")):
+        done = cli.run("device", "add", "shed", "--out", path, status=1)
+        assert done.out == "" and path + ": " in done.err and complaint in done.err
+    assert (cli.directory / "there").read_text() == "before"
+    assert not (cli.directory / "nowhere").exists()
+    assert [d["name"] for d in cli.json("device", "list")] == ["kitchen"]
+    cli.run("device", "add", "kitchen", "--out", "new", status=1)
+    assert not (cli.directory / "new").exists()  # nothing was added, so nothing is left
+
+
 def test_add_options(cli):
     credential = cli.add("shed", "--counter", "--kid", "A1B2", "--alg", "24")
     assert (credential.kid, credential.alg, credential.context) == (b"\xa1\xb2", 24, "counter")
