@@ -219,7 +219,21 @@ static void format_key(const uint8_t key[VAULT_KEY_SIZE], char text[KEY_TEXT_SIZ
     text[KEY_TEXT_SIZE] = '\n';
 }
 
-static int check_mode(int fd, const char *path, struct failure *failure)
+/*
+ * A registry that has a key proves it (`fits`). A new one would take what it finds: then it must be this
+ * user's own, or root's, and not what somebody else has put there.
+ */
+static int check_owner(const struct stat *status, const char *path, struct failure *failure)
+{
+    if (status->st_uid == geteuid() || status->st_uid == 0)
+        return 0;
+    return fail(failure,
+                "the master key %s belongs to another user (uid %u), who would know the key of this new "
+                "database; if you put it there, type: chown %u %s; if not, take it away",
+                path, (unsigned)status->st_uid, (unsigned)geteuid(), path);
+}
+
+static int check_file(int fd, const char *path, bool registry_is_new, struct failure *failure)
 {
     struct stat status;
 
@@ -230,7 +244,7 @@ static int check_mode(int fd, const char *path, struct failure *failure)
     if ((status.st_mode & 077) != 0)
         return fail(failure, "others may read the master key %s (its mode is %03o); type: chmod 600 %s", path,
                     (unsigned)(status.st_mode & 0777), path);
-    return 0;
+    return registry_is_new ? check_owner(&status, path, failure) : 0;
 }
 
 static int read_text(int fd, const char *path, uint8_t key[VAULT_KEY_SIZE], struct failure *failure)
@@ -255,15 +269,16 @@ static int read_text(int fd, const char *path, uint8_t key[VAULT_KEY_SIZE], stru
 }
 
 /* 1 read, 0 there is no such file. */
-static int read_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failure *failure)
+static int read_key(const char *path, uint8_t key[VAULT_KEY_SIZE], bool registry_is_new,
+                    struct failure *failure)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe is refused, not waited for */
 
     if (fd < 0 && errno == ENOENT)
         return 0;
     if (fd < 0)
         return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
-    int result = check_mode(fd, path, failure);
+    int result = check_file(fd, path, registry_is_new, failure);
     if (result == 0)
         result = read_text(fd, path, key, failure);
     close(fd);
@@ -337,7 +352,7 @@ static int make_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failur
 /* Reads the key's file, or makes it for a new registry. */
 static int get_key(struct vault *vault, const char *path, bool registry_is_new, struct failure *failure)
 {
-    int found = read_key(path, vault->key, failure);
+    int found = read_key(path, vault->key, registry_is_new, failure);
 
     if (found == 0 && !registry_is_new)
         return fail(failure,
@@ -347,7 +362,7 @@ static int get_key(struct vault *vault, const char *path, bool registry_is_new, 
     if (found == 0)
         found = make_key(path, vault->key, failure);
     if (found == 0) /* made by another program just now */
-        found = read_key(path, vault->key, failure);
+        found = read_key(path, vault->key, registry_is_new, failure);
     if (found == 0)
         found = fail(failure, "the master key %s was taken away while it was read", path);
     if (found < 0)

@@ -16,8 +16,9 @@ struct vault {
 
 /*
  * Opens the master key of `store`: reads the file at `path`, mode 0600, and checks it against the registry.
- * Where the registry has none yet (first use) the file is made if it is not there. A missing or wrong key, or
- * a file that others may read, is a failure that says what to do; nothing is overwritten.
+ * Where the registry has none yet (first use) the file is made if it is not there; if it is there, it must
+ * belong to this user or root. A missing or wrong key, or a file that others may read, is a failure that says
+ * what to do; nothing is overwritten.
  */
 MUST_CHECK int vault_open(struct vault *vault, struct store *store, const char *path,
                           struct failure *failure);

@@ -188,6 +188,55 @@ static void test_key_that_others_may_read(void **state)
     ok(open_vault(f));
 }
 
+/* Put there by somebody else before the registry was made, himself or behind a link. */
+static void test_key_of_another_user(void **state)
+{
+    struct fixture *f = *state;
+    char target[sizeof(f->key) + 8];
+
+    write_key(f, other_key);
+    if (geteuid() != 0 || chown(f->key, 65534, (gid_t)-1) != 0) {
+        print_message("skipped: only root can give a file to another user\n");
+        skip();
+    }
+    assert_int_equal(open_vault(f), -1);
+    says(f, "belongs to another user (uid 65534)");
+    says(f, "type: chown 0 /tmp/");
+    snprintf(target, sizeof(target), "%s.target", f->key);
+    ok(rename(f->key, target));
+    ok(symlink(target, f->key));
+    assert_int_equal(open_vault(f), -1);
+    says(f, "belongs to another user");
+
+    ok(chown(target, 0, (gid_t)-1));
+    ok(open_vault(f));
+    ok(chown(target, 65534, (gid_t)-1)); /* from now on the registry knows its key, whoever keeps it */
+    ok(open_vault(f));
+}
+
+static void test_key_behind_a_link(void **state)
+{
+    struct fixture *f = *state;
+    char target[sizeof(f->key) + 8];
+
+    write_key(f, other_key);
+    snprintf(target, sizeof(target), "%s.target", f->key);
+    ok(rename(f->key, target));
+    ok(symlink(target, f->key));
+    ok(open_vault(f));
+}
+
+static void test_key_that_is_a_pipe(void **state)
+{
+    struct fixture *f = *state;
+
+    ok(mkfifo(f->key, 0600));
+    alarm(10); /* it would be waited for */
+    assert_int_equal(open_vault(f), -1);
+    alarm(0);
+    says(f, "is not a file");
+}
+
 static void test_key_in_no_place(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +408,9 @@ int main(void)
         VAULT_TEST(test_wrong_key),
         VAULT_TEST(test_damaged_key),
         VAULT_TEST(test_key_that_others_may_read),
+        VAULT_TEST(test_key_of_another_user),
+        VAULT_TEST(test_key_behind_a_link),
+        VAULT_TEST(test_key_that_is_a_pipe),
         VAULT_TEST(test_key_in_no_place),
         VAULT_TEST(test_damaged_check),
         VAULT_TEST(test_concurrent_first_use),
