@@ -131,7 +131,7 @@ static int get_sealed(struct store *store, const char *name, uint8_t *sealed, si
     int found = store->ops->meta_get(store, name, sealed, &size, failure);
 
     if (found > 0 && size != SEALED_SIZE(len))
-        return fail(failure, "the registry's value \"%s\" is damaged; restore a backup", name);
+        return fail(failure, "the registry's value \"%s\" is damaged; see docs/gateway.md, Damage", name);
     return found;
 }
 
@@ -262,9 +262,11 @@ static int read_text(int fd, const char *path, uint8_t key[VAULT_KEY_SIZE], stru
     int parsed = parse_key(text, used, key);
     OPENSSL_cleanse(text, sizeof(text));
     if (parsed != 0)
-        return fail(failure,
-                    "the master key %s is damaged: it must hold %d hex digits; restore it from your backup",
-                    path, KEY_TEXT_SIZE);
+        return fail(
+            failure,
+            "the master key %s is damaged: it must hold %d hex digits; put your copy of it back (none: see "
+            "docs/gateway.md, Damage)",
+            path, KEY_TEXT_SIZE);
     return 0;
 }
 
@@ -356,8 +358,8 @@ static int get_key(struct vault *vault, const char *path, bool registry_is_new, 
 
     if (found == 0 && !registry_is_new)
         return fail(failure,
-                    "the master key %s is missing; restore it from your backup, or give --key; without it "
-                    "the devices' secrets cannot be opened. Nothing was changed.",
+                    "the master key %s is missing; put your copy of it back, or give --key (lost: see "
+                    "docs/gateway.md, Damage). Nothing was changed.",
                     path);
     if (found == 0)
         found = make_key(path, vault->key, failure);
@@ -400,8 +402,8 @@ int vault_open(struct vault *vault, struct store *store, const char *path, struc
         return -1;
     return fail(
         failure,
-        "the master key %s is not the one that this database was made with; restore the right one from your "
-        "backup, or give --key. Nothing was changed.",
+        "the master key %s is not the one that this database was made with; put your copy of the right one "
+        "back, or give --key (lost: see docs/gateway.md, Damage). Nothing was changed.",
         path);
 }
 

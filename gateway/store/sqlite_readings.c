@@ -132,7 +132,7 @@ static int copy_row(struct sqlite *sqlite, struct page *page, sqlite3_stmt *quer
     int type = sqlite_type_parse((const char *)sqlite3_column_text(query, 8));
 
     if (type < 0)
-        return fail(failure, "a series' row is damaged; restore a backup (%s)", sqlite->path);
+        return fail(failure, "a series' row is damaged; see docs/gateway.md, Damage (%s)", sqlite->path);
     page->time = sqlite3_column_int64(query, 0);
     page->n = sqlite3_column_int64(query, 1);
     row->seq = (uint64_t)sqlite3_column_int64(query, 3);

@@ -265,7 +265,8 @@ def test_bad_names(cli, name):
 
 def test_names_and_kids_are_taken_once(cli):
     cli.add("a", "--kid", "01")
-    assert "already" in cli.run("device", "add", "a", status=1).err
+    done = cli.run("device", "add", "a", status=1)
+    assert "already" in done.err and "choose another name, or take it out with 'bulla device remove'" in done.err
     assert "taken" in cli.run("device", "add", "b", "--kid", "01", status=1).err
     done = cli.run("device", "remove", "a")
     assert "readings stay" in done.out and "01 is not given out again" in done.out
