@@ -408,6 +408,18 @@ def test_the_header_is_the_credential(cli, compiler, suffix, name, options):
     assert out == [credential.secret.hex(), credential.kid.hex(), str(credential.alg), str(int(credential.context == "counter"))]
 
 
+def test_the_example_in_the_readme_compiles(cli):
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    example = re.search(r"^```c\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL).group(1)
+    cli.run("device", "add", "kitchen", "--out", "kitchen.credential")
+    (cli.directory / "kitchen.h").write_text(cli.run("device", "export", "kitchen", "--format", "header").out)
+    declarations = "extern const struct bulla_port port;\nsize_t post(const void *data, size_t size, void *answer);\nint report(void);\n"
+    (cli.directory / "main.c").write_text('#include "kitchen.h"\n' + declarations + "int report(void)\n{\n" + example + "}\n")
+    subprocess.run(["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "device", "-c", "main.c"],
+                   cwd=cli.directory, check=True)
+
+
 def test_export_as_line_and_json(cli):
     line = cli.run("device", "add", "Küche", "--counter", "--alg", "30").out
     assert cli.run("device", "export", "Küche").out == line
