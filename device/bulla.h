@@ -325,7 +325,7 @@ enum bulla_fate {
     BULLA_STORED,     /* proven to be stored: done */
     BULLA_SEAL_AGAIN, /* answered, and not stored: bulla_seal_again(), or build and seal the reading anew */
     BULLA_FORGOTTEN,  /* not one of this context's last 16: as BULLA_SEAL_AGAIN, but of a session that has
-                         ended  it must be built anew; either way the reading may be stored twice */
+                         ended it must be built anew; either way the reading may be stored twice */
 };
 
 /* What is known of a sealed message. */

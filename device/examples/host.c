@@ -4,6 +4,8 @@
  * to be stored.
  *
  *     bulla-host URL CREDENTIAL-FILE load|memory|disk|network|temperature SECONDS COUNT
+ *
+ * The credential is a session's: a counter needs a store, which this example does not have (see posix_port_open()).
  */
 #include <curl/curl.h>
 #include <glob.h>
@@ -212,16 +214,28 @@ static int run(struct bulla *device, CURL *curl, const struct quantity *quantity
     return 0;
 }
 
+/* A loop that the compiler may not leave out. */
+static void wipe(void *secret, size_t len)
+{
+    volatile uint8_t *bytes = (volatile uint8_t *)secret;
+
+    while (len-- > 0)
+        bytes[len] = 0;
+}
+
 static int read_credential(struct bulla_credential *credential, const char *path)
 {
     char line[BULLA_CREDENTIAL_MAX + 2];
     FILE *file = fopen(path, "r");
     int error = -1;
 
+    if (file != NULL)
+        setvbuf(file, NULL, _IONBF, 0); /* a buffer could not be wiped */
     if (file != NULL && fgets(line, sizeof(line), file) != NULL)
         error = bulla_credential_parse(credential, NULL, line, strcspn(line, "\n"));
     if (file != NULL)
         fclose(file);
+    wipe(line, sizeof(line));
     return error;
 }
 
@@ -237,7 +251,8 @@ int main(int argc, char **argv)
 
     if (quantity == NULL) {
         fprintf(stderr,
-                "usage: bulla-host URL CREDENTIAL-FILE load|memory|disk|network|temperature SECONDS COUNT\n");
+                "usage: bulla-host URL CREDENTIAL-FILE load|memory|disk|network|temperature SECONDS COUNT\n"
+                "The credential is a session's: a counter needs a store, which this example does not have.\n");
         return 2;
     }
     if (read_credential(&credential, argv[2]) < 0) {
@@ -245,8 +260,12 @@ int main(int argc, char **argv)
         return 1;
     }
     posix_port_init(&host);
-    if (bulla_open(&device, &credential, &host.port) < 0)
+    result = bulla_open(&device, &credential, &host.port);
+    wipe(&credential, sizeof(credential));
+    if (result < 0) {
+        fprintf(stderr, "cannot open the context: %s\n", bulla_strerror(result));
         return 1;
+    }
     curl = curl_easy_init();
     headers = curl_slist_append(NULL, "Content-Type: application/cose; cose-type=\"cose-encrypt0\"");
     curl_easy_setopt(curl, CURLOPT_URL, argv[1]);

@@ -4,9 +4,10 @@
  *
  *     struct posix_port host;
  *
- *     if (posix_port_open(&host, "kitchen.state", POSIX_PORT_CREATE) < 0)   // or posix_port_init(): no store
+ *     if (posix_port_open(&host, "kitchen.state", POSIX_PORT_CREATE) != 0) // posix_port_init(): no store
  *         stop();
- *     bulla_wake(&device, &credential, &host.port);
+ *     if (bulla_wake(&device, &credential, &host.port) < 0) // 1: a session that slept, 0: a new one
+ *         stop();
  *     …
  *     posix_port_close(&host);
  *
