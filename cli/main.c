@@ -1,5 +1,6 @@
 /*
- * bulla: one program, many commands. A new command is one file and one line in this table.
+ * bulla: one program, many commands. A new command is one file, its line in CMakeLists.txt, its extern line
+ * in command.h, and its line in this table (or in that of device.c).
  */
 #include "cli/command.h"
 
