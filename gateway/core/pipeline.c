@@ -340,13 +340,11 @@ static void finish_lookups(struct pipeline *pipeline, struct cycle *cycle)
 {
     for (size_t i = 0; i < cycle->lookup_count; i++) {
         struct lookup *lookup = &cycle->lookups[i];
-        if (lookup->failed) {
-            settle_busy(pipeline, lookup->inbound);
-            continue;
-        }
         lookup->inbound->waited = true;
-        steps_install(pipeline, lookup);
-        steps_run(pipeline, lookup->inbound);
+        if (!lookup->failed && steps_install(pipeline, lookup))
+            steps_run(pipeline, lookup->inbound);
+        else
+            settle_busy(pipeline, lookup->inbound);
     }
 }
 

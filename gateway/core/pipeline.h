@@ -56,6 +56,7 @@ struct pipeline {
     int64_t clock_offset; /* the store's clock less ours, in seconds */
     int64_t taken;        /* when the running cycle was, by our clock, Unix seconds */
     int64_t generation;
+    int64_t damage_logged; /* when last, Unix seconds */
     int64_t housekept;     /* when last, Unix seconds */
     int64_t events_taken;  /* when last, microseconds since 1970 */
     size_t waiting;        /* messages not answered yet */

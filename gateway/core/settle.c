@@ -67,11 +67,11 @@ void settle_refused(struct pipeline *pipeline, struct inbound *inbound)
 
 /*
  * To the network, unknown, revoked and forged look the same (PROTOCOL 4), in time too: an unknown kid costs a
- * question to the registry, so the others wait for the store as well.
+ * question to the registry, so the others wait for the store as well, as long as they do not fill the queue.
  */
-static bool must_wait(const struct inbound *inbound, enum outcome outcome)
+static bool must_wait(const struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome)
 {
-    return !inbound->waited &&
+    return !inbound->waited && pipeline->waiting <= pipeline->config.queue / 2 &&
            (outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_REVOKED || outcome == OUTCOME_FORGED);
 }
 
@@ -128,7 +128,7 @@ void settle(struct pipeline *pipeline, struct inbound *inbound, enum outcome out
             return;
         }
     }
-    if (must_wait(inbound, outcome)) {
+    if (must_wait(pipeline, inbound, outcome)) {
         inbound->is_refused = true;
         inbound->refused = outcome;
         inbound_push(&pipeline->gathered->parked, inbound);

@@ -31,6 +31,10 @@ static void look_up(struct pipeline *pipeline, struct inbound *inbound)
     const struct bulla_envelope *envelope = &inbound->envelope;
     struct lookup *lookup;
 
+    if (!inbound->opened && pipeline->waiting > pipeline->config.queue / 2) {
+        settle_busy(pipeline, inbound); /* a flood of strangers leaves half of the queue to the others */
+        return;
+    }
     if (cycle->lookup_count == CYCLE_LOOKUPS) {
         inbound->tries--; /* it has not had its turn yet */
         park(pipeline, inbound);
@@ -305,6 +309,18 @@ void steps_run(struct pipeline *pipeline, struct inbound *inbound)
 
 /* ---- what lookups bring ---- */
 
+/* A row that does not open: anybody who knows its kid can cause the line, so it is written once a second. */
+static void log_damage(struct pipeline *pipeline, const struct failure *failure)
+{
+    char quoted[sizeof(failure->text) * 2];
+
+    if (pipeline->damage_logged == now_seconds(pipeline))
+        return;
+    pipeline->damage_logged = now_seconds(pipeline);
+    log_line(pipeline->config.log, LOG_LEVEL_ERROR, "device", "detail=%s",
+             log_quote(quoted, sizeof(quoted), failure->text));
+}
+
 static struct device *install_device(struct pipeline *pipeline, const struct lookup *lookup)
 {
     struct device *device = devices_find(&pipeline->devices, lookup->kid, lookup->kid_len);
@@ -318,9 +334,7 @@ static struct device *install_device(struct pipeline *pipeline, const struct loo
     if (device != NULL)
         return device;
     if (vault_open_device(pipeline->config.vault, &lookup->device, secret, &failure) < 0) {
-        char quoted[sizeof(failure.text) * 2];
-        log_line(pipeline->config.log, LOG_LEVEL_ERROR, "device", "detail=%s",
-                 log_quote(quoted, sizeof(quoted), failure.text));
+        log_damage(pipeline, &failure);
         return NULL;
     }
     device = devices_add(&pipeline->devices, &lookup->device, secret);
@@ -345,7 +359,7 @@ static struct context *context_for(struct pipeline *pipeline, struct device *dev
     return context != NULL ? context : device_add_context(&pipeline->devices, device, id_context);
 }
 
-void steps_install(struct pipeline *pipeline, const struct lookup *lookup)
+bool steps_install(struct pipeline *pipeline, const struct lookup *lookup)
 {
     struct device *device;
     struct context *context = NULL;
@@ -353,10 +367,12 @@ void steps_install(struct pipeline *pipeline, const struct lookup *lookup)
     lookup->inbound->absent = !lookup->device_found;
     lookup->inbound->confirmed = lookup->device_found;
     if (!lookup->device_found)
-        return;
+        return true;
     device = install_device(pipeline, lookup);
-    if (device == NULL || (device->kind == BULLA_COUNTER && lookup->named))
-        return;
+    if (device == NULL)
+        return false;
+    if (device->kind == BULLA_COUNTER && lookup->named)
+        return true;
     context = context_for(pipeline, device, lookup);
     if (context != NULL && context->pins == 0)
         context_install(context, lookup->context_found ? &lookup->context : NULL);
@@ -364,4 +380,5 @@ void steps_install(struct pipeline *pipeline, const struct lookup *lookup)
         device->newest = context;
         device->newest_known = true;
     }
+    return true;
 }

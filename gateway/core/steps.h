@@ -12,8 +12,8 @@ void steps_run(struct pipeline *pipeline, struct inbound *inbound);
 /* T now (PROTOCOL 4.4): by the store's clock, above the floor, and never below what was used before. */
 uint64_t current_t(const struct pipeline *pipeline);
 
-/* Puts what a lookup found into memory. */
-void steps_install(struct pipeline *pipeline, const struct lookup *lookup);
+/* Puts what a lookup found into memory. false: it cannot, now or (a damaged row) ever. */
+bool steps_install(struct pipeline *pipeline, const struct lookup *lookup);
 
 /* Answers: counts, writes the journal, seals the reply that is due. `detail` (printf's form) is for the
  * operator only. */

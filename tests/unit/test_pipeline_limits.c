@@ -33,6 +33,8 @@ static void a_full_queue_is_busy(void **state)
     lab->queue = 4;
     lab_restart(lab);
     lab_add(lab, &device, "shed", BULLA_COUNTER);
+    packets[0] = lab_seal(&device, 100);
+    lab_deliver(lab, &packets[0]);
     for (size_t i = 0; i < COUNT(packets); i++) {
         packets[i] = lab_seal(&device, (int64_t)i);
         letters[i] = lab_send(lab, &packets[i]);
@@ -66,10 +68,10 @@ static void every_way_of_waiting_counts(void **state)
     lab_send(lab, &packet);
     lab_begin(lab);
     packet = lab_seal(&device, 2);
+    assert_fate(lab_send(lab, &unknown), "waiting");
+    assert_fate(lab_send(lab, &unknown), "waiting");
     for (unsigned i = 0; i < 3; i++)
         assert_fate(lab_send(lab, &packet), "waiting"); /* gathered, and two copies of it */
-    assert_fate(lab_send(lab, &unknown), "waiting");
-    assert_fate(lab_send(lab, &unknown), "waiting");
     assert_fate(lab_send(lab, &packet), "busy");
     lab_end(lab);
     assert_fate(lab_send(lab, &packet), "waiting");
@@ -137,7 +139,7 @@ static void a_turn_that_is_long_in_coming(void **state)
     const uint64_t *outcomes = lab->gateways[0].pipeline.counters.outcomes;
     size_t count = 40 * CYCLE_LOOKUPS;
 
-    lab->queue = count;
+    lab->queue = 2 * count;
     lab_restart(lab);
     for (uint32_t i = 0; i < count; i++) {
         struct lab_packet unknown = stranger(i);
@@ -146,6 +148,49 @@ static void a_turn_that_is_long_in_coming(void **state)
     lab_run(lab);
     assert_int_equal(outcomes[OUTCOME_UNKNOWN], count);
     assert_int_equal(outcomes[OUTCOME_BUSY], 0);
+}
+
+/* Strangers fill half of the queue, and leave the other half to messages that authenticate. */
+static void strangers_leave_half_of_the_queue(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet packet;
+    struct lab_letter *last = NULL;
+
+    lab->queue = 100;
+    lab_restart(lab);
+    lab_add(lab, &device, "shed", BULLA_COUNTER);
+    packet = lab_seal(&device, 1);
+    assert_fate(lab_deliver(lab, &packet), "stored");
+    for (uint32_t i = 0; i < 200; i++) {
+        struct lab_packet unknown = stranger(i);
+        last = lab_send(lab, &unknown);
+    }
+    assert_fate(last, "busy");
+    packet = lab_seal(&device, 2);
+    packet.bytes[packet.len - 1] ^= 1;
+    assert_fate(lab_send(lab, &packet), "forged"); /* at once: it would only take more room */
+    packet.bytes[packet.len - 1] ^= 1;
+    assert_fate(lab_deliver(lab, &packet), "stored");
+}
+
+/* A row whose secret does not open: no lookup is repeated for it, and nobody can fill the log with it. */
+static void a_damaged_row_is_told_once(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet packet;
+
+    lab_add(lab, &device, "shed", BULLA_COUNTER);
+    lab_sql(lab, "UPDATE devices SET secret = zeroblob(60)");
+    packet = lab_seal(&device, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        struct lab_letter *letter = lab_send(lab, &packet);
+        assert_true(lab_begin(lab));
+        lab_end(lab);
+        assert_fate(letter, "busy");
+    }
 }
 
 /* ---- what is remembered ---- */
@@ -355,6 +400,8 @@ int main(void)
         TEST(draining_takes_nothing_and_finishes_all),
         TEST(lookups_beyond_a_cycles_room_wait),
         TEST(a_turn_that_is_long_in_coming),
+        TEST(strangers_leave_half_of_the_queue),
+        TEST(a_damaged_row_is_told_once),
         TEST(strangers_leave_nothing_in_memory),
         TEST(no_more_devices_are_kept_than_allowed),
         TEST(devices_in_a_batch_stay),

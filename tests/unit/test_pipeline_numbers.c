@@ -143,7 +143,7 @@ static void thousands_of_devices(void **state)
     size_t pairs = 0;
 
     assert_non_null(letters);
-    lab->queue = 4096;
+    lab->queue = 8192;
     lab->devices = 500;
     lab_restart(lab);
     devices = add_devices(lab, THOUSANDS);

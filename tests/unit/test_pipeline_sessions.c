@@ -686,6 +686,8 @@ static void a_device_proves_itself_in_a_flood_of_replays(void **state)
     struct lab_packet packet;
     struct lab_letter *letter;
 
+    lab->queue = 4096;
+    lab_restart(lab);
     lab_add(lab, &device, "kitchen", BULLA_SESSION);
     packets = old_messages(&device);
     lab_boot(&device);
