@@ -5,7 +5,8 @@
  *
  *     bulla-host URL CREDENTIAL-FILE load|memory|disk|network|temperature SECONDS COUNT
  *
- * The credential is a session's: a counter needs a store, which this example does not have (see posix_port_open()).
+ * The credential is a session's: a counter needs a store, which this example does not have (see
+ * posix_port_open()).
  */
 #include <curl/curl.h>
 #include <glob.h>
@@ -250,9 +251,10 @@ int main(int argc, char **argv)
     int result;
 
     if (quantity == NULL) {
-        fprintf(stderr,
-                "usage: bulla-host URL CREDENTIAL-FILE load|memory|disk|network|temperature SECONDS COUNT\n"
-                "The credential is a session's: a counter needs a store, which this example does not have.\n");
+        fprintf(
+            stderr,
+            "usage: bulla-host URL CREDENTIAL-FILE load|memory|disk|network|temperature SECONDS COUNT\n"
+            "The credential is a session's: a counter needs a store, which this example does not have.\n");
         return 2;
     }
     if (read_credential(&credential, argv[2]) < 0) {
