@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 
 #define BACKLOG           1024
+#define REQUEST_SECONDS   10   /* a request may take, from when an idle connection would have been closed */
+#define SWEEP_EVERY       1000 /* milliseconds */
 #define CONNECTION_MEMORY 6144 /* bytes a connection may take: a request's header must fit in */
 
 /* ---- the listening socket ---- */
@@ -170,7 +172,77 @@ __attribute__((format(printf, 2, 0))) static void on_complaint(void *context, co
     log_line(log, LOG_LEVEL_DEBUG, "http", "detail=%s", log_quote(quoted, sizeof(quoted), text));
 }
 
-static struct MHD_Daemon *start_daemon(int listener, const struct http_options *options)
+/* ---- connections that take too long: libmicrohttpd's time-out begins anew with every byte ---- */
+
+static void connection_unlink(struct http *http, struct http_connection *at)
+{
+    *(at->older != NULL ? &at->older->newer : &http->oldest) = at->newer;
+    *(at->newer != NULL ? &at->newer->older : &http->newest) = at->older;
+}
+
+static void connection_push(struct http *http, struct http_connection *at)
+{
+    at->since = uv_now(http->sweep.loop);
+    at->newer = NULL;
+    at->older = http->newest;
+    *(http->newest != NULL ? &http->newest->newer : &http->oldest) = at;
+    http->newest = at;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct http *http = context;
+    struct http_connection *at = *state;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        at = calloc(1, sizeof(*at));
+        *state = at;
+        if (at == NULL) /* without memory it has only the other time-out */
+            return;
+        at->connection = connection;
+        connection_push(http, at);
+    } else if (at != NULL) {
+        connection_unlink(http, at);
+        free(at);
+        *state = NULL;
+    }
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct http *http = context;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct http_connection *at = info != NULL ? info->socket_context : NULL;
+
+    if (http->completed != NULL)
+        http->completed(http->context, connection, state, why);
+    if (at != NULL) {
+        connection_unlink(http, at);
+        connection_push(http, at);
+    }
+}
+
+/* Cuts the connections that have completed no request for so long; the server then sees their end. */
+static void on_sweep(uv_timer_t *sweep)
+{
+    struct http *http = sweep->data;
+    uint64_t now = uv_now(sweep->loop);
+
+    while (http->oldest != NULL && now - http->oldest->since > http->patience) {
+        struct http_connection *at = http->oldest;
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(at->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        if (info != NULL)
+            shutdown(info->connect_fd, SHUT_RDWR);
+        connection_unlink(http, at);
+        connection_push(http, at);
+    }
+}
+
+static struct MHD_Daemon *start_daemon(struct http *http, const struct http_options *options)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
 
@@ -178,10 +250,10 @@ static struct MHD_Daemon *start_daemon(int listener, const struct http_options *
         flags |= MHD_ALLOW_SUSPEND_RESUME;
     return MHD_start_daemon(
         flags, 0, NULL, NULL, options->handle, options->context, MHD_OPTION_EXTERNAL_LOGGER, on_complaint,
-        options->log, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
+        options->log, MHD_OPTION_LISTEN_SOCKET, http->listener, MHD_OPTION_CONNECTION_LIMIT,
         options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
-        options->completed, options->context, MHD_OPTION_END);
+        on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
 }
 
 int http_open(struct http *http, uv_loop_t *loop, const struct http_options *options, struct failure *failure)
@@ -193,7 +265,10 @@ int http_open(struct http *http, uv_loop_t *loop, const struct http_options *opt
     if (http->listener < 0)
         return -1;
     name_address(http->listener, http->address, sizeof(http->address));
-    http->daemon = start_daemon(http->listener, options);
+    http->completed = options->completed;
+    http->context = options->context;
+    http->patience = ((uint64_t)options->idle_seconds + REQUEST_SECONDS) * 1000;
+    http->daemon = start_daemon(http, options);
     if (http->daemon == NULL) {
         close(http->listener);
         return fail(failure, "cannot start the HTTP server on %s: %s", options->listen, strerror(errno));
@@ -201,6 +276,9 @@ int http_open(struct http *http, uv_loop_t *loop, const struct http_options *opt
     info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     uv_poll_init(loop, &http->poll, info->epoll_fd);
     uv_timer_init(loop, &http->timer);
+    uv_timer_init(loop, &http->sweep);
+    uv_timer_start(&http->sweep, on_sweep, SWEEP_EVERY, SWEEP_EVERY);
+    http->sweep.data = http;
     http->poll.data = http;
     http->timer.data = http;
     uv_poll_start(&http->poll, UV_READABLE, on_poll);
@@ -220,6 +298,7 @@ void http_close(struct http *http)
     http->closing = true;
     uv_close((uv_handle_t *)&http->poll, NULL);
     uv_close((uv_handle_t *)&http->timer, NULL);
+    uv_close((uv_handle_t *)&http->sweep, NULL);
     MHD_stop_daemon(http->daemon);
 }
 

@@ -6,6 +6,7 @@
 #define HTTP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <microhttpd.h>
 #include <uv.h>
@@ -24,10 +25,24 @@ struct http_options {
     struct log *log;                        /* or NULL: what the server itself complains of is not said */
 };
 
+/* A connection, in the order of its last completed request (or of its beginning). */
+struct http_connection {
+    struct http_connection *older;
+    struct http_connection *newer;
+    struct MHD_Connection *connection;
+    uint64_t since; /* milliseconds of the loop's clock */
+};
+
 struct http {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_timer_t sweep;
+    struct http_connection *oldest;
+    struct http_connection *newest;
+    uint64_t patience; /* milliseconds in which a connection has to complete a request */
+    MHD_RequestCompletedCallback completed;
+    void *context; /* of completed */
     bool closing;
     unsigned connections; /* as http_run() left them */
     int listener;

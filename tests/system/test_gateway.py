@@ -601,7 +601,7 @@ def test_key_trouble(gateway, make_device, make_gateway, tmp_path, trouble):
     key = tmp_path / "bulla.key"
     good = key.read_bytes()
     expected = {
-        "missing": (lambda: key.unlink(), r"bulla\.key is missing.*restore"),
+        "missing": (lambda: key.unlink(), r"bulla\.key is missing.*put your copy of it back"),
         "wrong": (lambda: key.write_bytes(b"ab" * 32 + b"\n"), r"bulla\.key is not the one.*restore"),
         "readable": (lambda: key.chmod(0o604), r"others may read .*bulla\.key.*604.*chmod 600"),
         "group": (lambda: key.chmod(0o640), r"others may read .*bulla\.key.*640.*chmod 600"),

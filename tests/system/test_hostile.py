@@ -527,6 +527,25 @@ def test_one_byte_a_second(make_gateway, bulla, make_device):
         connection.close()
 
 
+def test_endless_requests_do_not_hold_the_service(make_gateway, make_device):
+    """All connections taken by somebody who sends a byte now and then: they are cut, and a device gets through."""
+    gateway = make_gateway("--idle", 1, "--max-connections", 20).start()
+    device = make_device("kitchen", "--counter")
+    drips = [Connection(gateway.port) for _ in range(20)]
+    begun = time.monotonic()
+    cut = set()
+    while len(cut) < len(drips) and time.monotonic() - begun < 20:
+        for connection in drips:
+            try:
+                connection.send(b"P" if time.monotonic() - begun < 0.3 else b"x")
+            except OSError:
+                cut.add(connection)
+        time.sleep(0.5)
+    assert len(cut) == len(drips), "cut within --idle and ten seconds more"
+    with Connection(gateway.port) as connection:
+        device.send(connection, senml(a=1))
+
+
 def test_connection_limit(make_gateway, make_device):
     """Beyond --max-connections the others wait until one is free; then they are accepted."""
     gateway = make_gateway("--max-connections", 8, "--idle", 1).start()
