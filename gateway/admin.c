@@ -44,7 +44,7 @@ static unsigned write_health(const struct admin *admin, FILE *out)
 
 static unsigned write_metrics(const struct admin *admin, FILE *out)
 {
-    metrics_write(out, admin->pipeline, admin->devices);
+    metrics_write(out, admin->pipeline, admin->sources);
     return MHD_HTTP_OK;
 }
 
@@ -122,7 +122,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 }
 
 int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen, const struct pipeline *pipeline,
-               const struct source_http *devices, struct failure *failure)
+               const struct source_list *list, struct failure *failure)
 {
     struct http_options options = {
         .listen = listen,
@@ -133,7 +133,7 @@ int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen, const s
     };
 
     admin->pipeline = pipeline;
-    admin->devices = devices;
+    admin->sources = list;
     return http_open(&admin->http, loop, &options, failure);
 }
 

@@ -4,16 +4,17 @@
 #ifndef ADMIN_H
 #define ADMIN_H
 
+#include "gateway/http.h"
 #include "gateway/metrics.h"
 
 struct admin {
     struct http http;
     const struct pipeline *pipeline;
-    const struct source_http *devices;
+    const struct source_list *sources;
 };
 
 MUST_CHECK int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen,
-                          const struct pipeline *pipeline, const struct source_http *devices,
+                          const struct pipeline *pipeline, const struct source_list *list,
                           struct failure *failure);
 void admin_close(struct admin *admin);
 

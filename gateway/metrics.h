@@ -6,8 +6,8 @@
 
 #include <stdio.h>
 
-#include "gateway/source/http.h"
+#include "gateway/source/source.h"
 
-void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_http *http);
+void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_list *list);
 
 #endif

@@ -21,7 +21,7 @@ struct gateway {
     struct pipeline pipeline;
     uv_loop_t loop;
     struct storer storer;
-    struct source_http devices;
+    struct source_list sources;
     struct admin admin;
     bool has_admin;
     uv_prepare_t prepare;
@@ -75,7 +75,7 @@ static void on_stored(void *context)
 
     pipeline_finish(&gateway->pipeline);
     submit(gateway, false); /* the next batch commits while the replies go out */
-    source_http_flush(&gateway->devices);
+    sources_flush(&gateway->sources);
     close_if_drained(gateway);
 }
 
@@ -86,7 +86,7 @@ static void on_signal(uv_signal_t *handle, int number)
     log_line(&gateway->log, LOG_LEVEL_INFO, "stopping", "signal=%s waiting=%zu", strsignal(number),
              gateway->pipeline.waiting);
     if (!gateway->pipeline.draining)
-        http_quiesce(&gateway->devices.http);
+        sources_quiesce(&gateway->sources);
     gateway->pipeline.draining = true;
     submit(gateway, true); /* so that on_stored() looks whether all is done */
 }
@@ -153,22 +153,20 @@ out:
 static int open_listeners(struct gateway *gateway, const struct serve_options *options,
                           struct failure *failure)
 {
-    struct http_options http = {
-        .listen = options->listen,
-        .max_connections = options->max_connections,
-        .idle_seconds = options->idle_seconds,
+    const struct source_settings settings = {
+        .options = options,
+        .loop = &gateway->loop,
+        .pipeline = &gateway->pipeline,
         .log = &gateway->log,
     };
 
-    if (source_http_open(&gateway->devices, &gateway->loop, &http, &gateway->pipeline, failure) < 0)
+    if (sources_open(&gateway->sources, &settings, failure) < 0)
         return -1;
     gateway->has_admin = strcmp(options->admin, "off") != 0;
-    if (!gateway->has_admin)
+    if (!gateway->has_admin || admin_open(&gateway->admin, &gateway->loop, options->admin, &gateway->pipeline,
+                                          &gateway->sources, failure) == 0)
         return 0;
-    if (admin_open(&gateway->admin, &gateway->loop, options->admin, &gateway->pipeline, &gateway->devices,
-                   failure) == 0)
-        return 0;
-    source_http_close(&gateway->devices);
+    sources_close(&gateway->sources);
     return -1;
 }
 
@@ -190,7 +188,7 @@ static void open_handles(struct gateway *gateway)
 
 static void announce(const struct gateway *gateway)
 {
-    fprintf(stderr, "bulla: devices on http://%s/d\n", gateway->devices.http.address);
+    sources_announce(&gateway->sources, stderr);
     if (gateway->has_admin)
         fprintf(stderr, "bulla: admin on http://%s/\n", gateway->admin.http.address);
 }
@@ -215,11 +213,10 @@ static int run(struct gateway *gateway, const struct serve_options *options, str
     open_handles(gateway);
     announce(gateway);
     uv_run(&gateway->loop, UV_RUN_DEFAULT);
-    http_run(&gateway->devices.http); /* the last replies */
     close_handles(gateway);
     if (gateway->has_admin)
         admin_close(&gateway->admin);
-    source_http_close(&gateway->devices);
+    sources_close(&gateway->sources);
     storer_stop(&gateway->storer);
     return 0;
 }
@@ -241,6 +238,7 @@ int serve(const struct serve_options *options, struct failure *failure)
     } else if (open_pipeline(&gateway, options, failure) == 0) {
         result = run(&gateway, options, failure);
         uv_run(&gateway.loop, UV_RUN_DEFAULT); /* handles finish closing */
+        sources_release(&gateway.sources);
         pipeline_wipe(&gateway.pipeline);
     }
     bulla_crypto_close(&gateway.crypto);

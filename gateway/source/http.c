@@ -1,13 +1,35 @@
-#include "gateway/source/http.h"
+/*
+ * The HTTP source (PROTOCOL 8): POST /d, one message in the body, the answer in the response.
+ */
+#include "gateway/source/source.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/http.h"
+#include "gateway/prometheus.h"
+
 #define RETRY_AFTER "1" /* seconds */
 #define DISCARD_MAX 65536
 #define REPLY_TYPE  "application/cose; cose-type=\"cose-encrypt0\""
+
+#define STATUSES 600
+
+extern const struct source_ops source_http;
+
+struct source_http {
+    struct source source;
+    struct http http;
+    struct pipeline *pipeline;
+    bool resumed;                 /* connections wait for http_run() */
+    uint64_t responses[STATUSES]; /* by status */
+    struct MHD_Response *empty;
+    struct MHD_Response *try_again; /* empty, with Retry-After */
+    struct MHD_Response *post_only; /* empty, with Allow */
+};
 
 /* One request, from its header to its response. */
 struct request {
@@ -255,31 +277,100 @@ static int open_responses(struct source_http *source, struct failure *failure)
     return 0;
 }
 
-int source_http_open(struct source_http *source, uv_loop_t *loop, struct http_options *options,
-                     struct pipeline *pipeline, struct failure *failure)
+static int open_listener(struct source_http *http, const struct source_settings *settings,
+                         struct failure *failure)
 {
-    memset(source, 0, sizeof(*source));
-    source->pipeline = pipeline;
-    options->suspends = true;
-    options->handle = on_request;
-    options->completed = on_completed;
-    options->context = source;
-    if (open_responses(source, failure) == 0 && http_open(&source->http, loop, options, failure) == 0)
-        return 0;
-    destroy_responses(source);
+    const struct http_options options = {
+        .listen = settings->options->listen,
+        .max_connections = settings->options->max_connections,
+        .idle_seconds = settings->options->idle_seconds,
+        .log = settings->log,
+        .suspends = true,
+        .handle = on_request,
+        .completed = on_completed,
+        .context = http,
+    };
+
+    return http_open(&http->http, settings->loop, &options, failure);
+}
+
+static struct source_http *http_of(struct source *source)
+{
+    return (struct source_http *)source;
+}
+
+static int source_open(struct source **source, const struct source_settings *settings,
+                       struct failure *failure)
+{
+    struct source_http *http = calloc(1, sizeof(*http));
+
+    if (http == NULL)
+        return fail(failure, "out of memory");
+    http->source.ops = &source_http;
+    http->pipeline = settings->pipeline;
+    if (open_responses(http, failure) == 0 && open_listener(http, settings, failure) == 0) {
+        *source = &http->source;
+        return 1;
+    }
+    destroy_responses(http);
+    free(http);
     return -1;
 }
 
-void source_http_flush(struct source_http *source)
+static void source_announce(const struct source *source, FILE *out)
 {
-    if (!source->resumed)
-        return;
-    source->resumed = false;
-    http_run(&source->http);
+    fprintf(out, "bulla: devices on http://%s/d\n", ((const struct source_http *)source)->http.address);
 }
 
-void source_http_close(struct source_http *source)
+static void source_flush(struct source *source)
 {
-    http_close(&source->http);
-    destroy_responses(source);
+    struct source_http *http = http_of(source);
+
+    if (!http->resumed)
+        return;
+    http->resumed = false;
+    http_run(&http->http);
 }
+
+static void source_quiesce(struct source *source)
+{
+    http_quiesce(&http_of(source)->http);
+}
+
+static void source_metrics(const struct source *source, FILE *out)
+{
+    const struct source_http *http = (const struct source_http *)source;
+
+    prometheus_head(out, "bulla_http_responses_total", "counter",
+                    "Responses of the devices' listener by status.");
+    for (unsigned status = 0; status < STATUSES; status++) {
+        if (http->responses[status] > 0)
+            fprintf(out, "bulla_http_responses_total{status=\"%u\"} %" PRIu64 "\n", status,
+                    http->responses[status]);
+    }
+    prometheus_one(out, "bulla_http_connections", "gauge", "Connections that devices hold open.",
+                   http_connections(&http->http));
+}
+
+static void source_close(struct source *source)
+{
+    http_run(&http_of(source)->http); /* the last replies */
+    http_close(&http_of(source)->http);
+}
+
+static void source_release(struct source *source)
+{
+    destroy_responses(http_of(source));
+    free(source);
+}
+
+const struct source_ops source_http = {
+    .name = "http",
+    .open = source_open,
+    .announce = source_announce,
+    .flush = source_flush,
+    .quiesce = source_quiesce,
+    .metrics = source_metrics,
+    .close = source_close,
+    .release = source_release,
+};

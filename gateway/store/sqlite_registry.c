@@ -4,6 +4,8 @@
 
 #include "device/keys.h"
 
+#define ISSUED_T_BUSY_MS 100 /* readings wait behind it */
+
 /* ---- meta ---- */
 
 int sqlite_meta_get(struct store *store, const char *name, void *value, size_t *len, struct failure *failure)
@@ -65,7 +67,10 @@ int sqlite_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct fail
     if (raise == NULL || query == NULL)
         return -1;
     bind_unsigned(raise, 1, t);
-    if (sqlite_run(sqlite, raise, what, failure) < 0 || sqlite_row(sqlite, query, what, failure) < 0)
+    sqlite3_busy_timeout(sqlite->db, ISSUED_T_BUSY_MS);
+    int raised = sqlite_run(sqlite, raise, what, failure);
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    if (raised < 0 || sqlite_row(sqlite, query, what, failure) < 0)
         return -1;
     *kept = (uint64_t)sqlite3_column_int64(query, 0);
     sqlite3_reset(query);

@@ -1,0 +1,67 @@
+/*
+ * A source takes messages from somewhere and answers them. One file per kind, behind the vtable below, listed
+ * in sources[] (source.c): that line is all that the rest of the program knows of it. All of it runs on the
+ * event loop.
+ */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include <stdio.h>
+
+#include <uv.h>
+
+#include "gateway/core/pipeline.h"
+#include "gateway/serve.h"
+
+#define SOURCES_MAX 8 /* open at a time */
+
+/* What a source is opened with. All of it outlives the source. */
+struct source_settings {
+    const struct serve_options *options;
+    uv_loop_t *loop;
+    struct pipeline *pipeline;
+    struct log *log;
+};
+
+struct source;
+
+struct source_ops {
+    const char *name;
+    /* Opens it, if the options ask for it: 1 open, 0 not asked for, -1 with the failure and nothing open. */
+    int (*open)(struct source **source, const struct source_settings *settings, struct failure *failure);
+    /* Says where it listens, a line for a person. */
+    void (*announce)(const struct source *source, FILE *out);
+    /* Sends the answers that were given since. */
+    void (*flush)(struct source *source);
+    /* Takes no new messages; those that wait are still answered. */
+    void (*quiesce)(struct source *source);
+    /* Its own counters, in Prometheus' text format. */
+    void (*metrics)(const struct source *source, FILE *out);
+    /* Closes its handles; every message was answered. The loop runs once more before release(). */
+    void (*close)(struct source *source);
+    void (*release)(struct source *source);
+};
+
+/* First member of every source's own struct. */
+struct source {
+    const struct source_ops *ops;
+};
+
+extern const struct source_ops *const sources[]; /* NULL at the end */
+
+struct source_list {
+    struct source *open[SOURCES_MAX];
+    size_t count;
+};
+
+/* Opens all that the options ask for, or none. */
+MUST_CHECK int sources_open(struct source_list *list, const struct source_settings *settings,
+                            struct failure *failure);
+void sources_announce(const struct source_list *list, FILE *out);
+void sources_flush(struct source_list *list);
+void sources_quiesce(struct source_list *list);
+void sources_metrics(const struct source_list *list, FILE *out);
+void sources_close(struct source_list *list);
+void sources_release(struct source_list *list);
+
+#endif
