@@ -11,6 +11,7 @@
 #include "gateway/storer.h"
 
 #define DEVICES_IN_MEMORY 65536
+#define OWN_DESCRIPTORS   128 /* of files, the administrator's connections and what else is open */
 #define TICK              200 /* milliseconds between looks at the registry when nothing else goes on */
 
 struct gateway {
@@ -93,15 +94,24 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* ---- opening, in order ---- */
 
-/* Every connection is a descriptor: as many as the system allows. */
-static void raise_descriptors(void)
+/* Every connection is a descriptor: as many as the system allows, but for those that the rest needs. */
+static void fit_descriptors(struct gateway *gateway, struct serve_options *options)
 {
     struct rlimit limit;
+    unsigned long long most;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    most = limit.rlim_cur > 2 * OWN_DESCRIPTORS ? limit.rlim_cur - OWN_DESCRIPTORS : limit.rlim_cur / 2;
+    if (options->max_connections <= most)
+        return;
+    log_line(&gateway->log, LOG_LEVEL_WARN, "descriptors",
+             "limit=%llu max_connections=%llu detail=\"raise the limit of open files to have more\"",
+             (unsigned long long)limit.rlim_cur, most);
+    options->max_connections = (unsigned)most;
 }
 
 static int open_registry(struct gateway *gateway, const struct serve_options *options,
@@ -221,15 +231,17 @@ static int run(struct gateway *gateway, const struct serve_options *options, str
     return 0;
 }
 
-int serve(const struct serve_options *options, struct failure *failure)
+int serve(const struct serve_options *asked, struct failure *failure)
 {
+    struct serve_options fitting = *asked;
+    const struct serve_options *options = &fitting;
     struct gateway gateway;
     int result = -1;
 
     memset(&gateway, 0, sizeof(gateway));
     gateway.log.level = options->log_level;
     signal(SIGPIPE, SIG_IGN);
-    raise_descriptors();
+    fit_descriptors(&gateway, &fitting);
     if (open_registry(&gateway, options, failure) < 0)
         return -1;
     uv_loop_init(&gateway.loop);
