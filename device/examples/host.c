@@ -29,13 +29,20 @@
 
 static int measure_load(struct bulla_message *message)
 {
-    double load[3];
+    FILE *file = fopen("/proc/loadavg", "r");
+    float one;
+    float five;
+    int found = -1;
 
-    if (getloadavg(load, 3) != 3)
+    if (file == NULL)
         return -1;
-    bulla_add_float(message, "load1", NULL, (float)load[0]);
-    bulla_add_float(message, "load5", NULL, (float)load[1]);
-    return 0;
+    if (fscanf(file, "%f %f", &one, &five) == 2) {
+        bulla_add_float(message, "load1", NULL, one);
+        bulla_add_float(message, "load5", NULL, five);
+        found = 0;
+    }
+    fclose(file);
+    return found;
 }
 
 static int measure_memory(struct bulla_message *message)

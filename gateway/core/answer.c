@@ -30,13 +30,7 @@ bool answerer_wants_id(const struct answerer *answerer)
 /* Our sender key in this context, kept until the id changes. */
 static int derive_key(const struct answerer *answerer, struct context *context)
 {
-    const struct device *device = context->device;
-    struct bulla_schedule schedule = {
-        .crypto = answerer->crypto,
-        .secret = device->secret,
-        .id_context = device->kind == BULLA_SESSION ? context->id_context : NULL,
-        .alg = device->alg,
-    };
+    struct bulla_schedule schedule = context_schedule(context, answerer->crypto);
 
     if (context->gateway_epoch == answerer->epoch)
         return 0;

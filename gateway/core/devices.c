@@ -106,15 +106,22 @@ static void make_room(struct device *device)
         context_drop(victim);
 }
 
-static int derive(struct devices *devices, struct context *context)
+struct bulla_schedule context_schedule(const struct context *context, struct bulla_crypto *crypto)
 {
     const struct device *device = context->device;
-    struct bulla_schedule schedule = {
-        .crypto = devices->crypto,
+
+    return (struct bulla_schedule){
+        .crypto = crypto,
         .secret = device->secret,
         .id_context = device->kind == BULLA_SESSION ? context->id_context : NULL,
         .alg = device->alg,
     };
+}
+
+static int derive(struct devices *devices, struct context *context)
+{
+    const struct device *device = context->device;
+    struct bulla_schedule schedule = context_schedule(context, devices->crypto);
 
     if (bulla_derive_key(&schedule, device->kid, device->kid_len, context->sender_key) < 0)
         return -1;

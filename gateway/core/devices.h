@@ -90,6 +90,9 @@ struct context *device_context(struct device *device, const uint8_t *id_context)
  * fails. */
 struct context *device_add_context(struct devices *devices, struct device *device, const uint8_t *id_context);
 
+/* The key schedule of a context's device (PROTOCOL 2). */
+struct bulla_schedule context_schedule(const struct context *context, struct bulla_crypto *crypto);
+
 /* What the registry says of it: `row` NULL: it has no row. Not for a context with messages in a batch. */
 void context_install(struct context *context, const struct context_row *row);
 

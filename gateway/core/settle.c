@@ -82,12 +82,7 @@ static bool must_wait(const struct pipeline *pipeline, const struct inbound *inb
 static int make_challenge(const struct pipeline *pipeline, const struct context *context,
                           uint8_t challenge[BULLA_CHALLENGE_SIZE])
 {
-    const struct device *device = context->device;
-    struct challenge_subject subject = {
-        .kid = device->kid,
-        .kid_len = device->kid_len,
-        .id_context = device->kind == BULLA_SESSION ? context->id_context : NULL,
-    };
+    struct challenge_subject subject = challenge_subject_of(context);
 
     return challenge_make(pipeline->challenge_key, &subject, pipeline->kept_t, challenge);
 }
@@ -96,9 +91,9 @@ static int make_challenge(const struct pipeline *pipeline, const struct context 
 static int seal_reply(struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome,
                       struct context *context, uint8_t room[REPLY_MAX], const uint8_t **reply)
 {
-    int64_t now = pipeline->config.clock(pipeline->config.clock_context) / 1000000 + pipeline->clock_offset;
     uint8_t challenge[BULLA_CHALLENGE_SIZE];
-    struct answer answer = {.re = inbound->envelope.piv, .time = now, .challenge = NULL};
+    struct answer answer = {
+        .re = inbound->envelope.piv, .time = current_seconds(pipeline), .challenge = NULL};
 
     if (outcome == OUTCOME_CHALLENGED) {
         if (make_challenge(pipeline, context, challenge) < 0)

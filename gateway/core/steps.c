@@ -5,14 +5,25 @@
 
 #define TRIES_MAX 32 /* a message begins anew after a lookup, a conflict, or what it waited for */
 
-static int64_t now_seconds(const struct pipeline *pipeline)
+int64_t current_seconds(const struct pipeline *pipeline)
 {
     return pipeline->config.clock(pipeline->config.clock_context) / 1000000 + pipeline->clock_offset;
 }
 
+struct challenge_subject challenge_subject_of(const struct context *context)
+{
+    const struct device *device = context->device;
+
+    return (struct challenge_subject){
+        .kid = device->kid,
+        .kid_len = device->kid_len,
+        .id_context = device->kind == BULLA_SESSION ? context->id_context : NULL,
+    };
+}
+
 uint64_t current_t(const struct pipeline *pipeline)
 {
-    uint64_t t = challenge_t(now_seconds(pipeline), pipeline->floor);
+    uint64_t t = challenge_t(current_seconds(pipeline), pipeline->floor);
 
     return t > pipeline->kept_t ? t : pipeline->kept_t;
 }
@@ -120,7 +131,7 @@ static struct context *named_context(struct pipeline *pipeline, struct inbound *
     const uint8_t *id_context = inbound->envelope.id_context;
     struct context *context = device_context(device, id_context);
 
-    if (context != NULL && context->closes_at != 0 && context->closes_at <= now_seconds(pipeline) &&
+    if (context != NULL && context->closes_at != 0 && context->closes_at <= current_seconds(pipeline) &&
         context->pins == 0) {
         context_drop(context);
         context = NULL;
@@ -215,11 +226,7 @@ static void settle_replayed(struct pipeline *pipeline, struct inbound *inbound, 
 static bool carries_proof(struct pipeline *pipeline, struct inbound *inbound, const struct context *context)
 {
     const struct bulla_envelope *envelope = &inbound->envelope;
-    struct challenge_subject subject = {
-        .kid = context->device->kid,
-        .kid_len = context->device->kid_len,
-        .id_context = context->device->kind == BULLA_SESSION ? context->id_context : NULL,
-    };
+    struct challenge_subject subject = challenge_subject_of(context);
 
     return envelope->echo != NULL && challenge_valid(pipeline->challenge_key, &subject, current_t(pipeline),
                                                      envelope->echo, &inbound->proof_t);
@@ -314,9 +321,9 @@ static void log_damage(struct pipeline *pipeline, const struct failure *failure)
 {
     char quoted[sizeof(failure->text) * 2];
 
-    if (pipeline->damage_logged == now_seconds(pipeline))
+    if (pipeline->damage_logged == current_seconds(pipeline))
         return;
-    pipeline->damage_logged = now_seconds(pipeline);
+    pipeline->damage_logged = current_seconds(pipeline);
     log_line(pipeline->config.log, LOG_LEVEL_ERROR, "device", "detail=%s",
              log_quote(quoted, sizeof(quoted), failure->text));
 }

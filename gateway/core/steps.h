@@ -9,6 +9,12 @@
 /* Begins, or begins anew, with the first step. The message is answered, gathered, or waits afterwards. */
 void steps_run(struct pipeline *pipeline, struct inbound *inbound);
 
+/* Unix seconds, by the store's clock. */
+int64_t current_seconds(const struct pipeline *pipeline);
+
+/* Whom a context's challenges are for. */
+struct challenge_subject challenge_subject_of(const struct context *context);
+
 /* T now (PROTOCOL 4.4): by the store's clock, above the floor, and never below what was used before. */
 uint64_t current_t(const struct pipeline *pipeline);
 
