@@ -228,8 +228,10 @@ static bool carries_proof(struct pipeline *pipeline, struct inbound *inbound, co
     const struct bulla_envelope *envelope = &inbound->envelope;
     struct challenge_subject subject = challenge_subject_of(context);
 
-    return envelope->echo != NULL && challenge_valid(pipeline->challenge_key, &subject, current_t(pipeline),
-                                                     envelope->echo, &inbound->proof_t);
+    if (envelope->echo == NULL || pipeline->kept_t == 0)
+        return false; /* before the registry has said which T was the highest, the clock alone may be any */
+    return challenge_valid(pipeline->challenge_key, &subject, current_t(pipeline), envelope->echo,
+                           &inbound->proof_t);
 }
 
 /*

@@ -98,9 +98,7 @@ static int forward_probe(struct store *store, struct failure *failure)
 
 static int forward_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure)
 {
-    struct store *inner = lab_store_of(store)->inner;
-
-    return inner->ops->issued_t(inner, t, kept, failure);
+    FORWARD(CALL_ISSUED_T, issued_t, t, kept);
 }
 
 static const struct store_ops forwarding = {

@@ -16,6 +16,7 @@ enum lab_call {
     CALL_GATEWAY_ID_ADD,
     CALL_COMMIT,
     CALL_EVENTS_ADD,
+    CALL_ISSUED_T,
     CALL_KINDS,
 };
 

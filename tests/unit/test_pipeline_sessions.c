@@ -358,6 +358,30 @@ static void a_withheld_proof_is_not_taken_by_a_lost_clock(void **state)
     assert_int_equal(lab_stored(lab, 1), 0);
 }
 
+/* The same while the registry cannot say which T was the highest: the gateway's own clock decides nothing. */
+static void no_proof_is_taken_by_the_clock_alone(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet withheld;
+
+    lab_add(lab, &device, "kitchen", BULLA_SESSION);
+    lab_keep_kid_context(&device);
+    withheld = lab_seal(&device, 1);
+    lab_accept(&device, lab_deliver(lab, &withheld));
+    withheld = lab_seal_again(&device);
+    lab_boot(&device);
+    lab_forward(lab, DAY);
+    lab_tell(&device, 2);
+    lab_forward(lab, -DAY);
+    lab_restart(lab);
+    lab_store_fail(&lab->gateways[0].store, CALL_ISSUED_T, FAULT_BEFORE, 1000);
+    assert_fate(lab_deliver(lab, &withheld), "busy");
+    lab_store_fail(&lab->gateways[0].store, CALL_ISSUED_T, FAULT_BEFORE, 0);
+    assert_fate(lab_deliver(lab, &withheld), "challenged");
+    assert_int_equal(lab_stored(lab, 1), 0);
+}
+
 /* ---- which challenges are taken ---- */
 
 /* A message of a session that nobody knows, which carries the challenge of T. */
@@ -777,6 +801,7 @@ int main(void)
         TEST(t_is_never_below_floor_plus_two),
         TEST(a_session_dies_with_all_its_challenges),
         TEST(a_withheld_proof_is_not_taken_by_a_lost_clock),
+        TEST(no_proof_is_taken_by_the_clock_alone),
         TEST(one_t_more_or_less_is_accepted),
         TEST(the_row_keeps_the_t_of_its_proof),
         TEST(proven_under_the_next_t_then_closed),
