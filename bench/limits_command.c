@@ -25,13 +25,7 @@ static const struct option options_table[] = {
      .least = 10,
      .most = 60000,
      .offset = offsetof(struct limits_options, milliseconds)},
-    {.name = "format",
-     .argument = "FORMAT",
-     .help = "text or json",
-     .fallback = "text",
-     .parse = option_choice,
-     .words = report_formats,
-     .offset = offsetof(struct limits_options, format)},
+    REPORT_OPTION(struct limits_options),
     {0},
 };
 
