@@ -1,7 +1,7 @@
 /*
  * The contract with a cryptographic provider. One file per provider carries it out (crypto_openssl.c,
- * crypto_bearssl.c); the build chooses. Everything is one-shot; lengths are in bytes; 0 or a negative enum
- * bulla_error is returned.
+ * crypto_bearssl.c, crypto_mbedtls.c, crypto_psa.c); the build chooses. Everything is one-shot; lengths are
+ * in bytes; 0 or a negative enum bulla_error is returned.
  */
 #ifndef BULLA_CRYPTO_H
 #define BULLA_CRYPTO_H

@@ -1,6 +1,6 @@
 /*
- * OpenSSL and BearSSL make the same bytes, and open each other's. (BearSSL's provider is compiled under other
- * names here.)
+ * OpenSSL and each other provider make the same bytes, and open each other's. (The other one is compiled
+ * under other names here.)
  */
 #include <string.h>
 
