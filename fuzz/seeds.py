@@ -3,6 +3,7 @@
 
 DIRECTORY/TARGET/NUMBER, for each target.
 """
+import binascii
 import json
 import pathlib
 import sys
@@ -25,11 +26,25 @@ def load(name):
     return json.loads((VECTORS / name).read_text(encoding="ascii"))
 
 
+def frame_of(message):
+    """device/frame.h: COBS(message, CRC-16/CCITT-FALSE), zero."""
+    crc = binascii.crc_hqx(message, 0xFFFF).to_bytes(2, "big")
+    out, block = bytearray(), bytearray()
+    for byte in message + crc + b"\0":
+        if byte:
+            block.append(byte)
+        if not byte or len(block) == 254:
+            out += bytes([len(block) + 1]) + block
+            block.clear()
+    return bytes(out) + b"\0"
+
+
 def seeds():
     messages, replies, malformed = load("messages.json"), load("replies.json"), load("malformed.json")
     for case in messages["cases"]:
         plaintext = bytes.fromhex(case["plaintext"])
         yield "message", bytes.fromhex(case["message"])
+        yield "frame", frame_of(bytes.fromhex(case["message"]))
         yield "cbor", plaintext
         if case["content_format"] in SENML_FORMATS:
             yield "senml", bytes([SENML_FORMATS[case["content_format"]]]) + plaintext
