@@ -17,7 +17,7 @@ int database_vault(struct vault *vault, struct store *store, const struct databa
     const char *path = options->key;
 
     if (!path) {
-        if (store_key_path(options->db, beside, sizeof(beside), failure) < 0)
+        if (vault_key_path(options->db, beside, sizeof(beside), failure) < 0)
             return -1;
         path = beside;
     }

@@ -8,6 +8,7 @@
 
 #include "device/crypto_openssl.h"
 #include "gateway/admin.h"
+#include "gateway/service.h"
 #include "gateway/storer.h"
 
 #define DEVICES_IN_MEMORY 65536
@@ -16,6 +17,7 @@
 
 struct gateway {
     struct log log;
+    struct service service;
     struct store *store;
     struct vault vault;
     struct bulla_crypto crypto;
@@ -27,6 +29,7 @@ struct gateway {
     bool has_admin;
     uv_prepare_t prepare;
     uv_timer_t tick;
+    uv_timer_t watchdog;
     uv_signal_t terminate;
     uv_signal_t interrupt;
 };
@@ -61,6 +64,14 @@ static void on_tick(uv_timer_t *tick)
     submit(tick->data, true);
 }
 
+/* A loop that stands still is one that the service manager starts anew. */
+static void on_watchdog(uv_timer_t *watchdog)
+{
+    const struct gateway *gateway = watchdog->data;
+
+    service_tell(&gateway->service, "WATCHDOG=1");
+}
+
 static void close_if_drained(struct gateway *gateway)
 {
     const struct pipeline *pipeline = &gateway->pipeline;
@@ -86,6 +97,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
     log_line(&gateway->log, LOG_LEVEL_INFO, "stopping", "signal=%s waiting=%zu", strsignal(number),
              gateway->pipeline.waiting);
+    service_tell(&gateway->service, "STOPPING=1");
     if (!gateway->pipeline.draining)
         sources_quiesce(&gateway->sources);
     gateway->pipeline.draining = true;
@@ -119,7 +131,7 @@ static int open_registry(struct gateway *gateway, const struct serve_options *op
 {
     char path[4096];
 
-    if (options->key == NULL && store_key_path(options->db, path, sizeof(path), failure) < 0)
+    if (options->key == NULL && vault_key_path(options->db, path, sizeof(path), failure) < 0)
         return -1;
     if (store_open(&gateway->store, options->db, STORE_CREATE, failure) < 0)
         return -1;
@@ -180,6 +192,16 @@ static int open_listeners(struct gateway *gateway, const struct serve_options *o
     return -1;
 }
 
+static void open_watchdog(struct gateway *gateway)
+{
+    unsigned period = service_watchdog_period();
+
+    uv_timer_init(&gateway->loop, &gateway->watchdog);
+    gateway->watchdog.data = gateway;
+    if (period > 0)
+        uv_timer_start(&gateway->watchdog, on_watchdog, period, period);
+}
+
 static void open_handles(struct gateway *gateway)
 {
     uv_prepare_init(&gateway->loop, &gateway->prepare);
@@ -188,6 +210,7 @@ static void open_handles(struct gateway *gateway)
     uv_timer_init(&gateway->loop, &gateway->tick);
     gateway->tick.data = gateway;
     uv_timer_start(&gateway->tick, on_tick, 0, TICK);
+    open_watchdog(gateway);
     uv_signal_init(&gateway->loop, &gateway->terminate);
     gateway->terminate.data = gateway;
     uv_signal_start(&gateway->terminate, on_signal, SIGTERM);
@@ -201,12 +224,14 @@ static void announce(const struct gateway *gateway)
     sources_announce(&gateway->sources, stderr);
     if (gateway->has_admin)
         fprintf(stderr, "bulla: admin on http://%s/\n", gateway->admin.http.address);
+    service_tell(&gateway->service, "READY=1");
 }
 
 static void close_handles(struct gateway *gateway)
 {
     uv_close((uv_handle_t *)&gateway->prepare, NULL);
     uv_close((uv_handle_t *)&gateway->tick, NULL);
+    uv_close((uv_handle_t *)&gateway->watchdog, NULL);
     uv_close((uv_handle_t *)&gateway->terminate, NULL);
     uv_close((uv_handle_t *)&gateway->interrupt, NULL);
 }
@@ -221,8 +246,10 @@ static int run(struct gateway *gateway, const struct serve_options *options, str
         return -1;
     }
     open_handles(gateway);
+    service_open(&gateway->service);
     announce(gateway);
     uv_run(&gateway->loop, UV_RUN_DEFAULT);
+    service_close(&gateway->service);
     close_handles(gateway);
     if (gateway->has_admin)
         admin_close(&gateway->admin);

@@ -13,6 +13,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "gateway/service.h"
+
 #define NONCE_SIZE    12
 #define TAG_SIZE      16
 #define SECRET_MAX    64
@@ -180,6 +182,13 @@ int vault_registry_secret(const struct vault *vault, struct store *store, const 
 
 /* ---- the key's file ---- */
 
+int vault_key_path(const char *db, char *path, size_t size, struct failure *failure)
+{
+    if (service_credential(VAULT_CREDENTIAL, path, size))
+        return 0;
+    return store_key_path(db, path, size, failure);
+}
+
 static int hex_digit(char digit)
 {
     if (digit >= '0' && digit <= '9')
@@ -233,6 +242,17 @@ static int check_owner(const struct stat *status, const char *path, struct failu
                 path, (unsigned)status->st_uid, (unsigned)geteuid(), path);
 }
 
+/*
+ * For its owner only. A credential that systemd has put ready belongs to root, and the service's user may
+ * read it by an ACL, whose mask (acl(5)) then shows as the group's bits: 0440, of root's group.
+ */
+static bool others_may_read(const struct stat *status)
+{
+    if (status->st_uid == 0 && status->st_gid == 0 && (status->st_mode & 0777) == 0440)
+        return false;
+    return (status->st_mode & 077) != 0;
+}
+
 static int check_file(int fd, const char *path, bool registry_is_new, struct failure *failure)
 {
     struct stat status;
@@ -241,7 +261,7 @@ static int check_file(int fd, const char *path, bool registry_is_new, struct fai
         return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return fail(failure, "the master key %s is not a file", path);
-    if ((status.st_mode & 077) != 0)
+    if (others_may_read(&status))
         return fail(failure, "others may read the master key %s (its mode is %03o); type: chmod 600 %s", path,
                     (unsigned)(status.st_mode & 0777), path);
     return registry_is_new ? check_owner(&status, path, failure) : 0;

@@ -14,11 +14,21 @@ struct vault {
     uint8_t key[VAULT_KEY_SIZE];
 };
 
+/* The credential of a service (service.h) that is taken as the master key where no --key is given. */
+#define VAULT_CREDENTIAL "bulla.key"
+
 /*
- * Opens the master key of `store`: reads the file at `path`, mode 0600, and checks it against the registry.
- * Where the registry has none yet (first use) the file is made if it is not there; if it is there, it must
- * belong to this user or root. A missing or wrong key, or a file that others may read, is a failure that says
- * what to do; nothing is overwritten.
+ * Where the master key of the store at `db` (its path or URL) is, unless somebody says otherwise: among the
+ * credentials of this service, else beside the database. `path` has `size` bytes. Returns 0, or -1 with a
+ * failure.
+ */
+MUST_CHECK int vault_key_path(const char *db, char *path, size_t size, struct failure *failure);
+
+/*
+ * Opens the master key of `store`: reads the file at `path`, which only its owner may read, and checks it
+ * against the registry. Where the registry has none yet (first use) the file is made if it is not there; if
+ * it is there, it must belong to this user or root. A missing or wrong key, or a file that others may read,
+ * is a failure that says what to do; nothing is overwritten.
  */
 MUST_CHECK int vault_open(struct vault *vault, struct store *store, const char *path,
                           struct failure *failure);

@@ -188,6 +188,36 @@ static void test_key_that_others_may_read(void **state)
     ok(open_vault(f));
 }
 
+/* As systemd puts credentials ready: 0440, root's, of root's group. */
+static void test_key_that_is_a_credential(void **state)
+{
+    struct fixture *f = *state;
+    char path[sizeof(f->key)];
+
+    ok(vault_key_path(f->db, path, sizeof(path), &f->failure));
+    assert_string_equal(path, f->key);
+    ok(open_vault(f));
+    setenv("CREDENTIALS_DIRECTORY", "/nowhere", 1);
+    ok(vault_key_path("/other/bulla.db", path, sizeof(path), &f->failure));
+    assert_string_equal(path, "/other/bulla.key");
+    setenv("CREDENTIALS_DIRECTORY", f->folder, 1);
+    ok(vault_key_path("/other/bulla.db", path, sizeof(path), &f->failure));
+    assert_string_equal(path, f->key);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    if (geteuid() != 0) {
+        print_message("skipped: only root has files of root's\n");
+        skip();
+    }
+    ok(chmod(f->key, 0440));
+    ok(open_vault(f));
+    ok(chown(f->key, 0, 65534));
+    assert_int_equal(open_vault(f), -1);
+    says(f, "others may read");
+    ok(chown(f->key, 65534, 0));
+    assert_int_equal(open_vault(f), -1);
+    says(f, "others may read");
+}
+
 /* Put there by somebody else before the registry was made, himself or behind a link. */
 static void test_key_of_another_user(void **state)
 {
@@ -408,6 +438,7 @@ int main(void)
         VAULT_TEST(test_wrong_key),
         VAULT_TEST(test_damaged_key),
         VAULT_TEST(test_key_that_others_may_read),
+        VAULT_TEST(test_key_that_is_a_credential),
         VAULT_TEST(test_key_of_another_user),
         VAULT_TEST(test_key_behind_a_link),
         VAULT_TEST(test_key_that_is_a_pipe),
