@@ -142,6 +142,7 @@ static int call(const struct command *command, int argc, char **argv, struct fai
     result = argc < 0 ? COMMAND_USAGE : check_count(command, argc, argv, failure);
     if (result == 0)
         result = command->run(options, argc, argv, failure);
+    options_free(command->options, options);
     free(options);
     return result;
 }

@@ -4,14 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/settings.h"
 #include "cli/when.h"
 
 /* ---- parsers ---- */
 
 int option_flag(const struct option *option, const char *text, void *field, struct failure *failure)
 {
-    (void)option, (void)text, (void)failure;
-    *(bool *)field = true;
+    (void)option;
+    if (text != NULL && strcmp(text, "yes") != 0 && strcmp(text, "no") != 0)
+        return fail(failure, "'%.40s' is neither yes nor no", text);
+    *(bool *)field = text == NULL || *text == 'y';
     return 0;
 }
 
@@ -21,6 +24,27 @@ int option_string(const struct option *option, const char *text, void *field, st
         return fail(failure, "it is empty; give a %s", option->argument);
     *(const char **)field = text;
     return 0;
+}
+
+int option_strings(const struct option *option, const char *text, void *field, struct failure *failure)
+{
+    struct option_strings *strings = field;
+
+    if (strings->count == OPTION_STRINGS_MAX)
+        return fail(failure, "it may be given %d times", OPTION_STRINGS_MAX);
+    if (option_string(option, text, &strings->texts[strings->count], failure) < 0)
+        return -1;
+    strings->count++;
+    return 0;
+}
+
+/* What it names is read before the options are parsed (options_parse()). */
+int option_config(const struct option *option, const char *text, void *field, struct failure *failure)
+{
+    const char *path;
+
+    (void)field;
+    return option_string(option, text, &path, failure);
 }
 
 static int refuse_word(const struct option *option, const char *text, struct failure *failure)
@@ -119,75 +143,48 @@ static const struct option *find_letter(const struct option *table, char letter)
     return NULL;
 }
 
-/* `dashes` and `name` are what was written, for the error. */
-static int set(const struct option *option, const char *dashes, const char *name, const char *text,
-               void *values, struct failure *failure)
-{
-    struct failure why;
-
-    if (option->parse(option, text, (char *)values + option->offset, &why) == 0)
-        return 0;
-    return fail(failure, "%s%s: %s", dashes, name, why.text);
-}
-
-static int set_defaults(const struct option *table, void *values, struct failure *failure)
-{
-    for (const struct option *option = table; option && option->name; option++) {
-        const char *text = option->variable ? getenv(option->variable) : NULL;
-
-        if (text && *text) {
-            if (set(option, "", option->variable, text, values, failure) < 0)
-                return -1;
-        } else if (option->fallback &&
-                   set(option, "--", option->name, option->fallback, values, failure) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 /*
  * One option: argv[at] and, where it takes the next word as its argument, argv[at + 1]. Returns how many
  * words, or -1.
  */
-static int take(const struct option *table, void *values, int left, char **argv, struct failure *failure)
+static int take(struct settings *settings, int left, char **argv, struct failure *failure)
 {
     bool is_long = argv[0][1] == '-';
     const char *name = argv[0] + (is_long ? 2 : 1);
     size_t len = is_long ? strcspn(name, "=") : 1;
-    const struct option *option = is_long ? options_find(table, name, len) : find_letter(table, *name);
-    const char *text = NULL;
+    const struct option *option =
+        is_long ? options_find(settings->table, name, len) : find_letter(settings->table, *name);
+    struct setting setting = {.option = option, .origin = SETTING_ARGUMENT};
     int words = 1;
 
     if (!option)
         return fail(failure, "%.60s: there is no such option", argv[0]);
     if (name[len])
-        text = name + len + (name[len] == '=');
-    if (!option->argument && text)
+        setting.text = name + len + (name[len] == '=');
+    if (!option->argument && setting.text)
         return fail(failure, "--%s: it takes no argument", option->name);
-    if (option->argument && !text) {
+    if (option->argument && !setting.text) {
         if (left < 2)
             return fail(failure, "--%s: its argument is missing; give a %s", option->name, option->argument);
-        text = argv[1];
+        setting.text = argv[1];
         words = 2;
     }
-    return set(option, "--", option->name, text, values, failure) < 0 ? -1 : words;
+    return settings_add(settings, &setting, failure) < 0 ? -1 : words;
 }
 
-int options_parse(const struct option *table, void *values, int argc, char **argv, struct failure *failure)
+/* Takes the options out of the arguments. Returns how many others there are, moved to the front, or -1. */
+static int take_all(struct settings *settings, int argc, char **argv, struct failure *failure)
 {
     int kept = 0;
     bool ended = false;
 
-    if (set_defaults(table, values, failure) < 0)
-        return -1;
     for (int at = 0; at < argc;) {
         int words = 1;
 
         if (!ended && strcmp(argv[at], "--") == 0) {
             ended = true;
         } else if (!ended && argv[at][0] == '-' && argv[at][1]) {
-            words = take(table, values, argc - at, argv + at, failure);
+            words = take(settings, argc - at, argv + at, failure);
         } else {
             argv[kept++] = argv[at]; /* "-" alone too: standard input */
         }
@@ -196,4 +193,39 @@ int options_parse(const struct option *table, void *values, int argc, char **arg
         at += words;
     }
     return kept;
+}
+
+static const struct option *find_config(const struct option *table)
+{
+    while (table && table->name && table->parse != option_config)
+        table++;
+    return table && table->name ? table : NULL;
+}
+
+int options_parse(const struct option *table, void *values, int argc, char **argv, struct failure *failure)
+{
+    const struct option *config = find_config(table);
+    struct settings own = {0};
+    struct settings *settings = config ? (struct settings *)((char *)values + config->offset) : &own;
+    int kept;
+
+    settings->table = table;
+    settings->section = config ? config->section : NULL;
+    kept = take_all(settings, argc, argv, failure);
+    if (kept >= 0 && config && settings_find(settings, config))
+        settings->file = settings_find(settings, config)->text;
+    if (kept >= 0 &&
+        (settings_gather(settings, failure) < 0 || settings_apply(settings, values, failure) < 0))
+        kept = -1;
+    if (!config || kept < 0)
+        settings_free(settings);
+    return kept;
+}
+
+void options_free(const struct option *table, void *values)
+{
+    const struct option *config = find_config(table);
+
+    if (config)
+        settings_free((struct settings *)((char *)values + config->offset));
 }

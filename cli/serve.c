@@ -3,11 +3,14 @@
 
 #include "cli/command.h"
 #include "cli/database.h"
+#include "cli/settings.h"
 
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number)  TEXT_OF_(number)
 
 struct serve_values {
+    struct settings settings;
+    bool print_config;
     struct database_options database;
     const char *listen;
     const char *admin;
@@ -25,6 +28,19 @@ static const char *const log_levels[] = {
 };
 
 static const struct option options_table[] = {
+    {.name = "config",
+     .argument = "FILE",
+     .help = "reads the other options from this file, 'key = value' a line under [serve]; environment and "
+             "arguments count for more",
+     .parse = option_config,
+     .section = "serve",
+     .typed_only = true,
+     .offset = offsetof(struct serve_values, settings)},
+    {.name = "print-config",
+     .help = "prints the options as a configuration file that says where each comes from, and ends",
+     .parse = option_flag,
+     .typed_only = true,
+     .offset = offsetof(struct serve_values, print_config)},
     {.name = "listen",
      .argument = "HOST:PORT",
      .help = "where devices send to; [::] is every address of this host, port 0 picks a free one",
@@ -43,6 +59,7 @@ static const struct option options_table[] = {
      .fallback = "info",
      .parse = option_choice,
      .words = log_levels,
+     .live = true,
      .offset = offsetof(struct serve_values, log_level)},
     {.name = "max-connections",
      .argument = "N",
@@ -72,10 +89,9 @@ static const struct option options_table[] = {
     {0},
 };
 
-static int run(const void *options, int argc, char **argv, struct failure *failure)
+static void fill(struct serve_options *options, const struct serve_values *values)
 {
-    const struct serve_values *values = options;
-    struct serve_options serve_options = {
+    *options = (struct serve_options){
         .db = values->database.db,
         .key = values->database.key,
         .listen = values->listen,
@@ -85,9 +101,69 @@ static int run(const void *options, int argc, char **argv, struct failure *failu
         .idle_seconds = (unsigned)values->idle,
         .queue = (unsigned)values->queue,
     };
+}
+
+/* ---- reading the file anew ---- */
+
+/* What a gateway was started with, and what it was told last. */
+struct told {
+    const struct settings *started;
+    struct settings last; /* nothing: not told since */
+};
+
+/* What cannot change is compared with what it was started with: every reload tells of it, until it restarts.
+ */
+static void compare(const struct told *told, const struct settings *fresh, struct serve_changes *changes)
+{
+    const struct settings *last = told->last.count > 0 ? &told->last : told->started;
+
+    changes->count = 0;
+    for (const struct option *option = options_table; option->name; option++) {
+        if (settings_same(option->live ? last : told->started, fresh, option))
+            continue;
+        if (changes->count < SERVE_CHANGES_MAX)
+            changes->items[changes->count++] = (struct serve_change){option->name, option->live};
+    }
+}
+
+static int reload(void *context, struct serve_options *options, struct serve_changes *changes,
+                  struct failure *failure)
+{
+    struct told *told = context;
+    struct serve_values values = {0};
+
+    if (told->started->file == NULL)
+        return fail(failure, "it was started without --config, so there is no file to read anew");
+    if (settings_again(&values.settings, told->started, failure) < 0 ||
+        settings_apply(&values.settings, &values, failure) < 0) {
+        settings_free(&values.settings);
+        return -1;
+    }
+    compare(told, &values.settings, changes);
+    fill(options, &values);
+    settings_free(&told->last);
+    told->last = values.settings; /* the options' strings are in it */
+    return 0;
+}
+
+/* ---- the command ---- */
+
+static int run(const void *options, int argc, char **argv, struct failure *failure)
+{
+    const struct serve_values *values = options;
+    struct told told = {.started = &values->settings};
+    struct serve_options serve_options;
+    int result;
 
     (void)argc, (void)argv;
-    return serve(&serve_options, failure);
+    if (values->print_config)
+        return settings_print(&values->settings, stdout, failure);
+    fill(&serve_options, values);
+    serve_options.reload = reload;
+    serve_options.reload_context = &told;
+    result = serve(&serve_options, failure);
+    settings_free(&told.last);
+    return result;
 }
 
 const struct command command_serve = {
@@ -95,8 +171,10 @@ const struct command command_serve = {
     .summary = "runs the gateway: takes sealed messages and stores what is in them",
     .details = "It makes the database and its master key if they are not there, prints a line for each "
                "listener once it is ready, and logs on standard error. SIGTERM and SIGINT end it after what "
-               "is queued was stored.",
-    .example = "bulla serve --db /var/lib/bulla/bulla.db",
+               "is queued was stored. SIGHUP reads the configuration file anew: what can change in a running "
+               "gateway does, the log tells what needs a restart, and a file with an error changes nothing.",
+    .example = "bulla serve --db /var/lib/bulla/bulla.db\n"
+               "bulla serve --print-config > bulla.conf && bulla serve --config bulla.conf",
     .options = options_table,
     .options_size = sizeof(struct serve_values),
     .run = run,

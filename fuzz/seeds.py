@@ -19,6 +19,10 @@ JSON = (
     '{"a":-1.5e-3,"b":123456789012345678901234567890,"c":"\\u00fc\\ud83d\\ude00"}',
     "[]", "{}", "21.5", "null",
 )
+CONFIG = (
+    b"[serve]\n# a comment\nlisten = [::]:8620\nidle=30\r\n  queue: 10\n", b"\xef\xbb\xbfkeep = 7", b"[other]\n", b"a = b ; c\nnothing",
+    b"a=" + b"x" * 4000,
+)
 TEXT = (b"23.4", b"-1e5", b"  7 ", b"nan", b"not a number")
 
 
@@ -62,6 +66,8 @@ def seeds():
         yield "credential", case["line"].encode("utf-8")
     for text in JSON:
         yield "json", text.encode("utf-8")
+    for text in CONFIG:
+        yield "config", text
     for text in TEXT:
         yield "senml", bytes([SENML_FORMATS[0]]) + text
 

@@ -32,6 +32,8 @@ struct gateway {
     uv_timer_t watchdog;
     uv_signal_t terminate;
     uv_signal_t interrupt;
+    uv_signal_t hangup;
+    const struct serve_options *options;
 };
 
 static int64_t clock_now(void *context)
@@ -102,6 +104,50 @@ static void on_signal(uv_signal_t *handle, int number)
         sources_quiesce(&gateway->sources);
     gateway->pipeline.draining = true;
     submit(gateway, true); /* so that on_stored() looks whether all is done */
+}
+
+/* ---- reading the options anew ---- */
+
+/* What says something else now, and whether it takes effect. */
+static void tell_changes(struct gateway *gateway, const struct serve_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct serve_change *change = &changes->items[i];
+        if (change->live)
+            log_line(&gateway->log, LOG_LEVEL_INFO, "reload", "option=%s detail=changed", change->name);
+        else
+            log_line(&gateway->log, LOG_LEVEL_WARN, "reload", "option=%s detail=\"needs a restart\"",
+                     change->name);
+    }
+}
+
+/* The options that the table calls live. */
+static void apply(struct gateway *gateway, const struct serve_options *fresh)
+{
+    gateway->log.level = fresh->log_level;
+}
+
+/* All of the file holds, or nothing of it. */
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct gateway *gateway = handle->data;
+    const struct serve_options *options = gateway->options;
+    struct serve_options fresh;
+    struct serve_changes changes;
+    struct failure failure;
+    char quoted[2 * sizeof(failure.text)];
+
+    (void)number;
+    if (options->reload == NULL || options->reload(options->reload_context, &fresh, &changes, &failure) < 0) {
+        if (options->reload == NULL)
+            fail(&failure, "its options cannot be read anew");
+        log_line(&gateway->log, LOG_LEVEL_ERROR, "reload", "detail=%s",
+                 log_quote(quoted, sizeof(quoted), failure.text));
+        return;
+    }
+    apply(gateway, &fresh);
+    tell_changes(gateway, &changes);
+    log_line(&gateway->log, LOG_LEVEL_INFO, "reloaded", "changes=%zu", changes.count);
 }
 
 /* ---- opening, in order ---- */
@@ -202,6 +248,13 @@ static void open_watchdog(struct gateway *gateway)
         uv_timer_start(&gateway->watchdog, on_watchdog, period, period);
 }
 
+static void open_signal(struct gateway *gateway, uv_signal_t *handle, uv_signal_cb callback, int number)
+{
+    uv_signal_init(&gateway->loop, handle);
+    handle->data = gateway;
+    uv_signal_start(handle, callback, number);
+}
+
 static void open_handles(struct gateway *gateway)
 {
     uv_prepare_init(&gateway->loop, &gateway->prepare);
@@ -211,12 +264,9 @@ static void open_handles(struct gateway *gateway)
     gateway->tick.data = gateway;
     uv_timer_start(&gateway->tick, on_tick, 0, TICK);
     open_watchdog(gateway);
-    uv_signal_init(&gateway->loop, &gateway->terminate);
-    gateway->terminate.data = gateway;
-    uv_signal_start(&gateway->terminate, on_signal, SIGTERM);
-    uv_signal_init(&gateway->loop, &gateway->interrupt);
-    gateway->interrupt.data = gateway;
-    uv_signal_start(&gateway->interrupt, on_signal, SIGINT);
+    open_signal(gateway, &gateway->terminate, on_signal, SIGTERM);
+    open_signal(gateway, &gateway->interrupt, on_signal, SIGINT);
+    open_signal(gateway, &gateway->hangup, on_hangup, SIGHUP);
 }
 
 static void announce(const struct gateway *gateway)
@@ -234,6 +284,7 @@ static void close_handles(struct gateway *gateway)
     uv_close((uv_handle_t *)&gateway->watchdog, NULL);
     uv_close((uv_handle_t *)&gateway->terminate, NULL);
     uv_close((uv_handle_t *)&gateway->interrupt, NULL);
+    uv_close((uv_handle_t *)&gateway->hangup, NULL);
 }
 
 /* Serves until the pipeline is drained after a signal. */
@@ -266,8 +317,10 @@ int serve(const struct serve_options *asked, struct failure *failure)
     int result = -1;
 
     memset(&gateway, 0, sizeof(gateway));
+    gateway.options = options;
     gateway.log.level = options->log_level;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* until on_hangup() can take it */
     fit_descriptors(&gateway, &fitting);
     if (open_registry(&gateway, options, failure) < 0)
         return -1;

@@ -1,11 +1,28 @@
 /*
- * The gateway: everything that `bulla serve` opens, in order, until SIGTERM or SIGINT.
+ * The gateway: everything that `bulla serve` opens, in order, until SIGTERM or SIGINT; SIGHUP reads its
+ * options anew.
  */
 #ifndef SERVE_H
 #define SERVE_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "gateway/failure.h"
 #include "gateway/log.h"
+
+/* An option that says something else than before, by its name. */
+struct serve_change {
+    const char *name;
+    bool live; /* takes effect in the gateway that runs; otherwise at its next start */
+};
+
+#define SERVE_CHANGES_MAX 64
+
+struct serve_changes {
+    struct serve_change items[SERVE_CHANGES_MAX];
+    size_t count;
+};
 
 struct serve_options {
     const char *db;     /* store's URL or path */
@@ -16,6 +33,13 @@ struct serve_options {
     unsigned max_connections; /* of the devices' listener */
     unsigned idle_seconds;    /* an idle connection is closed after that */
     unsigned queue;           /* messages that may wait for the store before sources answer "try again" */
+    /*
+     * Reads the options anew at SIGHUP: 0 with all of them (their strings last until the next call) and what
+     * changed, or -1 with what is wrong, and then nothing changes. NULL: they cannot be read anew.
+     */
+    int (*reload)(void *context, struct serve_options *fresh, struct serve_changes *changes,
+                  struct failure *failure);
+    void *reload_context;
 };
 
 #define SERVE_DEFAULT_LISTEN      "[::]:8620"
