@@ -62,9 +62,8 @@ static void json_value(FILE *out, const struct reading *reading)
     }
 }
 
-int reading_print_jsonl(void *context, const struct reading_row *row)
+int reading_print_json(FILE *out, const struct reading_row *row)
 {
-    FILE *out = context;
     char time[WHEN_TEXT_SIZE];
 
     fputs_unlocked("{\"device\":", out);
@@ -81,8 +80,16 @@ int reading_print_jsonl(void *context, const struct reading_row *row)
         text_json(out, row->reading.unit, row->reading.unit_len);
     else
         fputs_unlocked("null", out);
-    fprintf(out, ",\"seq\":%" PRIu64 "}\n", row->seq);
+    fprintf(out, ",\"seq\":%" PRIu64 "}", row->seq);
     return !output_works();
+}
+
+int reading_print_jsonl(void *context, const struct reading_row *row)
+{
+    int stop = reading_print_json(context, row);
+
+    putc_unlocked('\n', (FILE *)context);
+    return stop;
 }
 
 /* ---- CSV and table: every value is a text ---- */

@@ -29,4 +29,7 @@ int reading_print_table(void *context, const struct reading_row *row);
 int reading_print_csv(void *context, const struct reading_row *row);
 int reading_print_jsonl(void *context, const struct reading_row *row);
 
+/* Prints the object alone. Returns as above. */
+int reading_print_json(FILE *out, const struct reading_row *row);
+
 #endif

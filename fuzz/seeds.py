@@ -72,11 +72,16 @@ def seeds():
         yield "senml", bytes([SENML_FORMATS[0]]) + text
 
 
+# The same bytes, for what explains them.
+ALSO = {"message": ("anatomy",), "cbor": ("diagnostic",)}
+
+
 def main(directory):
     for number, (target, seed) in enumerate(seeds()):
-        folder = pathlib.Path(directory) / target
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{number:04}").write_bytes(seed)
+        for name in (target, *ALSO.get(target, ())):
+            folder = pathlib.Path(directory) / name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number:04}").write_bytes(seed)
 
 
 if len(sys.argv) != 2:
