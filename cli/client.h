@@ -5,7 +5,6 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include <curl/curl.h>
@@ -17,8 +16,6 @@ struct client {
     CURL *curl;
     struct curl_slist *headers;
     char *url;
-    bool (*stopped)(void *context); /* asked about every second while a message is posted, or NULL */
-    void *context;
     char error[CURL_ERROR_SIZE];
 };
 
