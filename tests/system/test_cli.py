@@ -158,7 +158,7 @@ def test_unknown_commands(cli, words, suggestion):
     (["device", "add", "a", "b"], "b: one argument too many"),
     (["device", "add", "a", "--counter=yes"], "it takes no argument"),
     (["device", "add", "a", "--alg", "11"], "is not one of: 10, 24, 30"),
-    (["device", "export", "a", "--format", "qr"], "uri, header, json"),
+    (["device", "export", "a", "--format", "png"], "uri, header, json, qr, nvs"),
     (["serve", "--queue", "0"], "is not a number from 1"),
     (["serve", "--log-level", "loud"], "error, warn, info, debug"),
     (["completion", "tcsh"], "bash, zsh and fish"),
