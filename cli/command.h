@@ -28,6 +28,9 @@ struct command {
     int (*run)(const void *options, int argc, char **argv, struct failure *failure);
 };
 
+/* As `words` of a command or an option: completion offers the names of the registry's devices. */
+extern const char *const device_names[];
+
 /* The program itself: its commands are the first level. */
 extern const struct command command_bulla;
 

@@ -18,9 +18,18 @@ static void walk(const char *above, const struct command *command, visitor *visi
         walk(path, *each, visit);
 }
 
-static bool takes_file(const struct option *option)
+const char *const device_names[] = {NULL};
+
+/* What completion offers in one place: the argument of an option, or those of a command. */
+enum offer { OFFER_NOTHING, OFFER_WORDS, OFFER_FILES, OFFER_DEVICES };
+
+static enum offer offer_of(const char *const *words, const char *argument)
 {
-    return strstr(option->argument, "FILE") != NULL;
+    if (words == device_names)
+        return OFFER_DEVICES;
+    if (words != NULL)
+        return OFFER_WORDS;
+    return argument && strstr(argument, "FILE") ? OFFER_FILES : OFFER_NOTHING;
 }
 
 /* Prints words in a row. */
@@ -51,6 +60,26 @@ static void bash_path(const char *path, const struct command *command)
         printf("        '%s') at=$next ;;\n", path);
 }
 
+static void bash_offer(const char *const *words, const char *argument)
+{
+    switch (offer_of(words, argument)) {
+    case OFFER_NOTHING:
+        puts(") return ;;");
+        break;
+    case OFFER_WORDS:
+        fputs(") words='", stdout);
+        print_words(words);
+        puts("' ;;");
+        break;
+    case OFFER_FILES:
+        puts(") files=1 ;;");
+        break;
+    case OFFER_DEVICES:
+        puts(") devices=1 ;;");
+        break;
+    }
+}
+
 static void bash_arguments(const char *path, const struct command *command)
 {
     for (const struct option *option = command->options; option && option->name; option++) {
@@ -59,23 +88,22 @@ static void bash_arguments(const char *path, const struct command *command)
         printf("    '%s --%s'", path, option->name);
         if (option->letter)
             printf(" | '%s -%c'", path, option->letter);
-        if (option->words) {
-            fputs(") words='", stdout);
-            print_words(option->words);
-            fputs("' ;;\n", stdout);
-        } else {
-            puts(takes_file(option) ? ") files=1 ;;" : ") return ;;");
-        }
+        bash_offer(option->words, option->argument);
     }
 }
 
 static void bash_words(const char *path, const struct command *command)
 {
-    printf("    '%s') words='", path);
+    enum offer offer = offer_of(command->words, command->arguments);
+
+    printf("    '%s') %swords='", path,
+           offer == OFFER_DEVICES ? "devices=1 "
+           : offer == OFFER_FILES ? "files=1 "
+                                  : "");
     for (const struct command *const *each = command->commands; each && *each; each++)
         printf("%s ", (*each)->name);
     print_words(command->words);
-    if (command->words)
+    if (offer == OFFER_WORDS)
         putchar(' ');
     for (const struct option *option = command->options; option && option->name; option++)
         printf("--%s ", option->name);
@@ -85,9 +113,24 @@ static void bash_words(const char *path, const struct command *command)
 static void bash(void)
 {
     puts("# bash completion for bulla\n"
+         "# Adds the names of the devices in the database that the line names.\n"
+         "_bulla_devices() {\n"
+         "    local i name typed database=()\n"
+         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+         "        [[ ${COMP_WORDS[i]} == --db ]] || continue\n"
+         "        name=${COMP_WORDS[i + 1]}\n"
+         "        [[ $name == '=' ]] && name=${COMP_WORDS[i + 2]}\n"
+         "        database=(--db \"${name/#\\~\\//$HOME/}\")\n"
+         "    done\n"
+         "    while IFS= read -r name; do\n"
+         "        printf -v typed %q \"$name\"\n"
+         "        [[ $typed == \"$1\"* || $name == \"$1\"* ]] && COMPREPLY+=(\"$typed\")\n"
+         "    done < <(\"${COMP_WORDS[0]}\" device list --format names \"${database[@]}\" 2>/dev/null "
+         "</dev/null)\n"
+         "}\n"
          "_bulla() {\n"
          "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-         "    local at=bulla next i words='' files='' mark=''\n"
+         "    local at=bulla next i words='' files='' devices='' mark=''\n"
          "    if [[ $cur == '=' ]]; then\n"
          "        cur=\n"
          "    elif [[ $prev == '=' ]]; then\n"
@@ -105,12 +148,14 @@ static void bash(void)
     walk("", &command_bulla, bash_words);
     puts("    esac ;;\n"
          "    esac\n"
-         "    if [[ $files ]]; then\n"
+         "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+         "    if [[ $files && $cur != -* ]]; then\n"
          "        [[ $cur == @* ]] && mark=@\n"
          "        compopt -o filenames 2>/dev/null\n"
          "        mapfile -t COMPREPLY < <(compgen -P \"$mark\" -f -- \"${cur#@}\")\n"
-         "    else\n"
-         "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+         "    elif [[ $devices && $cur != -* ]]; then\n"
+         "        COMPREPLY=()\n"
+         "        _bulla_devices \"$cur\"\n"
          "    fi\n"
          "}\n"
          "complete -F _bulla bulla");
@@ -124,11 +169,32 @@ static void zsh_path(const char *path, const struct command *command)
         printf("        '%s') at=$next; shift words; ((CURRENT--)) ;;\n", path);
 }
 
+static void zsh_offer(const char *const *words, const char *argument)
+{
+    switch (offer_of(words, argument)) {
+    case OFFER_NOTHING:
+        putchar(' ');
+        break;
+    case OFFER_WORDS:
+        putchar('(');
+        print_words(words);
+        putchar(')');
+        break;
+    case OFFER_FILES:
+        /* A file may stand behind @. */
+        fputs(strchr(argument, '@') ? "{compset -P @; _files}" : "_files", stdout);
+        break;
+    case OFFER_DEVICES:
+        fputs("_bulla_devices", stdout);
+        break;
+    }
+}
+
 static void zsh_option(const struct option *option)
 {
     if (option->letter)
-        printf(" \\\n            '(-%c --%s)'{-%c%s,--%s=}'[", option->letter, option->name, option->letter,
-               option->argument ? "+" : "", option->name);
+        printf(" \\\n            '(-%c --%s)'{-%c%s,--%s%s}'[", option->letter, option->name, option->letter,
+               option->argument ? "+" : "", option->name, option->argument ? "=" : "");
     else
         printf(" \\\n            '--%s%s[", option->name, option->argument ? "=" : "");
     print_quoted(option->help, "[]:\\");
@@ -137,13 +203,7 @@ static void zsh_option(const struct option *option)
         putchar(':');
         print_quoted(option->argument, ":\\");
         putchar(':');
-        if (option->words) {
-            putchar('(');
-            print_words(option->words);
-            putchar(')');
-        } else {
-            fputs(takes_file(option) ? "_files" : " ", stdout);
-        }
+        zsh_offer(option->words, option->argument);
     }
     putchar('\'');
 }
@@ -164,12 +224,10 @@ static void zsh_level(const char *path, const struct command *command)
     fputs("        _arguments '(- *)'{-h,--help}'[print how it is used]'", stdout);
     for (const struct option *option = command->options; option && option->name; option++)
         zsh_option(option);
-    if (command->words) {
-        fputs(" \\\n            '*:argument:(", stdout);
-        print_words(command->words);
-        fputs(")'", stdout);
-    } else if (command->arguments) {
-        fputs(" \\\n            '*:argument: '", stdout);
+    if (command->arguments) {
+        fputs(" \\\n            '*:argument:", stdout);
+        zsh_offer(command->words, command->arguments);
+        putchar('\'');
     }
     puts(" ;;");
 }
@@ -177,9 +235,19 @@ static void zsh_level(const char *path, const struct command *command)
 static void zsh(void)
 {
     puts("#compdef bulla\n"
+         "# The names of the devices in the database that the line names.\n"
+         "_bulla_devices() {\n"
+         "    local -a names database\n"
+         "    local at=${typed[(I)--db]} whole=${typed[(R)--db=*]}\n"
+         "    ((at)) && database=(--db ${~typed[at + 1]})\n"
+         "    [[ -n $whole ]] && database=(--db ${~whole#--db=})\n"
+         "    names=(\"${(@f)$($typed[1] device list --format names $database 2>/dev/null </dev/null)}\")\n"
+         "    names=(${names:#})\n"
+         "    compadd -a names\n"
+         "}\n"
          "_bulla() {\n"
          "    local at=bulla next\n"
-         "    local -a list\n"
+         "    local -a list typed=($words)\n"
          "    while ((CURRENT > 2)); do\n"
          "        next=\"$at $words[2]\"\n"
          "        case $next in");
@@ -200,18 +268,34 @@ static void zsh(void)
 
 /* ---- fish ---- */
 
+static void fish_offer(const char *const *words, const char *argument)
+{
+    switch (offer_of(words, argument)) {
+    case OFFER_NOTHING:
+        break;
+    case OFFER_WORDS:
+        fputs(" -a '", stdout);
+        print_words(words);
+        putchar('\'');
+        break;
+    case OFFER_FILES:
+        fputs(" -F", stdout);
+        break;
+    case OFFER_DEVICES:
+        fputs(" -a '(__bulla_devices)'", stdout);
+        break;
+    }
+}
+
 static void fish_option(const char *path, const struct option *option)
 {
     printf("complete -c bulla -n '__bulla_at \"%s\"' -l %s", path, option->name);
     if (option->letter)
         printf(" -s %c", option->letter);
     if (option->argument)
-        fputs(takes_file(option) ? " -r -F" : " -x", stdout);
-    if (option->argument && option->words) {
-        fputs(" -a '", stdout);
-        print_words(option->words);
-        putchar('\'');
-    }
+        fputs(offer_of(option->words, option->argument) == OFFER_FILES ? " -r" : " -x", stdout);
+    if (option->argument)
+        fish_offer(option->words, option->argument);
     fputs(" -d '", stdout);
     print_quoted(option->help, "\\");
     puts("'");
@@ -224,10 +308,10 @@ static void fish_level(const char *path, const struct command *command)
         print_quoted((*each)->summary, "\\");
         puts("'");
     }
-    if (command->words) {
-        printf("complete -c bulla -n '__bulla_at \"%s\"' -a '", path);
-        print_words(command->words);
-        puts("'");
+    if (offer_of(command->words, command->arguments) != OFFER_NOTHING) {
+        printf("complete -c bulla -n '__bulla_at \"%s\"'", path);
+        fish_offer(command->words, command->arguments);
+        putchar('\n');
     }
     for (const struct option *option = command->options; option && option->name; option++)
         fish_option(path, option);
@@ -242,6 +326,18 @@ static void fish_path(const char *path, const struct command *command)
 static void fish(void)
 {
     puts("# fish completion for bulla\n"
+         "# The names of the devices in the database that the line names.\n"
+         "function __bulla_devices\n"
+         "    set -l typed (commandline -opc)\n"
+         "    set -l database\n"
+         "    if set -l at (contains -i -- --db $typed)\n"
+         "        set database --db $typed[(math $at + 1)]\n"
+         "    end\n"
+         "    for word in (string match -- '--db=*' $typed)\n"
+         "        set database --db (string replace -- '--db=' '' $word)\n"
+         "    end\n"
+         "    $typed[1] device list --format names $database 2>/dev/null </dev/null\n"
+         "end\n"
          "function __bulla_at\n"
          "    set -l at bulla\n"
          "    set -l typed (commandline -opc)\n"

@@ -164,6 +164,7 @@ const struct command command_device_export = {
     .name = "export",
     .summary = "prints a device's credential again, also as C for firmware",
     .arguments = "NAME",
+    .words = device_names,
     .details =
         "It holds the secret. What is made for a board (header, qr, nvs) leaves once of a counter device, "
         "and only before its first message: a second board with it, or a board that counts from the "

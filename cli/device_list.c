@@ -14,14 +14,24 @@ struct list_options {
     unsigned format;
 };
 
+/* As those of the other commands, and one more. */
+enum { LIST_NAMES = DEVICE_FORMAT_JSON + 1 };
+
+static const char *const formats[] = {
+    [DEVICE_FORMAT_TABLE] = "table",
+    [DEVICE_FORMAT_JSON] = "json",
+    [LIST_NAMES] = "names",
+    NULL,
+};
+
 static const struct option options_table[] = {
     {.name = "format",
      .letter = 'f',
      .argument = "FORMAT",
-     .help = "table or json",
+     .help = "table, json, or names: one a line",
      .fallback = "table",
      .parse = option_choice,
-     .words = device_formats,
+     .words = formats,
      .offset = offsetof(struct list_options, format)},
     DATABASE_OPTIONS(struct list_options),
     {0},
@@ -79,6 +89,18 @@ static int to_json(void *context, const struct device_row *row)
     return !output_works();
 }
 
+static int to_name(void *context, const struct device_row *row)
+{
+    (void)context;
+    puts(row->name); /* it has no control characters */
+    return !output_works();
+}
+
+static int list_names(struct store *store, struct failure *failure)
+{
+    return store->ops->device_each(store, to_name, NULL, failure) < 0 ? -1 : 0;
+}
+
 static int list_json(struct store *store, struct failure *failure)
 {
     bool first = true;
@@ -90,6 +112,12 @@ static int list_json(struct store *store, struct failure *failure)
     return 0;
 }
 
+static int (*const lists[])(struct store *store, struct failure *failure) = {
+    [DEVICE_FORMAT_TABLE] = list_table,
+    [DEVICE_FORMAT_JSON] = list_json,
+    [LIST_NAMES] = list_names,
+};
+
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
     const struct list_options *options = values;
@@ -99,7 +127,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     (void)argc, (void)argv;
     if (database_open(&store, &options->database, STORE_EXISTING, failure) < 0)
         return COMMAND_FAILED;
-    result = options->format == DEVICE_FORMAT_JSON ? list_json(store, failure) : list_table(store, failure);
+    result = lists[options->format](store, failure);
     database_close(store);
     return result;
 }

@@ -31,6 +31,7 @@ const struct command command_device_remove = {
     .name = "remove",
     .summary = "takes a device out of the registry; its readings stay",
     .arguments = "NAME",
+    .words = device_names,
     .details = "Its credential is worth nothing from then on, and its kid is not given out again.",
     .example = "bulla device remove kitchen",
     .options = device_change_options,

@@ -31,6 +31,7 @@ const struct command command_device_revoke = {
     .name = "revoke",
     .summary = "refuses a device from now on; it stays in the list",
     .arguments = "NAME",
+    .words = device_names,
     .details = "For a board that was lost or stolen. There is no way back: the board gets a new credential.",
     .example = "bulla device revoke kitchen",
     .options = device_change_options,

@@ -178,6 +178,7 @@ const struct command command_device_show = {
     .name = "show",
     .summary = "shows one device and its contexts",
     .arguments = "NAME",
+    .words = device_names,
     .details = "A context is a session of the device, or its counter. In JSON, bit i of 'bits' (16 hex "
                "digits) says whether the message with sequence number top - i is stored.",
     .example = "bulla device show kitchen",

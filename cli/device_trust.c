@@ -36,6 +36,7 @@ const struct command command_device_trust = {
     .name = "trust",
     .summary = "proves a counter device by hand, where it can hear no challenge",
     .arguments = "NAME",
+    .words = device_names,
     .details = "A counter device with an imported secret is challenged before anything of it is stored. One "
                "that can hear no reply cannot answer. This takes its word instead: messages that it sealed "
                "before the import may open once. It does not make a copy of the database that was put back "

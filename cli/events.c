@@ -41,6 +41,7 @@ static const struct option options_table[] = {
      .letter = 'd',
      .argument = "NAME",
      .help = "only of this device",
+     .words = device_names,
      .parse = option_string,
      .offset = offsetof(struct events_options, device)},
     {.name = "limit",

@@ -37,6 +37,7 @@ static const struct option options_table[] = {
      .letter = 'd',
      .argument = "NAME",
      .help = "opens it with this device's credential, from the registry, in the sessions that stand there",
+     .words = device_names,
      .parse = option_string,
      .offset = offsetof(struct open_options, device)},
     {.name = "id-context",

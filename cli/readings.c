@@ -30,6 +30,7 @@ static const struct option options_table[] = {
      .letter = 'd',
      .argument = "NAME",
      .help = "only of this device",
+     .words = device_names,
      .parse = option_string,
      .offset = offsetof(struct readings_options, device)},
     {.name = "name",

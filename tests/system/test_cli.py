@@ -242,6 +242,12 @@ def test_add_options(cli):
     assert [c["proven"] for c in shown["contexts"]] == [True]
 
 
+def test_list_of_names(cli):
+    cli.run("device", "add", "one kitchen")
+    cli.run("device", "add", "\u00fcber|attic")
+    assert sorted(cli.run("device", "list", "--format", "names").out.splitlines()) == ["one kitchen", "\u00fcber|attic"]
+
+
 def test_every_secret_and_kid_is_new(cli):
     credentials = [cli.add(f"d{i}") for i in range(20)]
     assert len({c.secret for c in credentials}) == 20
