@@ -49,16 +49,21 @@ static int store_copy(const struct bulla_port *port, enum bulla_slot slot, const
     return 0;
 }
 
-/* One copy after the other: a cut in between leaves at least one of them whole. */
-static int store_both(const struct bulla_port *port, const uint8_t *kid, size_t kid_len, uint64_t limit)
+/*
+ * One copy after the other, the worse one first: a cut leaves at least one of them whole, also if the cut
+ * before has torn one.
+ */
+static int store_both(const struct bulla_port *port, enum bulla_slot worse, const uint8_t *kid,
+                      size_t kid_len, uint64_t limit)
 {
-    int error = store_copy(port, BULLA_SLOT_COUNTER_A, kid, kid_len, limit);
+    enum bulla_slot other = worse == BULLA_SLOT_COUNTER_A ? BULLA_SLOT_COUNTER_B : BULLA_SLOT_COUNTER_A;
+    int error = store_copy(port, worse, kid, kid_len, limit);
 
-    return error < 0 ? error : store_copy(port, BULLA_SLOT_COUNTER_B, kid, kid_len, limit);
+    return error < 0 ? error : store_copy(port, other, kid, kid_len, limit);
 }
 
-/* The first number that nobody can have used, as the store says now. */
-static int load_both(const struct bulla *bulla, uint64_t *unused)
+/* The first number that nobody can have used, as the store says now, and the copy that is bad or lower. */
+static int load_both(const struct bulla *bulla, uint64_t *unused, enum bulla_slot *worse)
 {
     uint64_t a = 0;
     uint64_t b = 0;
@@ -71,12 +76,14 @@ static int load_both(const struct bulla *bulla, uint64_t *unused)
         *unused = a > b ? a : b;
     else /* the bad one may have been written last, and reserved once more */
         *unused = (good_a ? a : b) + RESERVE;
+    *worse = good_a && (!good_b || b < a) ? BULLA_SLOT_COUNTER_B : BULLA_SLOT_COUNTER_A;
     return 0;
 }
 
 int bulla_counter_load(struct bulla *bulla)
 {
-    int error = load_both(bulla, &bulla->next);
+    enum bulla_slot worse;
+    int error = load_both(bulla, &bulla->next, &worse);
 
     bulla->limit = bulla->next; /* so the next seal reserves first, and writes both copies */
     return error;
@@ -84,6 +91,7 @@ int bulla_counter_load(struct bulla *bulla)
 
 int bulla_counter_reserve(struct bulla *bulla)
 {
+    enum bulla_slot worse;
     uint64_t begin;
     uint64_t limit;
     int error;
@@ -92,14 +100,14 @@ int bulla_counter_reserve(struct bulla *bulla)
         return 0;
     /* Another context may have reserved since, or this one, in a write that failed: what the store holds
      * counts. A store that lost its counter gets no new one here. */
-    if (load_both(bulla, &begin) < 0)
+    if (load_both(bulla, &begin, &worse) < 0)
         return BULLA_E_STORE;
     if (begin < bulla->next)
         begin = bulla->next;
     if (begin > BULLA_PIV_MAX)
         return BULLA_E_EXHAUSTED;
     limit = BULLA_PIV_MAX + 1 - begin > RESERVE ? begin + RESERVE : BULLA_PIV_MAX + 1;
-    error = store_both(bulla->port, bulla->kid, bulla->kid_len, limit);
+    error = store_both(bulla->port, worse, bulla->kid, bulla->kid_len, limit);
     if (error < 0)
         return error;
     bulla_context_raise(bulla, begin);
@@ -118,5 +126,5 @@ int bulla_provision_counter(const struct bulla_credential *credential, const str
     if (load_copy(port, BULLA_SLOT_COUNTER_A, credential->kid, credential->kid_len, &unused) ||
         load_copy(port, BULLA_SLOT_COUNTER_B, credential->kid, credential->kid_len, &unused))
         return BULLA_E_PROVISIONED;
-    return store_both(port, credential->kid, credential->kid_len, 0);
+    return store_both(port, BULLA_SLOT_COUNTER_A, credential->kid, credential->kid_len, 0);
 }

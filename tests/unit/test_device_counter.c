@@ -500,6 +500,32 @@ static void test_cut_at_every_write(void **state)
     }
 }
 
+/* The power goes while the second copy is written, and goes again at every next write: one copy is always
+ * whole. */
+static void test_cut_after_cut(void **state)
+{
+    struct fixture f;
+    struct sent sent;
+    uint64_t highest;
+
+    (void)state;
+    for (unsigned kind = 0; kind < 16u * CUT_KINDS; kind++) {
+        fixture_open(&f, BULLA_COUNTER);
+        highest = fixture_seal(&f, &sent);
+        f.board.seed = kind;
+        f.board.cut = (enum board_cut)(kind % CUT_KINDS);
+        for (unsigned boots = 0; boots < 20; boots++) {
+            assert_int_equal(boot(&f), 0);
+            f.board.cut_in = boots % 3 == 0 ? 2 : 1;
+            bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
+            assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_STORE);
+            board_power_on(&f.board);
+        }
+        assert_int_equal(boot(&f), 0);
+        assert_true(fixture_seal(&f, &sent) > highest);
+    }
+}
+
 /* One life of a board: boots, messages, jumps, writes that fail, power cuts, and now and then a copy that
  * rots. */
 static void live(struct fixture *f, uint64_t *random, unsigned *cuts, unsigned *refused)
@@ -594,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_provisioning_of_bad_credentials),
         cmocka_unit_test(test_store_that_lies),
         cmocka_unit_test(test_cut_at_every_write),
+        cmocka_unit_test(test_cut_after_cut),
         cmocka_unit_test(test_lives_of_boards),
     };
 
