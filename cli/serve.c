@@ -18,6 +18,8 @@ struct serve_values {
     int64_t max_connections;
     int64_t idle;
     int64_t queue;
+    const char *user;
+    unsigned sandbox;
 };
 
 static const char *const log_levels[] = {
@@ -26,6 +28,8 @@ static const char *const log_levels[] = {
 #undef LOG_LEVEL_WORD
         NULL,
 };
+
+static const char *const switch_words[] = {"off", "on", NULL};
 
 static const struct option options_table[] = {
     {.name = "config",
@@ -85,6 +89,18 @@ static const struct option options_table[] = {
      .least = 1,
      .most = 1000000,
      .offset = offsetof(struct serve_values, queue)},
+    {.name = "user",
+     .argument = "NAME",
+     .help = "whom root becomes before it opens or reads anything; ports below 1024 can be had all the same",
+     .parse = option_string,
+     .offset = offsetof(struct serve_values, user)},
+    {.name = "sandbox",
+     .argument = "on|off",
+     .help = "on: no system call is carried out that a gateway does not need (seccomp)",
+     .fallback = "on",
+     .parse = option_choice,
+     .words = switch_words,
+     .offset = offsetof(struct serve_values, sandbox)},
     DATABASE_OPTIONS(struct serve_values),
     {0},
 };
@@ -100,6 +116,8 @@ static void fill(struct serve_options *options, const struct serve_values *value
         .max_connections = (unsigned)values->max_connections,
         .idle_seconds = (unsigned)values->idle,
         .queue = (unsigned)values->queue,
+        .user = values->user,
+        .sandbox = values->sandbox != 0,
     };
 }
 

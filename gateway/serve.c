@@ -8,7 +8,10 @@
 
 #include "device/crypto_openssl.h"
 #include "gateway/admin.h"
+#include "gateway/hardening.h"
+#include "gateway/secret.h"
 #include "gateway/service.h"
+#include "gateway/status.h"
 #include "gateway/storer.h"
 
 #define DEVICES_IN_MEMORY 65536
@@ -18,6 +21,10 @@
 struct gateway {
     struct log log;
     struct service service;
+    struct status status;
+    struct store_watch watch;
+    bool locked; /* this struct, in which keys are, cannot be written to swap */
+    bool told_unlocked;
     struct store *store;
     struct vault vault;
     struct bulla_crypto crypto;
@@ -51,8 +58,10 @@ static void submit(struct gateway *gateway, bool idle_work)
 {
     struct cycle *cycle = pipeline_take(&gateway->pipeline, idle_work);
 
-    if (cycle != NULL)
-        storer_submit(&gateway->storer, cycle);
+    if (cycle == NULL)
+        return;
+    store_watch_submit(&gateway->watch, uv_now(&gateway->loop));
+    storer_submit(&gateway->storer, cycle);
 }
 
 /* Before the loop sleeps: what came in together goes to the store together. */
@@ -61,17 +70,47 @@ static void on_prepare(uv_prepare_t *prepare)
     submit(prepare->data, false);
 }
 
-static void on_tick(uv_timer_t *tick)
+/* Memory for keys is had even where it cannot be locked; that is told once. */
+static void tell_unlocked(struct gateway *gateway)
 {
-    submit(tick->data, true);
+    const struct devices *devices = &gateway->pipeline.devices;
+
+    if (gateway->told_unlocked ||
+        (gateway->locked && devices->device_memory.locked && devices->context_memory.locked))
+        return;
+    gateway->told_unlocked = true;
+    log_line(&gateway->log, LOG_LEVEL_WARN, "hardening",
+             "step=locked-memory detail=\"keys may be written to swap: raise the limit of locked memory "
+             "(LimitMEMLOCK=, ulimit -l)\"");
 }
 
-/* A loop that stands still is one that the service manager starts anew. */
+static void on_tick(uv_timer_t *tick)
+{
+    struct gateway *gateway = tick->data;
+
+    submit(gateway, true);
+    tell_unlocked(gateway);
+    if (status_update(&gateway->status, &gateway->pipeline, uv_now(&gateway->loop)))
+        service_tell(&gateway->service, gateway->status.words);
+}
+
+/*
+ * A loop that stands still is one that the service manager starts anew, and so is one whose store does not
+ * come back. A store that fails (full disk) comes back, and is left to recover.
+ */
 static void on_watchdog(uv_timer_t *watchdog)
 {
-    const struct gateway *gateway = watchdog->data;
+    struct gateway *gateway = watchdog->data;
+    bool changed;
+    bool hangs = store_watch_look(&gateway->watch, gateway->pipeline.running != NULL, uv_now(&gateway->loop),
+                                  &changed);
 
-    service_tell(&gateway->service, "WATCHDOG=1");
+    if (changed)
+        log_line(&gateway->log, hangs ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
+                 hangs ? "store-hanging" : "store-moving", "after_seconds=%llu",
+                 (unsigned long long)(uv_now(&gateway->loop) - gateway->watch.since) / 1000);
+    if (!hangs)
+        service_tell(&gateway->service, "WATCHDOG=1");
 }
 
 static void close_if_drained(struct gateway *gateway)
@@ -128,16 +167,14 @@ static void apply(struct gateway *gateway, const struct serve_options *fresh)
 }
 
 /* All of the file holds, or nothing of it. */
-static void on_hangup(uv_signal_t *handle, int number)
+static void reload(struct gateway *gateway)
 {
-    struct gateway *gateway = handle->data;
     const struct serve_options *options = gateway->options;
     struct serve_options fresh;
     struct serve_changes changes;
     struct failure failure;
     char quoted[2 * sizeof(failure.text)];
 
-    (void)number;
     if (options->reload == NULL || options->reload(options->reload_context, &fresh, &changes, &failure) < 0) {
         if (options->reload == NULL)
             fail(&failure, "its options cannot be read anew");
@@ -148,6 +185,19 @@ static void on_hangup(uv_signal_t *handle, int number)
     apply(gateway, &fresh);
     tell_changes(gateway, &changes);
     log_line(&gateway->log, LOG_LEVEL_INFO, "reloaded", "changes=%zu", changes.count);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct gateway *gateway = handle->data;
+    char words[64];
+
+    (void)number;
+    snprintf(words, sizeof(words), "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)(uv_hrtime() / 1000));
+    service_tell(&gateway->service, words);
+    reload(gateway);
+    service_tell(&gateway->service, "READY=1");
 }
 
 /* ---- opening, in order ---- */
@@ -244,6 +294,7 @@ static void open_watchdog(struct gateway *gateway)
 
     uv_timer_init(&gateway->loop, &gateway->watchdog);
     gateway->watchdog.data = gateway;
+    gateway->watch.patience = 2 * (uint64_t)period;
     if (period > 0)
         uv_timer_start(&gateway->watchdog, on_watchdog, period, period);
 }
@@ -263,6 +314,7 @@ static void open_handles(struct gateway *gateway)
     uv_timer_init(&gateway->loop, &gateway->tick);
     gateway->tick.data = gateway;
     uv_timer_start(&gateway->tick, on_tick, 0, TICK);
+    status_init(&gateway->status, &gateway->pipeline, uv_now(&gateway->loop));
     open_watchdog(gateway);
     open_signal(gateway, &gateway->terminate, on_signal, SIGTERM);
     open_signal(gateway, &gateway->interrupt, on_signal, SIGINT);
@@ -287,13 +339,22 @@ static void close_handles(struct gateway *gateway)
     uv_close((uv_handle_t *)&gateway->hangup, NULL);
 }
 
-/* Serves until the pipeline is drained after a signal. */
-static int run(struct gateway *gateway, const struct serve_options *options, struct failure *failure)
+static void close_listeners(struct gateway *gateway)
 {
-    if (storer_start(&gateway->storer, &gateway->loop, gateway->store, on_stored, gateway, failure) < 0)
+    if (gateway->has_admin)
+        admin_close(&gateway->admin);
+    sources_close(&gateway->sources);
+}
+
+/* Serves until the pipeline is drained after a signal. */
+static int run(struct gateway *gateway, const struct hardening *hardening,
+               const struct serve_options *options, struct failure *failure)
+{
+    if (open_listeners(gateway, options, failure) < 0)
         return -1;
-    if (open_listeners(gateway, options, failure) < 0) {
-        storer_stop(&gateway->storer);
+    if (hardening_take(hardening, HARDENING_BOUND, failure) < 0 ||
+        storer_start(&gateway->storer, &gateway->loop, gateway->store, on_stored, gateway, failure) < 0) {
+        close_listeners(gateway);
         return -1;
     }
     open_handles(gateway);
@@ -302,40 +363,61 @@ static int run(struct gateway *gateway, const struct serve_options *options, str
     uv_run(&gateway->loop, UV_RUN_DEFAULT);
     service_close(&gateway->service);
     close_handles(gateway);
-    if (gateway->has_admin)
-        admin_close(&gateway->admin);
-    sources_close(&gateway->sources);
+    close_listeners(gateway);
     storer_stop(&gateway->storer);
     return 0;
 }
 
-int serve(const struct serve_options *asked, struct failure *failure)
+/* With the registry open. */
+static int serve_store(struct gateway *gateway, const struct hardening *hardening,
+                       const struct serve_options *options, struct failure *failure)
 {
-    struct serve_options fitting = *asked;
-    const struct serve_options *options = &fitting;
-    struct gateway gateway;
     int result = -1;
 
-    memset(&gateway, 0, sizeof(gateway));
-    gateway.options = options;
-    gateway.log.level = options->log_level;
+    uv_loop_init(&gateway->loop);
+    if (bulla_crypto_open(&gateway->crypto) < 0) {
+        fail(failure, "cannot set up OpenSSL: AES-128-CCM, ChaCha20-Poly1305 or HKDF is not to be had");
+    } else if (open_pipeline(gateway, options, failure) == 0) {
+        result = run(gateway, hardening, options, failure);
+        uv_run(&gateway->loop, UV_RUN_DEFAULT); /* handles finish closing */
+        sources_release(&gateway->sources);
+        pipeline_wipe(&gateway->pipeline);
+    }
+    bulla_crypto_close(&gateway->crypto);
+    uv_loop_close(&gateway->loop);
+    vault_wipe(&gateway->vault);
+    gateway->store->ops->close(gateway->store);
+    return result;
+}
+
+static int serve_hardened(struct gateway *gateway, const struct serve_options *asked, struct failure *failure)
+{
+    struct serve_options options = *asked;
+    const struct hardening hardening = {
+        .user = options.user, .sandbox = options.sandbox, .log = &gateway->log};
+
+    gateway->options = &options;
+    gateway->log.level = options.log_level;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN); /* until on_hangup() can take it */
-    fit_descriptors(&gateway, &fitting);
-    if (open_registry(&gateway, options, failure) < 0)
+    if (hardening_take(&hardening, HARDENING_FIRST, failure) < 0)
         return -1;
-    uv_loop_init(&gateway.loop);
-    if (bulla_crypto_open(&gateway.crypto) < 0) {
-        fail(failure, "cannot set up OpenSSL: AES-128-CCM, ChaCha20-Poly1305 or HKDF is not to be had");
-    } else if (open_pipeline(&gateway, options, failure) == 0) {
-        result = run(&gateway, options, failure);
-        uv_run(&gateway.loop, UV_RUN_DEFAULT); /* handles finish closing */
-        sources_release(&gateway.sources);
-        pipeline_wipe(&gateway.pipeline);
-    }
-    bulla_crypto_close(&gateway.crypto);
-    uv_loop_close(&gateway.loop);
-    vault_wipe(&gateway.vault);
-    gateway.store->ops->close(gateway.store);
+    fit_descriptors(gateway, &options);
+    if (open_registry(gateway, &options, failure) < 0)
+        return -1;
+    return serve_store(gateway, &hardening, &options, failure);
+}
+
+int serve(const struct serve_options *options, struct failure *failure)
+{
+    bool locked = true;
+    struct gateway *gateway = secret_alloc(sizeof(*gateway), &locked); /* the keys are in it */
+    int result;
+
+    if (gateway == NULL)
+        return fail(failure, "out of memory");
+    gateway->locked = locked;
+    result = serve_hardened(gateway, options, failure);
+    secret_free(gateway, sizeof(*gateway));
     return result;
 }

@@ -32,6 +32,8 @@ struct serve_options {
     enum log_level log_level;
     unsigned max_connections; /* of the devices' listener */
     unsigned idle_seconds;    /* an idle connection is closed after that */
+    const char *user;         /* whom root becomes, or NULL */
+    bool sandbox;             /* only the system calls that it needs */
     unsigned queue;           /* messages that may wait for the store before sources answer "try again" */
     /*
      * Reads the options anew at SIGHUP: 0 with all of them (their strings last until the next call) and what

@@ -23,6 +23,8 @@ int devices_init(struct devices *devices, size_t limit, struct bulla_crypto *cry
     memset(devices, 0, sizeof(*devices));
     devices->limit = limit;
     devices->crypto = crypto;
+    secret_pool_init(&devices->device_memory, sizeof(struct device));
+    secret_pool_init(&devices->context_memory, sizeof(struct context));
     devices->bucket_count = BUCKETS_AT_FIRST;
     devices->buckets = calloc(devices->bucket_count, sizeof(*devices->buckets));
     if (devices->buckets == NULL || getrandom(&devices->hash_key, sizeof(devices->hash_key), 0) < 0)
@@ -32,10 +34,9 @@ int devices_init(struct devices *devices, size_t limit, struct bulla_crypto *cry
 
 /* ---- contexts ---- */
 
-static void context_free(struct context *context)
+static void context_free(struct devices *devices, struct context *context)
 {
-    bulla_wipe(context, sizeof(*context));
-    free(context);
+    secret_give(&devices->context_memory, context);
 }
 
 /* Takes a context out of its device's list. */
@@ -48,7 +49,7 @@ static void context_unlink(struct context *context)
     *link = context->next;
 }
 
-void context_drop(struct context *context)
+void context_drop(struct devices *devices, struct context *context)
 {
     struct device *device = context->device;
 
@@ -57,7 +58,7 @@ void context_drop(struct context *context)
         device->newest = NULL;
         device->newest_known = false;
     }
-    context_free(context);
+    context_free(devices, context);
 }
 
 struct context *device_context(struct device *device, const uint8_t *id_context)
@@ -88,7 +89,7 @@ static struct context *last_unpinned(struct device *device, bool proven_too)
     return found;
 }
 
-static void make_room(struct device *device)
+static void make_room(struct devices *devices, struct device *device)
 {
     unsigned all = 0;
     unsigned unproven = 0;
@@ -103,7 +104,7 @@ static void make_room(struct device *device)
     else if (all >= SESSIONS_MAX)
         victim = last_unpinned(device, true);
     if (victim != NULL)
-        context_drop(victim);
+        context_drop(devices, victim);
 }
 
 struct bulla_schedule context_schedule(const struct context *context, struct bulla_crypto *crypto)
@@ -130,7 +131,7 @@ static int derive(struct devices *devices, struct context *context)
 
 struct context *device_add_context(struct devices *devices, struct device *device, const uint8_t *id_context)
 {
-    struct context *context = calloc(1, sizeof(*context));
+    struct context *context = secret_take(&devices->context_memory);
 
     if (context == NULL)
         return NULL;
@@ -138,10 +139,10 @@ struct context *device_add_context(struct devices *devices, struct device *devic
     if (id_context != NULL)
         memcpy(context->id_context, id_context, BULLA_ID_CONTEXT_SIZE);
     if (derive(devices, context) < 0) {
-        context_free(context);
+        context_free(devices, context);
         return NULL;
     }
-    make_room(device);
+    make_room(devices, device);
     context->next = device->contexts;
     device->contexts = context;
     return context;
@@ -198,12 +199,11 @@ bool device_pinned(const struct device *device)
     return false;
 }
 
-static void device_free(struct device *device)
+static void device_free(struct devices *devices, struct device *device)
 {
     while (device->contexts != NULL)
-        context_drop(device->contexts);
-    bulla_wipe(device, sizeof(*device));
-    free(device);
+        context_drop(devices, device->contexts);
+    secret_give(&devices->device_memory, device);
 }
 
 void devices_drop(struct devices *devices, struct device *device)
@@ -217,7 +217,7 @@ void devices_drop(struct devices *devices, struct device *device)
     *link = device->hash_next;
     use_unlink(devices, device);
     devices->count--;
-    device_free(device);
+    device_free(devices, device);
 }
 
 /* Doubles the buckets once they hold a device each on average. Without memory the lists just grow longer. */
@@ -257,7 +257,7 @@ struct device *devices_add(struct devices *devices, const struct device_row *row
     size_t bucket;
 
     evict(devices);
-    device = calloc(1, sizeof(*device));
+    device = secret_take(&devices->device_memory);
     if (device == NULL)
         return NULL;
     device->id = row->id;
@@ -288,8 +288,10 @@ void devices_wipe(struct devices *devices)
     while (devices->newest != NULL) {
         struct device *device = devices->newest;
         devices->newest = device->older;
-        device_free(device);
+        device_free(devices, device);
     }
+    secret_pool_wipe(&devices->context_memory);
+    secret_pool_wipe(&devices->device_memory);
     free(devices->buckets);
     memset(devices, 0, sizeof(*devices));
 }

@@ -11,6 +11,7 @@
 
 #include "device/keys.h"
 #include "device/window.h"
+#include "gateway/secret.h"
 #include "gateway/store/store.h"
 
 #define UNPROVEN_MAX 2 /* contexts without a row that are kept for one device (PROTOCOL 4.4) */
@@ -63,6 +64,8 @@ struct devices {
     struct device *oldest;
     uint64_t hash_key;
     struct bulla_crypto *crypto;
+    struct secret_pool device_memory;
+    struct secret_pool context_memory;
 };
 
 /* Returns 0, or -1 when memory is out. */
@@ -97,6 +100,6 @@ struct bulla_schedule context_schedule(const struct context *context, struct bul
 void context_install(struct context *context, const struct context_row *row);
 
 /* Forgets a context that has no message in a batch. */
-void context_drop(struct context *context);
+void context_drop(struct devices *devices, struct context *context);
 
 #endif

@@ -133,7 +133,7 @@ static struct context *named_context(struct pipeline *pipeline, struct inbound *
 
     if (context != NULL && context->closes_at != 0 && context->closes_at <= current_seconds(pipeline) &&
         context->pins == 0) {
-        context_drop(context);
+        context_drop(&pipeline->devices, context);
         context = NULL;
     }
     if (context == NULL)
@@ -204,7 +204,7 @@ static bool open_message(struct pipeline *pipeline, struct inbound *inbound, str
         settle_busy(pipeline, inbound);
     if (context->device->kind == BULLA_SESSION && !context->proven && !context->authentic &&
         context->pins == 0)
-        context_drop(context);
+        context_drop(&pipeline->devices, context);
     return false;
 }
 

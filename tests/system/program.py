@@ -96,7 +96,8 @@ class Gateway:
         self.process = None
         self.port = 0
         self.admin_port = 0
-        self.log = []  # lines of standard error of the running process
+        self.log = []  # lines of standard error of the running process, but for
+        self.hardening = []  # what it says of its rights, which depends on who runs the tests, and on the build
 
     def start(self, wait=True):
         assert self.process is None
@@ -104,20 +105,24 @@ class Gateway:
         if "--admin" not in self.arguments:
             command += ["--admin", "127.0.0.1:%d" % self.admin_port]
         self.log = []
+        self.hardening = []
         self.ready = threading.Event()
         self.process = subprocess.Popen(
             command + self.arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, env=environment(self.env), **self.popen,
         )
-        self.reader = threading.Thread(target=self._read, args=(self.process, self.log), daemon=True)
+        self.reader = threading.Thread(target=self._read, args=(self.process, self.log, self.hardening), daemon=True)
         self.reader.start()
         if wait:
             self.wait_ready()
         return self
 
-    def _read(self, process, log):
+    def _read(self, process, log, hardening):
         expected = 1 if "--admin" in self.arguments and "off" in self.arguments else 2
         for line in process.stderr:
+            if " event=hardening " in line:
+                hardening.append(line.rstrip("\n"))
+                continue
             log.append(line.rstrip("\n"))
             found = re.fullmatch(r"bulla: (devices|admin) on http://(.*):(\d+)/d?", log[-1])
             if found:

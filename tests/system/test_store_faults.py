@@ -113,7 +113,8 @@ def assert_failing(gateway, reason):
     assert re.search(reason, body["detail"]), body
     assert abs(body["since"] - time.time()) < 60
     assert metrics(gateway)["bulla_store_up"] == 0
-    assert len([line for line in gateway.log if "event=store-failing" in line]) == 1
+    wait_until(lambda: "event=store-failing" in gateway.text(), what="the line of the log")
+    assert gateway.text().count("event=store-failing") == 1
 
 
 def assert_well(gateway):

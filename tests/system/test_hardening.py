@@ -1,0 +1,255 @@
+"""What the gateway gives up: who it is, what it may call, what it leaves in memory. The sandbox stands only in builds
+without sanitizers: BULLA_RELEASE_BIN names one (scripts/test builds it)."""
+
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+import program
+from http_client import Connection, get, health, outcome, post
+from program import wait_until
+from python_device import PythonDevice, senml
+from test_store_faults import Disk, fault_library  # noqa: F401 (a fixture)
+
+NOBODY = pwd.getpwnam("nobody")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def status(gateway):
+    """Of every thread: the fields of /proc/PID/task/TID/status."""
+    found = []
+    for task in Path("/proc/%d/task" % gateway.process.pid).iterdir():
+        found.append(dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines()))
+    return found
+
+
+@pytest.fixture
+def open_folder(tmp_path):
+    """A folder of nobody's, whose way other users may go."""
+    folder = Path("/tmp") / ("bulla-%d-%s" % (os.getpid(), tmp_path.name))
+    folder.mkdir(mode=0o755)
+    os.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
+    yield folder
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+# ---- every build ----
+
+
+def test_no_new_privileges_and_no_cores(gateway):
+    for task in status(gateway):
+        assert task["NoNewPrivs"].strip() == "1"
+    limits = Path("/proc/%d/limits" % gateway.process.pid).read_text()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+
+
+@needs_root
+def test_root_is_warned(gateway):
+    assert [line for line in gateway.hardening if "level=warn" in line and "step=user" in line and "--user" in line]
+
+
+@needs_root
+def test_root_becomes_another_for_good(make_gateway, open_folder):
+    """In every thread, with every one of its ids, without groups of root's and without capabilities."""
+    gateway = make_gateway("--user", "nobody", folder=open_folder).start()
+    wait_until(lambda: len(status(gateway)) > 1, what="the store's thread")
+    for task in status(gateway):
+        assert task["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+        assert task["Gid"].split() == [str(NOBODY.pw_gid)] * 4
+        assert set(task["Groups"].split()) <= {str(NOBODY.pw_gid)}
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+            assert int(task[kind], 16) == 0, kind
+    assert not [line for line in gateway.hardening if "step=user" in line]
+    for path in open_folder.iterdir():  # the database was opened by nobody, too
+        assert path.stat().st_uid == NOBODY.pw_uid, path
+    assert post(gateway.port, b"x").status == 400
+
+
+@needs_root
+def test_a_port_below_1024(make_gateway, open_folder):
+    with socket.socket() as probe:
+        for port in range(1000, 900, -1):
+            try:
+                probe.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                continue
+        else:
+            pytest.skip("no port below 1024 is free")
+    gateway = make_gateway("--user", "nobody", folder=open_folder)
+    gateway.port = port
+    gateway.start()
+    assert gateway.port == port and post(port, b"x").status == 400
+    for task in status(gateway):
+        assert int(task["CapEff"], 16) == 0 and int(task["CapPrm"], 16) == 0
+
+
+@needs_root
+@pytest.mark.parametrize("user, complaint", [
+    ("root", "that is root, and gives nothing up"), ("not-a-user-here", "there is no such user"),
+])
+def test_users_that_are_refused(make_gateway, tmp_path, user, complaint):
+    gateway = make_gateway("--user", user).start(wait=False)
+    assert gateway.wait() == 1 and complaint in gateway.text()
+    assert not (tmp_path / "bulla.db").exists()
+
+
+@needs_root
+def test_only_root_becomes_another(make_gateway, open_folder):
+    def refused(user):
+        gateway = make_gateway("--user", user, folder=open_folder, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[])
+        return gateway.start(wait=False)
+
+    gateway = refused("daemon")
+    assert gateway.wait() == 1 and "only root can become somebody else" in gateway.text()
+    gateway = refused("nobody")  # who it is already
+    gateway.wait_ready()
+    gateway.stop()
+
+
+@needs_root
+def test_a_folder_that_the_user_may_not_write(make_gateway, tmp_path):
+    os.chmod(tmp_path, 0o700)
+    gateway = make_gateway("--user", "nobody").start(wait=False)
+    assert gateway.wait() == 1
+    assert not (tmp_path / "bulla.db").exists()
+
+
+# ---- the build that is installed ----
+
+
+@pytest.fixture
+def release(monkeypatch):
+    path = os.environ.get("BULLA_RELEASE_BIN")
+    if not path:
+        pytest.skip("BULLA_RELEASE_BIN names no build without sanitizers, which have no sandbox")
+    monkeypatch.setattr(program, "BINARY", Path(path).resolve())
+
+
+def check_nothing_refused(gateways):
+    """By the kernel's log, which names what a filter refuses, and clone3 (435) at each start: see the filter."""
+    done = subprocess.run(["dmesg"], capture_output=True, text=True)
+    for pid in gateways:
+        calls = set(re.findall(r"type=1326 .* pid=%d .* syscall=(\d+) " % pid, done.stdout))
+        assert calls <= {"435"}, calls
+        if os.uname().machine == "x86_64" and not calls:
+            pytest.skip("all worked, but the kernel's log, which would name refused calls, cannot be read")
+
+
+def check_sandbox(gateway):
+    tasks = wait_until(lambda: len(found := status(gateway)) > 1 and found, what="the store's thread")
+    for task in tasks:
+        assert task["Seccomp"].strip() == "2" and task["NoNewPrivs"].strip() == "1"
+
+
+def test_every_thread_stands_behind_the_filter(release, make_gateway):
+    gateway = make_gateway("--log-level", "debug").start()
+    check_sandbox(gateway)
+    assert [line for line in gateway.hardening if "level=debug" in line and "step=sandbox" in line]
+    assert not [line for line in gateway.hardening if "level=warn" in line and "step=user" not in line]
+
+
+def test_the_sandbox_can_be_left_out(release, make_gateway):
+    gateway = make_gateway("--sandbox", "off").start()
+    assert {task["Seccomp"].strip() for task in status(gateway)} <= {"0", status_of_self()}
+    assert [line for line in gateway.hardening if "level=warn" in line and "step=sandbox" in line]
+
+
+def status_of_self():
+    return re.search(r"Seccomp:\t(\d)", Path("/proc/self/status").read_text())[1]
+
+
+def test_nobody_looks_into_it(release, make_gateway):
+    """Not even who runs it, were they not root: what is in /proc belongs to root."""
+    gateway = make_gateway().start()
+    memory = Path("/proc/%d/mem" % gateway.process.pid)
+    assert memory.stat().st_uid == 0
+    assert int(status(gateway)[0]["VmLck"].split()[0]) > 0
+
+
+@needs_root
+def test_keys_that_cannot_be_locked(release, make_gateway, open_folder):
+    gateway = make_gateway("--user", "nobody", folder=open_folder, preexec_fn=no_locked_memory).start()
+    device = PythonDevice(program.Commands(open_folder).add("kitchen"))
+    with Connection(gateway.port) as connection:
+        device.send(connection, senml(a=1))  # a device's keys are in memory now
+    wait_until(lambda: [line for line in gateway.hardening if "step=locked-memory" in line and "ulimit -l" in line])
+
+
+def no_locked_memory():
+    import resource
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+
+
+def test_all_that_a_gateway_does(release, make_gateway, make_device, bulla, tmp_path):
+    """Send, read beside it, scrape, reload, change devices, kill, start again, end: nothing of it is refused."""
+    conf = tmp_path / "bulla.conf"
+    conf.write_text("log-level = debug\n")
+    gateway = make_gateway("--config", conf).start()
+    pids = [gateway.process.pid]
+    check_sandbox(gateway)
+    devices = [make_device("device %d" % i, *(["--counter"] if i % 2 else [])) for i in range(6)]
+
+    def send(device, times):
+        with Connection(gateway.port) as connection:
+            for i in range(times):
+                device.send(connection, senml(a=i))
+
+    threads = [threading.Thread(target=send, args=(device, 60)) for device in devices]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        bulla.readings()
+        gateway.process.send_signal(signal.SIGHUP)
+        assert get(gateway.admin_port, "/metrics").status == 200
+    for thread in threads:
+        thread.join()
+    assert gateway.text().count("event=reloaded") >= 1
+    bulla("device", "revoke", "device 0")
+    message = devices[0].seal(senml(a=1))
+    wait_until(lambda: post(gateway.port, message.data).status == 401, what="the revocation")
+    gateway.kill()
+    gateway.start()
+    pids.append(gateway.process.pid)
+    check_sandbox(gateway)
+    send(devices[1], 10)
+    assert outcome(gateway, "stored") == 10
+    gateway.stop()
+    assert len(bulla.readings("--limit", "all")) == 370
+    check_nothing_refused(pids)
+
+
+def test_a_full_disk(release, make_gateway, make_device, fault_library, tmp_path):  # noqa: F811
+    """The filter stands in nobody's way when writing fails, and when it goes on."""
+    disk = Disk(tmp_path / "order")
+    environment = {
+        "LD_PRELOAD": fault_library, "BULLA_FAULT_FILES": "bulla.db", "BULLA_FAULT_ORDER": str(disk.order),
+    }
+    gateway = make_gateway(env=environment).start()
+    check_sandbox(gateway)
+    device = make_device("kitchen", "--counter")
+    with Connection(gateway.port) as connection:
+        device.send(connection, senml(a=1))
+        disk.fail("write", 28)
+        message = device.seal(senml(a=2))
+        assert connection.post(message.data).status == 503
+        assert health(gateway)[0] == 503
+        disk.heal()
+        wait_until(lambda: health(gateway)[0] == 200, what="recovery")
+        device.check(connection.post(message.data), message)
+    check_nothing_refused([gateway.process.pid])
+
+
+def test_an_abort_ends_it(release, make_gateway):
+    """Without a core, and without the filter in its way."""
+    gateway = make_gateway().start()
+    gateway.process.send_signal(signal.SIGABRT)
+    assert gateway.wait() == -signal.SIGABRT
+    assert not list(gateway.folder.glob("core*"))
