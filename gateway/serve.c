@@ -15,7 +15,6 @@
 #include "gateway/storer.h"
 
 #define DEVICES_IN_MEMORY 65536
-#define OWN_DESCRIPTORS   128 /* of files, the administrator's connections and what else is open */
 #define TICK              200 /* milliseconds between looks at the registry when nothing else goes on */
 
 struct gateway {
@@ -213,7 +212,8 @@ static void fit_descriptors(struct gateway *gateway, struct serve_options *optio
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return;
-    most = limit.rlim_cur > 2 * OWN_DESCRIPTORS ? limit.rlim_cur - OWN_DESCRIPTORS : limit.rlim_cur / 2;
+    most = limit.rlim_cur > 2 * SERVE_OWN_DESCRIPTORS ? limit.rlim_cur - SERVE_OWN_DESCRIPTORS
+                                                      : limit.rlim_cur / 2;
     if (options->max_connections <= most)
         return;
     log_line(&gateway->log, LOG_LEVEL_WARN, "descriptors",

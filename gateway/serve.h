@@ -50,6 +50,8 @@ struct serve_options {
 #define SERVE_DEFAULT_IDLE        30
 #define SERVE_DEFAULT_QUEUE       4096
 
+#define SERVE_OWN_DESCRIPTORS 128 /* of files, the administrator's connections and what else is open */
+
 /* Serves until told to stop, and finishes what is queued. Returns 0, or -1 with the failure. */
 MUST_CHECK int serve(const struct serve_options *options, struct failure *failure);
 

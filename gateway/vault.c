@@ -246,7 +246,7 @@ static int check_owner(const struct stat *status, const char *path, struct failu
  * For its owner only. A credential that systemd has put ready belongs to root, and the service's user may
  * read it by an ACL, whose mask (acl(5)) then shows as the group's bits: 0440, of root's group.
  */
-static bool others_may_read(const struct stat *status)
+bool vault_others_may_read(const struct stat *status)
 {
     if (status->st_uid == 0 && status->st_gid == 0 && (status->st_mode & 0777) == 0440)
         return false;
@@ -261,7 +261,7 @@ static int check_file(int fd, const char *path, bool registry_is_new, struct fai
         return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return fail(failure, "the master key %s is not a file", path);
-    if (others_may_read(&status))
+    if (vault_others_may_read(&status))
         return fail(failure, "others may read the master key %s (its mode is %03o); type: chmod 600 %s", path,
                     (unsigned)(status.st_mode & 0777), path);
     return registry_is_new ? check_owner(&status, path, failure) : 0;
@@ -400,6 +400,13 @@ static bool fits(const struct vault *vault, const uint8_t *sealed)
 
     return vault_open_sealed(vault, CHECK_NAME, NULL, 0, sealed, value, sizeof(value), &ignored) == 0 &&
            memcmp(value, check_value, sizeof(value)) == 0;
+}
+
+int vault_is_made(struct store *store, struct failure *failure)
+{
+    uint8_t sealed[SEALED_SIZE(sizeof(check_value))];
+
+    return get_sealed(store, CHECK_NAME, sealed, sizeof(check_value), failure);
 }
 
 int vault_open(struct vault *vault, struct store *store, const char *path, struct failure *failure)

@@ -34,6 +34,14 @@ MUST_CHECK int vault_open(struct vault *vault, struct store *store, const char *
                           struct failure *failure);
 void vault_wipe(struct vault *vault);
 
+/* Whether somebody besides its owner (and those whom a service manager lets in) may read a master key's file.
+ */
+struct stat;
+bool vault_others_may_read(const struct stat *status);
+
+/* Whether the registry has a master key already: 1, 0 (vault_open() would give it one), or -1. */
+MUST_CHECK int vault_is_made(struct store *store, struct failure *failure);
+
 /* Seals `len` bytes (at most 64) into `sealed` (SEALED_SIZE(len) bytes). `label` and `bound` say what it is.
  */
 MUST_CHECK int vault_seal(const struct vault *vault, const char *label, const uint8_t *bound,

@@ -320,6 +320,7 @@ const struct store_ops store_sqlite = {
     .open = sqlite_open,
     .close = sqlite_close,
     .key_path = sqlite_key_path,
+    .look = sqlite_look,
     .meta_get = sqlite_meta_get,
     .meta_put = sqlite_meta_put,
     .device_add = sqlite_device_add,

@@ -113,6 +113,13 @@ MUST_CHECK int sqlite_identify(struct sqlite *sqlite, struct failure *failure);
 /* Brings the schema up to this program's version. */
 MUST_CHECK int sqlite_migrate(struct sqlite *sqlite, struct failure *failure);
 
+/* 1 if the schema is of this program's version, 0 if it is older, or -1. */
+MUST_CHECK int sqlite_schema_is_current(struct sqlite *sqlite, int *version, struct failure *failure);
+
+/* ---- sqlite_look.c ---- */
+
+MUST_CHECK int sqlite_look(const char *location, struct look *look);
+
 /* ---- sqlite_registry.c ---- */
 
 int sqlite_meta_get(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);

@@ -96,6 +96,13 @@ int sqlite_identify(struct sqlite *sqlite, struct failure *failure)
     return fail(failure, "%s is an SQLite database of another program; it was left alone", sqlite->path);
 }
 
+int sqlite_schema_is_current(struct sqlite *sqlite, int *version, struct failure *failure)
+{
+    if (read_number(sqlite, "PRAGMA user_version", version, failure) != 0)
+        return -1;
+    return *version == SCHEMA_VERSION;
+}
+
 static int apply(struct sqlite *sqlite, int version, struct failure *failure)
 {
     char header[96];

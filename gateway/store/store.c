@@ -89,3 +89,17 @@ int store_key_path(const char *url, char *path, size_t size, struct failure *fai
         return -1;
     return ops->key_path(location, path, size, failure);
 }
+
+int store_look(const char *url, struct look *look)
+{
+    const struct store_ops *ops;
+    const char *location;
+    struct failure failure;
+
+    look->owner = -1;
+    look->issued_t = -1;
+    if (find_store(url, &ops, &location, &failure) == 0)
+        return ops->look(location, look);
+    look_say(look, "database", LOOK_PROBLEM, "give the right one with --db or BULLA_DB", "%s", failure.text);
+    return -1;
+}

@@ -17,6 +17,7 @@
 #include "device/window.h"
 #include "gateway/decode/reading.h"
 #include "gateway/failure.h"
+#include "gateway/store/look.h"
 
 #define GATEWAY_ID_SIZE      6                 /* bytes (PROTOCOL 2) */
 #define SEALED_SIZE(len)     (12 + (len) + 16) /* AES-256-GCM: nonce, ciphertext, tag (vault.h) */
@@ -152,6 +153,12 @@ struct store_ops {
      * server). */
     int (*key_path)(const char *location, char *path, size_t size, struct failure *failure);
 
+    /*
+     * Looks at what is at a location, while a gateway uses it, or when it is damaged or not there; changes
+     * nothing. Every line goes to look->visit. 0 if it can be opened, and is of this program's schema.
+     */
+    int (*look)(const char *location, struct look *look);
+
     /* Registry's own values (sealed K, R, the key's check). get: 1 found, 0 none; *len is room, then size. */
     int (*meta_get)(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);
     /* Sets a value that is not there yet: 1 set, 0 there was one (it is kept). */
@@ -245,6 +252,9 @@ extern const struct store_ops *const stores[]; /* NULL at the end */
  */
 MUST_CHECK int store_open(struct store **store, const char *url, enum store_open_mode mode,
                           struct failure *failure);
+
+/* Looks at the store that a URL names: ops->look(). A URL that names none is a line too. */
+MUST_CHECK int store_look(const char *url, struct look *look);
 
 /* Where the master key of that store lies by default. */
 MUST_CHECK int store_key_path(const char *url, char *path, size_t size, struct failure *failure);

@@ -2,7 +2,13 @@
 
 import base64
 import json
+import os
+import resource
+import shutil
 import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
 
 import cbor2
 import pytest
@@ -95,7 +101,7 @@ def test_a_message_may_come_in_any_form(bulla):
         assert done.partition("plaintext")[0] == header
     (bulla.folder / "message").write_bytes(bytes.fromhex(message))
     with open(bulla.folder / "message") as file:
-        done = program.subprocess.run([program.BINARY, "open", "-c", line], stdin=file, capture_output=True, text=True)
+        done = subprocess.run([program.BINARY, "open", "-c", line], stdin=file, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.partition("plaintext")[0] == header
     assert "several messages" in bulla.run("open", input=f"{message}\n{message}\n", status=1).stderr
     assert "odd number" in bulla.run("open", message[:-1], status=1).stderr
@@ -204,3 +210,216 @@ def test_open_says_when_there_is_no_key(bulla):
     bulla.add("kitchen")
     (bulla.folder / "bulla.key").unlink()
     assert "master key" in bulla.run("open", "d083", "--device", "kitchen", status=1).stderr
+
+
+# ---- bulla check ---------------------------------------------------------------------------------------------
+
+
+def check(bulla, *arguments, status=0, **options):
+    """The lines of `bulla check`, by what they are about: lists of (verdict, text, advice)."""
+    lines = {}
+    for line in json.loads(bulla("check", "--format", "json", *arguments, status=status, **options)):
+        assert list(line) == ["check", "verdict", "text", "advice"]
+        lines.setdefault(line["check"], []).append((line["verdict"], line["text"], line["advice"]))
+    return lines
+
+
+def verdict(lines, name):
+    """The worst one."""
+    return max((line[0] for line in lines[name]), key=["ok", "warning", "problem"].index)
+
+
+def change(bulla, sql, *values):
+    with sqlite3.connect(bulla.folder / "bulla.db") as db:
+        db.execute(sql, values)
+    db.close()
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "bulla.db-shm"}
+
+
+def test_a_sound_gateway(bulla, make_device, gateway, connect):
+    make_device("kitchen").send(connect(), senml(a=1))
+    before = contents(bulla.folder)
+    lines = check(bulla)
+    for name in ("database", "integrity", "permissions", "disk", "devices", "limits", "memory"):
+        assert verdict(lines, name) == "ok", lines[name]
+    assert verdict(lines, "key") == "warning" and "lies beside it" in lines["key"][0][1]
+    assert "1 in the registry" in lines["devices"][0][1]
+    assert contents(bulla.folder) == before
+    text = bulla("check", "--full")
+    assert text.splitlines()[-1].startswith("0 problems, ") and "\n                      -> " in text
+    gateway.stop()
+    (bulla.folder / "keys").mkdir()
+    (bulla.folder / "bulla.key").rename(bulla.folder / "keys" / "k")
+    before = contents(bulla.folder / "keys"), sorted(path.name for path in bulla.folder.iterdir())
+    lines = check(bulla, "--key", "keys/k")
+    assert lines["key"] == [("ok", "keys/k fits the database", None)]
+    assert (contents(bulla.folder / "keys"), sorted(path.name for path in bulla.folder.iterdir())) == before
+
+
+def test_a_new_database_has_no_key_yet(bulla):
+    bulla.add("a")
+    change(bulla, "DELETE FROM meta WHERE name = 'keycheck'")
+    (bulla.folder / "bulla.key").unlink()
+    assert "is made when" in check(bulla)["key"][0][1]
+    assert not (bulla.folder / "bulla.key").exists()
+
+
+def damaged(folder):
+    path = folder / "bulla.db"
+    data = bytearray(path.read_bytes())
+    for page in range(2, len(data) // 4096):
+        data[page * 4096:page * 4096 + 8] = b"\xa5" * 8
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("break_it, name, text", [
+    (lambda folder: (folder / "bulla.db").unlink(), "database", "No such file"),
+    (lambda folder: ((folder / "bulla.db").unlink(), (folder / "bulla.db").mkdir()), "database", "not a file"),
+    (lambda folder: (folder / "bulla.db").write_bytes(b""), "database", "empty file"),
+    (lambda folder: (folder / "bulla.db").write_bytes(b"x" * 5000), "database", "not a database"),
+    (damaged, "integrity", ""),
+    (lambda folder: (folder / "bulla.db").write_bytes((folder / "bulla.db").read_bytes()[:12288]), "database", "malformed"),
+    (lambda folder: (folder / "bulla.key").unlink(), "key", "No such file"),
+    (lambda folder: (folder / "bulla.key").write_text("00" * 32 + "\n"), "key", "not the one"),
+    (lambda folder: (folder / "bulla.key").write_text("hello\n"), "key", "damaged"),
+    (lambda folder: (folder / "bulla.key").chmod(0o644), "key", "its mode is 644"),
+    (lambda folder: (folder / "bulla.db").chmod(0o666), "permissions", "others may write to it"),
+    (lambda folder: folder.chmod(0o777), "permissions", "everybody may write to the folder"),
+])
+def test_what_is_broken_is_told(bulla, break_it, name, text):
+    bulla.add("kitchen")
+    break_it(bulla.folder)
+    lines = check(bulla, status=1)
+    problems = [line for line in lines[name] if line[0] == "problem"]
+    assert problems and text in problems[0][1], lines
+    assert problems[0][2] or "docs/gateway.md" in problems[0][1] or "type: " in problems[0][1], problems
+    assert "clock" in lines and "memory" in lines  # the rest is looked at all the same
+    bulla.folder.chmod(0o700)
+
+
+@pytest.mark.parametrize("sql, text", [
+    ("PRAGMA application_id = 7", "another program"), ("PRAGMA user_version = 999", "newer bulla"),
+])
+def test_databases_of_others(bulla, sql, text):
+    bulla.add("kitchen")
+    change(bulla, sql)
+    before = contents(bulla.folder)
+    assert text in check(bulla, status=1)["database"][0][1]
+    assert contents(bulla.folder) == before
+
+
+def test_a_readable_database_is_a_warning(bulla):
+    bulla.add("kitchen")
+    (bulla.folder / "bulla.db").chmod(0o644)
+    lines = check(bulla)
+    assert verdict(lines, "permissions") == "warning" and lines["permissions"][0][2] == "chmod 600 the file"
+
+
+def test_devices_that_need_looking_after(bulla, make_device, gateway, connect):
+    connection = connect()
+    for name in ("far", "near", "quiet", "late"):
+        make_device(name, "--counter").send(connection, senml(a=1))
+    bulla("device", "add", "imported", "--counter", "--secret", "-", input="W6_7qqR38dhtY7dUrw3tgOm2MGDG3HInDKYFi-fTcgI")
+    bulla.add("new")
+    bulla.add("forgotten")
+    bulla.add("gone")
+    bulla("device", "revoke", "gone")
+    gateway.stop()
+    of = "WHERE device = (SELECT id FROM devices WHERE name = ?)"
+    change(bulla, f"UPDATE contexts SET top = 1099511627775 - 4294967295 {of}", "far")
+    change(bulla, f"UPDATE contexts SET top = 1099511627775 - 1048575 {of}", "near")
+    change(bulla, f"UPDATE contexts SET seen = seen - 86401000000 {of}", "quiet")
+    change(bulla, "UPDATE devices SET created = created - 86402 WHERE name IN ('forgotten', 'gone')")
+    lines = check(bulla, status=1)["devices"]
+    assert [line[:2] for line in lines] == [
+        ("ok", "8 in the registry, 1 of them revoked"),
+        ("warning", "1 not heard for a day or more: quiet"),
+        ("warning", "1 never heard since they were added: forgotten"),
+        ("warning", "1 with a counter that is not proven: imported"),
+        ("warning", "1 with few sequence numbers left: far"),
+        ("problem", "1 with hardly any sequence numbers left: near"),
+    ]
+    for i in range(6):
+        bulla.add(f"old{i}")
+    change(bulla, "UPDATE devices SET created = created - 86402 WHERE name LIKE 'old%'")
+    assert "7 never heard since they were added: forgotten, old0, old1, old2, …" in str(check(bulla, status=1)["devices"])
+
+
+def test_the_clock(bulla, make_device, gateway, connect):
+    make_device("kitchen").send(connect(), senml(a=1))
+    gateway.stop()
+    change(bulla, "UPDATE contexts SET seen = seen + 3600000000")
+    lines = check(bulla, status=1)["clock"]
+    assert lines[0][0] == "problem" and "a reading was received at" in lines[0][1]
+    change(bulla, "UPDATE contexts SET seen = seen - 3600000000")
+    assert all(line[0] != "problem" for line in check(bulla)["clock"])
+    change(bulla, "UPDATE meta SET value = value + 100 WHERE name = 'issued_t'")
+    lines = check(bulla, status=1)["clock"]
+    assert lines[0][0] == "problem" and "a challenge was made at" in lines[0][1]
+
+
+def test_the_limits(bulla):
+    bulla.add("kitchen")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))  # noqa: E731
+    lines = check(bulla, preexec_fn=limit)["limits"]
+    assert lines[0][0] == "warning" and "may open 512 files, and 10000 connections need 10128" in lines[0][1]
+    assert verdict(check(bulla, "--max-connections", "384", preexec_fn=limit), "limits") == "ok"
+
+
+def test_a_large_log(bulla):
+    bulla.add("kitchen")
+    with open(bulla.folder / "bulla.db-wal", "wb") as log:
+        log.truncate(300 << 20)
+    (bulla.folder / "bulla.db-wal").chmod(0o600)
+    assert "300 MiB" in check(bulla)["log"][0][1]
+
+
+def test_memory_that_a_restart_empties(bulla):
+    folder = Path("/dev/shm")
+    if subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True).stdout.strip() != b"tmpfs":
+        pytest.skip("/dev/shm is no tmpfs here")
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        bulla("device", "add", "a", "--db", f"{name}/bulla.db")
+        assert "tmpfs" in str(check(bulla, "--db", f"{name}/bulla.db", status=1)["file system"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_files_of_several_users(bulla):
+    bulla.add("kitchen")
+    os.chown(bulla.folder / "bulla.db", 65534, -1)
+    lines = check(bulla, status=1)
+    assert "may not make files in its folder" in str(lines["permissions"])
+    assert "belongs to user 0, and the database to user 65534" in str(lines["key"])
+    os.chown(bulla.folder, 65534, -1)
+    os.chown(bulla.folder / "bulla.key", 65534, -1)
+    assert verdict(check(bulla), "permissions") == "ok"
+    (bulla.folder / "bulla.db-wal").touch(mode=0o600)
+    assert "a command was run as another user" in str(check(bulla, status=1)["permissions"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
+def test_as_the_wrong_user(bulla):
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        os.chmod(name, 0o755)
+        shutil.copy(program.BINARY, f"{name}/bulla")
+        bulla("device", "add", "a", "--db", f"{name}/bulla.db")
+        done = subprocess.run([f"{name}/bulla", "check", "--db", f"{name}/bulla.db", "--format", "json"], user=65534, group=65534,
+                              extra_groups=[], capture_output=True, text=True, cwd="/", env=program.environment())
+        assert done.returncode == 1, done
+        lines = json.loads(done.stdout)
+        assert any("who runs this, may not write to it" in line["text"] for line in lines), lines
+        assert any(line["check"] == "key" and line["verdict"] == "problem" for line in lines), lines
+
+
+def test_an_older_schema_is_brought_up_to_date_by_others(bulla):
+    bulla.add("kitchen")
+    with sqlite3.connect(bulla.folder / "bulla.db") as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+    change(bulla, f"PRAGMA user_version = {version - 1}")
+    before = contents(bulla.folder)
+    lines = check(bulla)
+    assert verdict(lines, "database") == "warning" and "older bulla" in lines["database"][0][1]
+    assert contents(bulla.folder) == before
