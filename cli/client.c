@@ -15,6 +15,17 @@ static size_t receive(char *bytes, size_t size, size_t count, void *context)
     return len;
 }
 
+static int ask(void *context, curl_off_t unused1, curl_off_t unused2, curl_off_t unused3, curl_off_t unused4)
+{
+    const struct client *client = context;
+
+    (void)unused1;
+    (void)unused2;
+    (void)unused3;
+    (void)unused4;
+    return client->stopped && client->stopped(client->context);
+}
+
 /* Writes the URL that is posted to, with its path, into client->url. */
 static int complete(struct client *client, const char *text, struct failure *failure)
 {
@@ -51,6 +62,9 @@ static int set_up(struct client *client)
                    curl_easy_setopt(curl, CURLOPT_USERAGENT, "bulla/" BULLA_VERSION) == CURLE_OK &&
                    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->error) == CURLE_OK &&
                    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
+                   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask) == CURLE_OK &&
+                   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client) == CURLE_OK &&
+                   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
                    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK
                ? 0
                : -1;

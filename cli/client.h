@@ -5,6 +5,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <curl/curl.h>
@@ -16,6 +17,8 @@ struct client {
     CURL *curl;
     struct curl_slist *headers;
     char *url;
+    bool (*stopped)(void *context); /* asked about every second while a message is posted, or NULL */
+    void *context;
     char error[CURL_ERROR_SIZE];
 };
 

@@ -37,6 +37,7 @@ extern const struct command command_bulla;
 extern const struct command command_serve;
 extern const struct command command_device;
 extern const struct command command_send;
+extern const struct command command_forward;
 extern const struct command command_readings;
 extern const struct command command_events;
 extern const struct command command_open;
