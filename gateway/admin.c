@@ -29,6 +29,10 @@ static unsigned write_health(const struct admin *admin, FILE *out)
     const struct pipeline *pipeline = admin->pipeline;
     json_t *health;
 
+    if (admin->watch->hangs) {
+        fputs("{\"status\": \"hanging\", \"detail\": \"the store does not come back from a batch\"}\n", out);
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
     if (pipeline->failing_since == 0) {
         fputs("{\"status\": \"ok\"}\n", out);
         return MHD_HTTP_OK;
@@ -44,7 +48,7 @@ static unsigned write_health(const struct admin *admin, FILE *out)
 
 static unsigned write_metrics(const struct admin *admin, FILE *out)
 {
-    metrics_write(out, admin->pipeline, admin->sources);
+    metrics_write(out, admin->pipeline, admin->sources, admin->watch->hangs);
     return MHD_HTTP_OK;
 }
 
@@ -122,7 +126,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 }
 
 int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen, const struct pipeline *pipeline,
-               const struct source_list *list, struct failure *failure)
+               const struct source_list *list, const struct store_watch *watch, struct failure *failure)
 {
     struct http_options options = {
         .listen = listen,
@@ -134,6 +138,7 @@ int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen, const s
 
     admin->pipeline = pipeline;
     admin->sources = list;
+    admin->watch = watch;
     return http_open(&admin->http, loop, &options, failure);
 }
 

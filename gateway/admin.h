@@ -6,16 +6,18 @@
 
 #include "gateway/http.h"
 #include "gateway/metrics.h"
+#include "gateway/status.h"
 
 struct admin {
     struct http http;
     const struct pipeline *pipeline;
     const struct source_list *sources;
+    const struct store_watch *watch;
 };
 
 MUST_CHECK int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen,
                           const struct pipeline *pipeline, const struct source_list *list,
-                          struct failure *failure);
+                          const struct store_watch *watch, struct failure *failure);
 void admin_close(struct admin *admin);
 
 #endif

@@ -26,7 +26,7 @@ static void batches(FILE *out, const struct pipeline_counters *counters)
                    counters->batch_failures);
 }
 
-void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_list *list)
+void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_list *list, bool hangs)
 {
     const struct pipeline_counters *counters = &pipeline->counters;
 
@@ -42,7 +42,7 @@ void metrics_write(FILE *out, const struct pipeline *pipeline, const struct sour
                    "Messages that may wait; beyond it the answer is: try again.", pipeline->config.queue);
     batches(out, counters);
     prometheus_one(out, "bulla_store_up", "gauge", "1 while the last batch went well.",
-                   pipeline->failing_since == 0);
+                   pipeline->failing_since == 0 && !hangs);
     if (counters->devices >= 0)
         prometheus_one(out, "bulla_devices", "gauge", "Devices in the registry.",
                        (uint64_t)counters->devices);

@@ -8,6 +8,7 @@
 
 #include "gateway/source/source.h"
 
-void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_list *list);
+/* `hangs`: the store does not come back (status.h). */
+void metrics_write(FILE *out, const struct pipeline *pipeline, const struct source_list *list, bool hangs);
 
 #endif

@@ -83,10 +83,23 @@ static void tell_unlocked(struct gateway *gateway)
              "(LimitMEMLOCK=, ulimit -l)\"");
 }
 
+static void watch_store(struct gateway *gateway)
+{
+    uint64_t now = uv_now(&gateway->loop);
+    bool changed;
+    bool hangs = store_watch_look(&gateway->watch, gateway->pipeline.running != NULL, now, &changed);
+
+    if (changed)
+        log_line(&gateway->log, hangs ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
+                 hangs ? "store-hanging" : "store-moving", "after_seconds=%llu",
+                 (unsigned long long)(now - gateway->watch.since) / 1000);
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct gateway *gateway = tick->data;
 
+    watch_store(gateway);
     submit(gateway, true);
     tell_unlocked(gateway);
     if (status_update(&gateway->status, &gateway->pipeline, uv_now(&gateway->loop)))
@@ -100,15 +113,9 @@ static void on_tick(uv_timer_t *tick)
 static void on_watchdog(uv_timer_t *watchdog)
 {
     struct gateway *gateway = watchdog->data;
-    bool changed;
-    bool hangs = store_watch_look(&gateway->watch, gateway->pipeline.running != NULL, uv_now(&gateway->loop),
-                                  &changed);
 
-    if (changed)
-        log_line(&gateway->log, hangs ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN,
-                 hangs ? "store-hanging" : "store-moving", "after_seconds=%llu",
-                 (unsigned long long)(uv_now(&gateway->loop) - gateway->watch.since) / 1000);
-    if (!hangs)
+    watch_store(gateway);
+    if (!gateway->watch.hangs)
         service_tell(&gateway->service, "WATCHDOG=1");
 }
 
@@ -282,7 +289,7 @@ static int open_listeners(struct gateway *gateway, const struct serve_options *o
         return -1;
     gateway->has_admin = strcmp(options->admin, "off") != 0;
     if (!gateway->has_admin || admin_open(&gateway->admin, &gateway->loop, options->admin, &gateway->pipeline,
-                                          &gateway->sources, failure) == 0)
+                                          &gateway->sources, &gateway->watch, failure) == 0)
         return 0;
     sources_close(&gateway->sources);
     return -1;
@@ -294,7 +301,7 @@ static void open_watchdog(struct gateway *gateway)
 
     uv_timer_init(&gateway->loop, &gateway->watchdog);
     gateway->watchdog.data = gateway;
-    gateway->watch.patience = 2 * (uint64_t)period;
+    gateway->watch.patience = period > 0 ? 2 * (uint64_t)period : STORE_PATIENCE;
     if (period > 0)
         uv_timer_start(&gateway->watchdog, on_watchdog, period, period);
 }

@@ -1,6 +1,6 @@
 /*
  * What the service manager is shown (systemctl status), and whether the store's thread still moves. Decides
- * only: serve.c tells.
+ * only: serve.c and admin.c tell.
  */
 #ifndef STATUS_H
 #define STATUS_H
@@ -28,6 +28,8 @@ bool status_update(struct status *status, const struct pipeline *pipeline, uint6
  * cycle: that is progress. One that has a cycle for longer than `patience` hangs, whatever the loop's own
  * timers say.
  */
+#define STORE_PATIENCE 30000 /* milliseconds, where no watchdog says otherwise */
+
 struct store_watch {
     uint64_t patience; /* milliseconds */
     uint64_t since;    /* when the cycle that runs was handed over */

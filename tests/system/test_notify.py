@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from http_client import Connection, health, message_request
+from http_client import Connection, health, message_request, metrics
 from program import wait_until
 from python_device import senml
 from test_store_faults import Disk, fault_library, sanitizer_libraries  # noqa: F401 (a fixture)
@@ -140,12 +140,15 @@ def test_a_store_that_hangs(watched, manager, disk, make_device):
         connection.send(message_request(message.data))
         wait_until(lambda: "event=store-hanging" in watched.text(), what="the line of the log")
         assert manager.alive(2.5) > 2.4  # nothing at all: a manager would have ended it
-        assert health(watched)[0] in (200, 503)  # the loop turns
+        code, body = health(watched)  # the loop turns
+        assert code == 503 and body["status"] == "hanging"
+        assert metrics(watched)["bulla_store_up"] == 0
         begin = len(manager.heard)
         disk.heal()
         device.check(connection.receive(), message)
         manager.wait("WATCHDOG=1", begin)
     wait_until(lambda: "event=store-moving" in watched.text(), what="the line of the log")
+    assert health(watched)[0] == 200 and metrics(watched)["bulla_store_up"] == 1
 
 
 def test_a_process_that_stands_still(watched, manager):

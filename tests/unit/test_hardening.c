@@ -180,7 +180,7 @@ static int make_root_folder(void)
 
 static int mount_something(void)
 {
-    return result(syscall(SYS_mount, "none", "/tmp", "tmpfs", 0, NULL));
+    return result(syscall(SYS_mount, NULL, NULL, NULL, 0, NULL)); /* nothing comes of it without the filter */
 }
 
 static int load_bpf(void)
@@ -222,9 +222,7 @@ static int change_personality(void)
 
 static int set_the_clock(void)
 {
-    const struct timespec now = {0, 0};
-
-    return result(clock_settime(CLOCK_REALTIME, &now));
+    return result(syscall(SYS_clock_settime, CLOCK_REALTIME, NULL));
 }
 
 static void what_no_gateway_needs_is_refused(void **state)
