@@ -2,11 +2,15 @@
  * Provider: BearSSL. Keeps no state and allocates nothing; the table-free AES (aes_ct) and ChaCha20-Poly1305
  * (ctmul) run in constant time on any core. PROTOCOL's bytes do not depend on the implementation chosen.
  */
+#include "provider.h"
+
+#if BULLA_WITH_BEARSSL
+
 #include "crypto.h"
 
 #include <string.h>
 
-#include <bearssl.h>
+#include <bearssl/bearssl.h>
 
 #include "keys.h"
 
@@ -80,3 +84,5 @@ int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t s
     bulla_wipe(&context, sizeof(context));
     return 0;
 }
+
+#endif

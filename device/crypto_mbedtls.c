@@ -10,6 +10,10 @@
  * cipher layer; an HKDF twice, one after the other, blocks of 108 and 128 bytes (SHA-256's context and HMAC's
  * padding); ChaCha20-Poly1305 nothing. Where memory is out, BULLA_E_CRYPTO is returned.
  */
+#include "provider.h"
+
+#if BULLA_WITH_MBEDTLS
+
 #include "crypto.h"
 
 #include <mbedtls/ccm.h>
@@ -103,3 +107,5 @@ int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t s
                ? 0
                : BULLA_E_CRYPTO;
 }
+
+#endif

@@ -1,6 +1,10 @@
 /*
  * Provider: OpenSSL 3 (libcrypto).
  */
+#include "provider.h"
+
+#if BULLA_WITH_OPENSSL
+
 #include "crypto_openssl.h"
 
 #include <limits.h>
@@ -187,3 +191,5 @@ int bulla_hkdf_sha256(struct bulla_crypto *callers, const uint8_t *salt, size_t 
     give_back(crypto, &own);
     return error;
 }
+
+#endif

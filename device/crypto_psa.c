@@ -11,6 +11,10 @@
  * bytes), 288 for an AES-CCM operation, the info (12 to 25) for an HKDF. Where memory or the slots are out,
  * BULLA_E_CRYPTO is returned.
  */
+#include "provider.h"
+
+#if BULLA_WITH_PSA
+
 #include "crypto.h"
 
 #include <psa/crypto.h>
@@ -114,3 +118,5 @@ int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t s
         return BULLA_E_CRYPTO;
     return status == PSA_SUCCESS ? 0 : BULLA_E_CRYPTO;
 }
+
+#endif

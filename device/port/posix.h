@@ -20,6 +20,10 @@
 
 #include "../bulla.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Members are the port's own, but for `port`, which is for bulla_open(). It must stay where it is until it is
  * closed.
@@ -46,5 +50,9 @@ BULLA_MUST_CHECK int posix_port_open(struct posix_port *posix, const char *path,
 
 /* Unlocks and closes the file, if there is one. */
 void posix_port_close(struct posix_port *posix);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,12 +4,12 @@
  *     static struct zephyr_port board;
  *
  *     zephyr_port_init(&board, NULL);
- *     zephyr_port_use_random(&board);                  // where CONFIG_CSPRNG_AVAILABLE: session contexts
+ *     zephyr_port_use_random(&board);                  // where CONFIG_ENTROPY_HAS_DRIVER: session contexts
  *     if (zephyr_port_use_settings(&board) < 0)        // CONFIG_SETTINGS: counter contexts
  *         stop();
  *
  * Randomness: sys_csrand_get(), which reports failure. zephyr_random.c is built only where the board has an
- * entropy driver (CONFIG_CSPRNG_AVAILABLE); without it a program that asks for it does not link.
+ * entropy driver (CONFIG_ENTROPY_HAS_DRIVER); without it a program that asks for it does not link.
  * CONFIG_TEST_RANDOM_GENERATOR is not random: a build with it is refused.
  *
  * Counters: settings "bulla/a" and "bulla/b", whatever store is behind them (NVS, ZMS, FCB, a file). These

@@ -1,0 +1,34 @@
+/*
+ * Which provider is built where every file is built and none chosen: by Arduino, and PlatformIO with it.
+ * Other builds take one provider's files and leave the others out; there each is whole.
+ */
+#ifndef BULLA_PROVIDER_H
+#define BULLA_PROVIDER_H
+
+#if !defined(ARDUINO)
+#define BULLA_WITH_BEARSSL 1
+#define BULLA_WITH_MBEDTLS 1
+#define BULLA_WITH_OPENSSL 1
+#define BULLA_WITH_PSA     1
+#define BULLA_WITH_TINY    1
+#elif defined(ARDUINO_ARCH_ESP8266) /* BearSSL is in its core */
+#define BULLA_WITH_BEARSSL 1
+#define BULLA_WITH_MBEDTLS 0
+#define BULLA_WITH_OPENSSL 0
+#define BULLA_WITH_PSA     0
+#define BULLA_WITH_TINY    0
+#elif defined(ARDUINO_ARCH_ESP32) /* mbedTLS is in its core */
+#define BULLA_WITH_BEARSSL 0
+#define BULLA_WITH_MBEDTLS 1
+#define BULLA_WITH_OPENSSL 0
+#define BULLA_WITH_PSA     0
+#define BULLA_WITH_TINY    0
+#else
+#define BULLA_WITH_BEARSSL 0
+#define BULLA_WITH_MBEDTLS 0
+#define BULLA_WITH_OPENSSL 0
+#define BULLA_WITH_PSA     0
+#define BULLA_WITH_TINY    1
+#endif
+
+#endif
