@@ -101,7 +101,7 @@ static int load_one(void *context, const struct device_row *row)
 
 static int load_devices(struct fleet *fleet, struct store *store, struct loading *loading)
 {
-    if (store->ops->device_each(store, count_one, loading, loading->failure) < 0)
+    if (store->ops->device_each(store, NULL, count_one, loading, loading->failure) < 0)
         return -1;
     if (loading->room == 0)
         return fail(loading->failure, "no device's name begins with \"%s\": provision some first",
@@ -109,7 +109,7 @@ static int load_devices(struct fleet *fleet, struct store *store, struct loading
     fleet->devices = calloc(loading->room, sizeof(*fleet->devices));
     if (fleet->devices == NULL)
         return fail(loading->failure, "memory is out");
-    if (store->ops->device_each(store, load_one, loading, loading->failure) < 0)
+    if (store->ops->device_each(store, NULL, load_one, loading, loading->failure) < 0)
         return -1;
     return loading->result;
 }

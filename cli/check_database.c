@@ -208,7 +208,7 @@ void check_devices(struct check *check)
 
     if (check->store == NULL)
         return;
-    if (check->store->ops->device_each(check->store, visit_device, &devices, &devices.failure) < 0 ||
+    if (check->store->ops->device_each(check->store, NULL, visit_device, &devices, &devices.failure) < 0 ||
         devices.failure.text[0]) {
         look_say(&check->look, "devices", LOOK_PROBLEM, NULL, "%s", devices.failure.text);
         return;

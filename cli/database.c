@@ -60,7 +60,7 @@ int database_device_seen(struct store *store, const char *name, struct device_ro
 {
     struct search search = {.name = name, .row = row};
 
-    if (store->ops->device_each(store, compare, &search, failure) < 0)
+    if (store->ops->device_each(store, NULL, compare, &search, failure) < 0)
         return -1;
     return search.found ? 0 : none(name, failure);
 }

@@ -70,7 +70,7 @@ static int list_table(struct store *store, struct failure *failure)
 
     if (table_begin(&table, columns, sizeof(columns) / sizeof(columns[0]), failure) < 0)
         return -1;
-    result = store->ops->device_each(store, to_table, &table, failure);
+    result = store->ops->device_each(store, NULL, to_table, &table, failure);
     if (result < 0) {
         table_drop(&table);
         return -1;
@@ -98,7 +98,7 @@ static int to_name(void *context, const struct device_row *row)
 
 static int list_names(struct store *store, struct failure *failure)
 {
-    return store->ops->device_each(store, to_name, NULL, failure) < 0 ? -1 : 0;
+    return store->ops->device_each(store, NULL, to_name, NULL, failure) < 0 ? -1 : 0;
 }
 
 static int list_json(struct store *store, struct failure *failure)
@@ -106,7 +106,7 @@ static int list_json(struct store *store, struct failure *failure)
     bool first = true;
 
     putchar('[');
-    if (store->ops->device_each(store, to_json, &first, failure) < 0)
+    if (store->ops->device_each(store, NULL, to_json, &first, failure) < 0)
         return -1;
     puts(first ? "]" : "\n]");
     return 0;

@@ -198,7 +198,7 @@ static void sqlite_close(struct store *store)
         sqlite3_finalize(sqlite->statements[i]);
     sqlite3_close(sqlite->db);
     sqlite_series_forget(&sqlite->series);
-    free(sqlite->seen);
+    free(sqlite->notes);
     free(sqlite->path);
     free(sqlite);
 }
@@ -326,7 +326,10 @@ const struct store_ops store_sqlite = {
     .device_add = sqlite_device_add,
     .device_by_kid = sqlite_device_by_kid,
     .device_by_name = sqlite_device_by_name,
+    .devices_add = sqlite_devices_add,
     .device_each = sqlite_device_each,
+    .device_label = sqlite_device_label,
+    .labels_each = sqlite_labels_each,
     .device_count = sqlite_device_count,
     .device_revoke = sqlite_device_revoke,
     .device_remove = sqlite_device_remove,
@@ -344,4 +347,8 @@ const struct store_ops store_sqlite = {
     .events_add = sqlite_events_add,
     .readings_each = sqlite_readings_each,
     .events_each = sqlite_events_each,
+    .follow_open = sqlite_follow_open,
+    .follow_next = sqlite_follow_next,
+    .follow_close = sqlite_follow_close,
+    .readings_expire = sqlite_readings_expire,
 };

@@ -21,7 +21,17 @@ struct series_cache {
     struct series_entry *buckets[SERIES_BUCKETS];
     size_t count;
     uint64_t seed;
-    bool dirty; /* the transaction under way added or widened a series */
+    bool dirty;           /* the transaction under way added or widened a series */
+    bool known;           /* what follows was read */
+    int64_t data_version; /* at which `gone` was read */
+    int64_t gone;         /* how often series were deleted */
+};
+
+/* What a batch's messages say of one of its contexts. */
+struct commit_note {
+    int64_t seen;               /* when the last one was received */
+    struct bulla_window window; /* as it moves from message to message */
+    uint64_t lost;
 };
 
 struct sqlite {
@@ -30,8 +40,8 @@ struct sqlite {
     char *path;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct series_cache series;
-    int64_t *seen; /* commit's scratch: of each context, when its last message was received */
-    size_t seen_room;
+    struct commit_note *notes; /* commit's scratch: one a context */
+    size_t note_room;
     bool generation_known;
     int64_t data_version; /* at which `generation` was read */
     int64_t generation;
@@ -130,7 +140,10 @@ int sqlite_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len
                          struct failure *failure);
 int sqlite_device_by_name(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure);
-int sqlite_device_each(struct store *store, device_visitor *visit, void *context, struct failure *failure);
+int sqlite_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,
+                       enum device_clash *clash, struct failure *failure);
+int sqlite_device_each(struct store *store, const struct device_filter *filter, device_visitor *visit,
+                       void *context, struct failure *failure);
 int sqlite_device_count(struct store *store, int64_t *count, struct failure *failure);
 int sqlite_device_revoke(struct store *store, int64_t device, struct failure *failure);
 int sqlite_device_remove(struct store *store, int64_t device, struct failure *failure);
@@ -141,6 +154,24 @@ int sqlite_device_trust(struct store *store, int64_t device, struct failure *fai
 int sqlite_generation(struct store *store, int64_t *generation, struct failure *failure);
 int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
                           struct failure *failure);
+
+/* ---- sqlite_labels.c ---- */
+
+int sqlite_device_label(struct store *store, int64_t device, const struct label *labels, size_t count,
+                        struct failure *failure);
+int sqlite_labels_each(struct store *store, int64_t device, label_visitor *visit, void *context,
+                       struct failure *failure);
+
+/* Inside a transaction: sets a label. Returns how many rows it changed, or -1. */
+MUST_CHECK int sqlite_label_put(struct sqlite *sqlite, int64_t device, const struct label *label,
+                                struct failure *failure);
+
+/* Inside a transaction: 0, or -1 where the device has too many labels. */
+MUST_CHECK int sqlite_labels_bounded(struct sqlite *sqlite, int64_t device, struct failure *failure);
+
+/* 1 if the device has all of the filter's labels, 0 if not. */
+MUST_CHECK int sqlite_labels_match(struct sqlite *sqlite, int64_t device, const struct device_filter *filter,
+                                   struct failure *failure);
 
 /* ---- sqlite_contexts.c ---- */
 
@@ -174,6 +205,9 @@ int sqlite_commit(struct store *store, struct commit *commit, int64_t now, struc
 MUST_CHECK int64_t sqlite_series(struct sqlite *sqlite, int64_t device, const struct reading *reading,
                                  struct failure *failure);
 
+/* Inside a transaction that writes readings: forgets the ids if series were deleted by whomever. */
+MUST_CHECK int sqlite_series_check(struct sqlite *sqlite, struct failure *failure);
+
 /* Forgets the cached ids. */
 void sqlite_series_forget(struct series_cache *cache);
 
@@ -186,6 +220,38 @@ MUST_CHECK int sqlite_reading_add(struct sqlite *sqlite, int64_t device, const s
                                   const struct reading *reading, struct failure *failure);
 int sqlite_readings_each(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
                          void *context, struct failure *failure);
+
+/* Where a reading is, and what it is sorted by: its time, or its reception. */
+struct reading_key {
+    int64_t order; /* microseconds since 1970 */
+    int64_t time;
+    int64_t n;
+};
+
+/* Called with the key of each reading before it is visited; -1 with the failure ends the listing. */
+typedef int sqlite_key_note(void *context, const struct reading_key *key, int64_t received,
+                            struct failure *failure);
+
+/* As sqlite_readings_each(); `note` is told the keys. */
+MUST_CHECK int sqlite_readings_noted(struct sqlite *sqlite, const struct reading_filter *filter,
+                                     reading_visitor *visit, void *context, sqlite_key_note *note,
+                                     void *note_context, struct failure *failure);
+
+/* Visits the readings of these keys that are (still) there. */
+MUST_CHECK int sqlite_readings_at(struct sqlite *sqlite, const struct reading_key *keys, size_t count,
+                                  reading_visitor *visit, void *context, struct failure *failure);
+
+/* ---- sqlite_follow.c ---- */
+
+int sqlite_follow_open(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                       void *context, struct follower **follower, struct failure *failure);
+int sqlite_follow_next(struct store *store, struct follower *follower, reading_visitor *visit, void *context,
+                       struct failure *failure);
+void sqlite_follow_close(struct follower *follower);
+
+/* ---- sqlite_expire.c ---- */
+
+int sqlite_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure);
 
 /* ---- sqlite_events.c ---- */
 

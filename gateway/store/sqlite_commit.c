@@ -1,4 +1,5 @@
 #include "gateway/store/sqlite.h"
+#include "gateway/store/lost.h"
 
 #include <stdlib.h>
 
@@ -136,24 +137,54 @@ static int commit_context(struct sqlite *sqlite, struct commit_context *context,
     return 0;
 }
 
-/* Fills sqlite->seen: of each context, when its last message was received. */
-static int note_seen(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
+/* Room for a note of each context; its window begins where the batch found it. */
+static int begin_notes(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
 {
-    if (commit->context_count > sqlite->seen_room) {
-        int64_t *seen = realloc(sqlite->seen, commit->context_count * sizeof(*seen));
-        if (seen == NULL)
+    if (commit->context_count > sqlite->note_room) {
+        struct commit_note *notes = realloc(sqlite->notes, commit->context_count * sizeof(*notes));
+        if (notes == NULL)
             return fail(failure, "cannot %s: no memory is left", what);
-        sqlite->seen = seen;
-        sqlite->seen_room = commit->context_count;
+        sqlite->notes = notes;
+        sqlite->note_room = commit->context_count;
     }
-    for (size_t i = 0; i < commit->context_count; i++)
-        sqlite->seen[i] = 0;
-    for (size_t i = 0; i < commit->message_count; i++) {
-        int64_t *seen = &sqlite->seen[commit->messages[i].context];
-        if (commit->messages[i].received > *seen)
-            *seen = commit->messages[i].received;
+    for (size_t i = 0; i < commit->context_count; i++) {
+        sqlite->notes[i] = (struct commit_note){.window = commit->contexts[i].before.window};
+        sqlite->notes[i].window.lower = commit->contexts[i].after.window.lower;
     }
     return 0;
+}
+
+/* Fills sqlite->notes. Messages stand in the order in which they move the window. */
+static int take_notes(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
+{
+    if (begin_notes(sqlite, commit, failure) != 0)
+        return -1;
+    for (size_t i = 0; i < commit->message_count; i++) {
+        const struct commit_message *message = &commit->messages[i];
+        struct commit_note *note = &sqlite->notes[message->context];
+        if (message->received > note->seen)
+            note->seen = message->received;
+        note->lost +=
+            window_lost(&note->window, message->piv, commit->contexts[message->context].before.counter);
+        if (bulla_window_place(&note->window, message->piv) == BULLA_WINDOW_NEW)
+            bulla_window_mark(&note->window, message->piv);
+    }
+    return 0;
+}
+
+static int write_lost(struct sqlite *sqlite, const struct commit_context *context, uint64_t lost,
+                      struct failure *failure)
+{
+    sqlite3_stmt *statement;
+
+    if (lost == 0 || context->verdict != COMMIT_DONE)
+        return 0;
+    statement = sqlite_statement(sqlite, ST_DEVICE_LOST, failure);
+    if (statement == NULL)
+        return -1;
+    bind_number(statement, 1, context->before.device);
+    bind_unsigned(statement, 2, lost);
+    return sqlite_run(sqlite, statement, what, failure) < 0 ? -1 : 0;
 }
 
 static int add_message(struct sqlite *sqlite, const struct commit *commit,
@@ -171,8 +202,11 @@ static int add_message(struct sqlite *sqlite, const struct commit *commit,
 
 static int write_batch(struct sqlite *sqlite, struct commit *commit, int64_t now, struct failure *failure)
 {
+    if (sqlite_series_check(sqlite, failure) != 0)
+        return -1;
     for (size_t i = 0; i < commit->context_count; i++)
-        if (commit_context(sqlite, &commit->contexts[i], sqlite->seen[i], now, failure) != 0)
+        if (commit_context(sqlite, &commit->contexts[i], sqlite->notes[i].seen, now, failure) != 0 ||
+            write_lost(sqlite, &commit->contexts[i], sqlite->notes[i].lost, failure) != 0)
             return -1;
     for (size_t i = 0; i < commit->message_count; i++)
         if (add_message(sqlite, commit, &commit->messages[i], failure) != 0)
@@ -184,7 +218,7 @@ int sqlite_commit(struct store *store, struct commit *commit, int64_t now, struc
 {
     struct sqlite *sqlite = sqlite_of(store);
 
-    if (note_seen(sqlite, commit, failure) != 0)
+    if (take_notes(sqlite, commit, failure) != 0)
         return -1;
     sqlite3_busy_timeout(sqlite->db, COMMIT_BUSY_MS);
     int result = sqlite_begin(sqlite, what, failure);

@@ -66,6 +66,7 @@ int sqlite_reading_add(struct sqlite *sqlite, int64_t device, const struct commi
 
 struct page {
     struct reading_row rows[PAGE_ROWS];
+    int64_t ns[PAGE_ROWS]; /* `n` of each row */
     size_t count;
     int64_t time; /* key of the last row */
     int64_t n;
@@ -135,6 +136,7 @@ static int copy_row(struct sqlite *sqlite, struct page *page, sqlite3_stmt *quer
         return fail(failure, "a series' row is damaged; see docs/gateway.md, Damage (%s)", sqlite->path);
     page->time = sqlite3_column_int64(query, 0);
     page->n = sqlite3_column_int64(query, 1);
+    page->ns[page->count] = page->n;
     row->seq = (uint64_t)sqlite3_column_int64(query, 3);
     row->received = (int64_t)((uint64_t)page->time + (uint64_t)sqlite3_column_int64(query, 4));
     row->device = copy(page, sqlite3_column_blob(query, 5), (size_t)sqlite3_column_bytes(query, 5));
@@ -221,10 +223,48 @@ static int find_start(struct sqlite *sqlite, const struct reading_filter *filter
     return found < 0 ? -1 : 0;
 }
 
+static struct page *new_page(struct failure *failure)
+{
+    struct page *page = malloc(sizeof(*page));
+
+    if (page == NULL || (page->text = malloc(PAGE_TEXT)) == NULL) {
+        free(page);
+        fail(failure, "cannot read readings: no memory is left");
+        return NULL;
+    }
+    page->room = PAGE_TEXT;
+    return page;
+}
+
+static void free_page(struct page *page)
+{
+    free(page->text);
+    free(page);
+}
+
+/* Who is to see the readings. */
+struct audience {
+    reading_visitor *visit;
+    void *context;
+    sqlite_key_note *note; /* or NULL */
+    void *note_context;
+};
+
+/* 1 to go on, 0 the visitor has had enough. */
+static int show(const struct audience *audience, const struct page *page, size_t i, struct failure *failure)
+{
+    const struct reading_row *row = &page->rows[i];
+    struct reading_key key = {.order = row->reading.time, .time = row->reading.time, .n = page->ns[i]};
+
+    if (audience->note != NULL && audience->note(audience->note_context, &key, row->received, failure) != 0)
+        return -1;
+    return audience->visit(audience->context, row) == 0;
+}
+
 /* Visits the readings behind page->time, page->n; at most filter->limit, though more may have come meanwhile.
  */
 static int visit_pages(struct sqlite *sqlite, const struct reading_filter *filter, struct page *page,
-                       reading_visitor *visit, void *context, struct failure *failure)
+                       const struct audience *audience, struct failure *failure)
 {
     int64_t left = filter->limit;
 
@@ -238,33 +278,63 @@ static int visit_pages(struct sqlite *sqlite, const struct reading_filter *filte
         bind_number(query, 5, page->n);
         if (fill_page(sqlite, page, query, failure) != 0)
             return -1;
-        for (size_t i = 0; i < page->count; i++)
-            if (left-- == 0 || visit(context, &page->rows[i]) != 0)
-                return 0;
+        for (size_t i = 0; i < page->count; i++) {
+            int going = left-- == 0 ? 0 : show(audience, page, i, failure);
+            if (going <= 0)
+                return going;
+        }
     } while (page->count > 0);
     return 0;
 }
 
-int sqlite_readings_each(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
-                         void *context, struct failure *failure)
+int sqlite_readings_noted(struct sqlite *sqlite, const struct reading_filter *filter, reading_visitor *visit,
+                          void *context, sqlite_key_note *note, void *note_context, struct failure *failure)
 {
-    struct sqlite *sqlite = sqlite_of(store);
+    struct audience audience = {visit, context, note, note_context};
     struct reading_filter narrowed = *filter;
     struct page *page;
     int result = filter->limit == 0 ? 0 : narrow(sqlite, &narrowed, failure);
 
     if (result <= 0)
         return result;
-    page = malloc(sizeof(*page));
-    if (page == NULL || (page->text = malloc(PAGE_TEXT)) == NULL) {
-        free(page);
-        return fail(failure, "cannot read readings: no memory is left");
-    }
-    page->room = PAGE_TEXT;
+    page = new_page(failure);
+    if (page == NULL)
+        return -1;
     result = find_start(sqlite, &narrowed, &page->time, &page->n, failure);
     if (result == 0)
-        result = visit_pages(sqlite, &narrowed, page, visit, context, failure);
-    free(page->text);
-    free(page);
+        result = visit_pages(sqlite, &narrowed, page, &audience, failure);
+    free_page(page);
     return result;
+}
+
+int sqlite_readings_each(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                         void *context, struct failure *failure)
+{
+    return sqlite_readings_noted(sqlite_of(store), filter, visit, context, NULL, NULL, failure);
+}
+
+int sqlite_readings_at(struct sqlite *sqlite, const struct reading_key *keys, size_t count,
+                       reading_visitor *visit, void *context, struct failure *failure)
+{
+    struct audience audience = {visit, context, NULL, NULL};
+    struct page *page = count == 0 ? NULL : new_page(failure);
+    int result = page != NULL;
+
+    for (size_t i = 0; result > 0 && i < count; i++) {
+        sqlite3_stmt *query = sqlite_statement(sqlite, ST_READING_AT, failure);
+        if (query == NULL) {
+            result = -1;
+            break;
+        }
+        bind_number(query, 1, keys[i].time);
+        bind_number(query, 2, keys[i].n);
+        result = fill_page(sqlite, page, query, failure) != 0 ? -1 : 1;
+        if (result > 0 && page->count > 0)
+            result = show(&audience, page, 0, failure);
+    }
+    if (count > 0 && page == NULL)
+        return -1;
+    if (page != NULL)
+        free_page(page);
+    return result < 0 ? -1 : 0;
 }

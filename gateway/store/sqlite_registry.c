@@ -157,7 +157,8 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
         .revoked = sqlite3_column_int(row_of, 5) != 0,
         .exported = sqlite3_column_int(row_of, 6) != 0,
         .created = sqlite3_column_int64(row_of, 7),
-        .last_seen = sqlite3_column_int64(row_of, 9),
+        .last_seen = sqlite3_column_int64(row_of, 10),
+        .lost = (uint64_t)sqlite3_column_int64(row_of, 9),
     };
     memcpy(row->name, sqlite3_column_blob(row_of, 1), (size_t)name_len);
     memcpy(row->kid, sqlite3_column_blob(row_of, 2), (size_t)kid_len);
@@ -201,24 +202,39 @@ int sqlite_device_by_name(struct store *store, const char *name, struct device_r
     return find_device(sqlite, query, row, failure);
 }
 
+static int next_device(struct sqlite *sqlite, const char *name, const struct device_filter *filter,
+                       struct device_row *next, struct failure *failure)
+{
+    bool silent = filter != NULL && filter->silent_since != 0;
+    sqlite3_stmt *query =
+        sqlite_statement(sqlite, silent ? ST_SILENT_DEVICE_AFTER : ST_DEVICE_AFTER, failure);
+
+    if (query == NULL)
+        return -1;
+    bind_text(query, 1, name, strlen(name));
+    if (silent)
+        bind_number(query, 2, filter->silent_since);
+    return find_device(sqlite, query, next, failure);
+}
+
 /* One query a row: a visitor that waits (for a pager, say) holds no snapshot, which would keep the log from
  * starting over. */
-int sqlite_device_each(struct store *store, device_visitor *visit, void *context, struct failure *failure)
+int sqlite_device_each(struct store *store, const struct device_filter *filter, device_visitor *visit,
+                       void *context, struct failure *failure)
 {
     struct sqlite *sqlite = sqlite_of(store);
     struct device_row row = {.name = ""};
 
     for (;;) {
         struct device_row next;
-        sqlite3_stmt *query = sqlite_statement(sqlite, ST_DEVICE_AFTER, failure);
-        if (query == NULL)
-            return -1;
-        bind_text(query, 1, row.name, strlen(row.name));
-        int found = find_device(sqlite, query, &next, failure);
+        int found = next_device(sqlite, row.name, filter, &next, failure);
         if (found <= 0)
             return found;
         row = next;
-        if (visit(context, &row) != 0)
+        int wanted = filter == NULL ? 1 : sqlite_labels_match(sqlite, row.id, filter, failure);
+        if (wanted < 0)
+            return -1;
+        if (wanted > 0 && visit(context, &row) != 0)
             return 0;
     }
 }
@@ -251,17 +267,18 @@ static int kid_is_taken(struct sqlite *sqlite, const struct device_row *row, str
     return taken;
 }
 
-static int name_is_free(struct sqlite *sqlite, const char *name, struct failure *failure)
+static int name_is_taken(struct sqlite *sqlite, const char *name, struct failure *failure)
 {
-    struct device_row other;
-    int found = sqlite_device_by_name(&sqlite->store, name, &other, failure);
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_NAME_TAKEN, failure);
 
-    if (found > 0)
-        return fail(failure,
-                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
-                    "device remove' first",
-                    name);
-    return found;
+    if (query == NULL)
+        return -1;
+    bind_text(query, 1, name, strlen(name));
+    int taken = sqlite_row(sqlite, query, "look a name up", failure);
+    if (taken > 0)
+        taken = sqlite3_column_int(query, 0);
+    sqlite3_reset(query);
+    return taken;
 }
 
 static int insert_device(struct sqlite *sqlite, struct device_row *row, bool proven, struct failure *failure)
@@ -290,23 +307,76 @@ static int insert_device(struct sqlite *sqlite, struct device_row *row, bool pro
     return sqlite_run(sqlite, counter, what, failure);
 }
 
-int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
+/* 1 the entry clashes, 0 it does not. */
+static int clashes(struct sqlite *sqlite, const struct device_row *row, enum device_clash *clash,
+                   struct failure *failure)
 {
-    static const char what[] = "enter the device";
+    int taken = name_is_taken(sqlite, row->name, failure);
+
+    *clash = CLASH_NAME;
+    if (taken != 0)
+        return taken;
+    *clash = CLASH_KID;
+    return kid_is_taken(sqlite, row, failure);
+}
+
+static int insert_labels(struct sqlite *sqlite, const struct device_entry *entry, struct failure *failure)
+{
+    if (entry->label_count == 0)
+        return 0;
+    for (size_t i = 0; i < entry->label_count; i++)
+        if (sqlite_label_put(sqlite, entry->row.id, &entry->labels[i], failure) < 0)
+            return -1;
+    return sqlite_labels_bounded(sqlite, entry->row.id, failure);
+}
+
+/* 1 all entered, 0 one clashes. */
+static int insert_entries(struct sqlite *sqlite, struct device_entry *entries, size_t count, size_t *at,
+                          enum device_clash *clash, struct failure *failure)
+{
+    for (size_t i = 0; i < count; i++) {
+        int clashing = clashes(sqlite, &entries[i].row, clash, failure);
+        *at = i;
+        if (clashing != 0)
+            return clashing < 0 ? -1 : 0;
+        if (insert_device(sqlite, &entries[i].row, entries[i].proven, failure) < 0 ||
+            insert_labels(sqlite, &entries[i], failure) < 0)
+            return -1;
+    }
+    return 1;
+}
+
+int sqlite_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,
+                       enum device_clash *clash, struct failure *failure)
+{
+    static const char what[] = "enter the devices";
     struct sqlite *sqlite = sqlite_of(store);
 
     if (sqlite_begin(sqlite, what, failure) != 0)
         return -1;
-    int result = name_is_free(sqlite, row->name, failure);
-    if (result == 0)
-        result = kid_is_taken(sqlite, row, failure);
-    if (result > 0) {
+    int result = insert_entries(sqlite, entries, count, at, clash, failure);
+    if (result == 0) {
         sqlite_rollback(sqlite);
         return 0;
     }
-    if (result == 0)
-        result = insert_device(sqlite, row, proven, failure);
     return end_change(sqlite, result, what, failure);
+}
+
+int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
+{
+    struct device_entry entry = {.row = *row, .proven = proven};
+    enum device_clash clash;
+    size_t at;
+    int result = sqlite_devices_add(store, &entry, 1, &at, &clash, failure);
+
+    if (result > 0)
+        row->id = entry.row.id;
+    if (result == 0 && clash == CLASH_NAME)
+        return fail(failure,
+                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
+                    "device remove' first",
+                    row->name);
+    return result;
 }
 
 /* Begins a change of one device, and runs the first statement, which must find it. */
@@ -377,6 +447,8 @@ int sqlite_device_remove(struct store *store, int64_t device, struct failure *fa
     int result = bury(sqlite, device, what, failure);
     if (result >= 0)
         result = sqlite_contexts_delete(sqlite, device, failure);
+    if (result >= 0)
+        result = sqlite_run_number(sqlite, ST_LABELS_DELETE, device, what, failure);
     if (result >= 0)
         result = change_device(sqlite, ST_DEVICE_DELETE, device, what, failure);
     return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;

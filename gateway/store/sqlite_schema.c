@@ -11,7 +11,10 @@
  * Numbers of 64 bits without sign (bits) stand as the same bits, signed. Columns of values have no type, so
  * SQLite keeps them exactly as they were bound. A series keeps its device's name, because readings outlive
  * their device; `first` and `last` (whole hours around its readings) spare a search where it has none. `n`
- * tells apart readings of the same microsecond, `delay` is the time of reception minus `time`.
+ * tells apart readings of the same microsecond, `delay` is the time of reception minus `time`. Readings that
+ * came late (or from the future) stand in an index by reception, so that whoever follows new readings finds
+ * them; the others are found by their time, and cost no index. 'series_gone' counts how often series were
+ * deleted.
  */
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value NOT NULL) WITHOUT ROWID;"
@@ -49,6 +52,13 @@ static const char *const migrations[] = {
     " kind TEXT NOT NULL, device INTEGER NOT NULL, device_name TEXT NOT NULL, source TEXT NOT NULL,"
     " detail TEXT NOT NULL, PRIMARY KEY (authentic, id)) WITHOUT ROWID;"
     "CREATE INDEX events_time ON events (time);",
+
+    "CREATE TABLE labels (device INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY (device, key)) WITHOUT ROWID;"
+    "ALTER TABLE devices ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX readings_late ON readings (time + delay) WHERE delay NOT BETWEEN -15000000 AND 15000000;"
+    "CREATE INDEX series_last ON series (last);"
+    "INSERT INTO meta VALUES ('series_gone', 0);",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -115,6 +115,32 @@ void sqlite_series_forget(struct series_cache *cache)
     cache->count = 0;
 }
 
+int sqlite_series_check(struct sqlite *sqlite, struct failure *failure)
+{
+    static const char what[] = "look at the series";
+    struct series_cache *cache = &sqlite->series;
+    sqlite3_stmt *version = sqlite_statement(sqlite, ST_DATA_VERSION, failure);
+    sqlite3_stmt *get = sqlite_statement(sqlite, ST_SERIES_GONE, failure);
+
+    if (version == NULL || get == NULL || sqlite_row(sqlite, version, what, failure) < 0)
+        return -1;
+    int64_t data_version = sqlite3_column_int64(version, 0);
+    sqlite3_reset(version);
+    if (cache->known && data_version == cache->data_version)
+        return 0; /* nobody else has written */
+
+    if (sqlite_row(sqlite, get, what, failure) < 0)
+        return -1;
+    int64_t gone = sqlite3_column_int64(get, 0);
+    sqlite3_reset(get);
+    if (cache->known && gone != cache->gone)
+        sqlite_series_forget(cache);
+    cache->known = true;
+    cache->data_version = data_version;
+    cache->gone = gone;
+    return 0;
+}
+
 /* ---- database ---- */
 
 /* The whole hours around a time. */

@@ -4,7 +4,7 @@
 #ifndef SQLITE_STATEMENTS_H
 #define SQLITE_STATEMENTS_H
 
-#define DEVICE_COLUMNS "id, name, kid, alg, kind, revoked, exported, created, secret"
+#define DEVICE_COLUMNS "id, name, kid, alg, kind, revoked, exported, created, secret, lost"
 
 #define CONTEXT_COLUMNS "c.device, c.id_context, c.proven, c.proven_t, c.closes_at, c.top, c.bits, c.lower"
 
@@ -27,6 +27,17 @@
 /* The series are looked up once, when the first row asks. */
 #define IS_SELECTED                                                                                          \
     "(?1 IS NULL AND ?2 IS NULL OR r.series IN (SELECT id FROM series WHERE " SELECTED_SERIES "))"
+
+/*
+ * Readings that stand in the index readings_late, as migration 2 says it: word for word, or SQLite does not
+ * see that it may use it.
+ */
+#define IS_LATE "(r.delay NOT BETWEEN -15000000 AND 15000000)"
+
+/* Microseconds: what a timely reading's time and its reception are apart at most. */
+#define TIMELY INT64_C(15000000)
+
+#define LAST_SEEN "(SELECT max(seen) FROM contexts WHERE device = devices.id)"
 
 /* Events of a kind (?1) and a device (?2). */
 #define EVENT_IS_SELECTED "(?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR device_name = ?2)"
@@ -54,8 +65,14 @@
                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                                \
     X(DEVICE_BY_KID, "SELECT " DEVICE_COLUMNS ", 0 FROM devices WHERE kid = ?1")                             \
     X(DEVICE_BY_NAME, "SELECT " DEVICE_COLUMNS ", 0 FROM devices WHERE name = ?1")                           \
-    X(DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", (SELECT max(seen) FROM contexts WHERE device = devices.id)"  \
-                    " FROM devices WHERE name > ?1 ORDER BY name LIMIT 1")                                   \
+    X(DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN " FROM devices"                                  \
+                    " WHERE name > ?1 ORDER BY name LIMIT 1")                                                \
+    X(SILENT_DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN " FROM devices WHERE name > ?1"           \
+                           " AND NOT revoked AND created < ?2 / 1000000 AND coalesce(" LAST_SEEN ", 0) < ?2" \
+                           " ORDER BY name LIMIT 1")                                                         \
+    X(DEVICE_EXISTS, "SELECT 1 FROM devices WHERE id = ?1")                                                  \
+    X(NAME_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE name = ?1)")                                   \
+    X(DEVICE_LOST, "UPDATE devices SET lost = lost + ?2 WHERE id = ?1")                                      \
     X(DEVICE_COUNT, "SELECT count(*) FROM devices")                                                          \
     X(DEVICE_REVOKE, "UPDATE devices SET revoked = 1 WHERE id = ?1")                                         \
     X(DEVICE_EXPORTED, "UPDATE devices SET exported = exported + 1 WHERE id = ?1")                           \
@@ -63,6 +80,14 @@
     X(DEVICE_BURY, "INSERT INTO tombstones (kid, name, removed) SELECT kid, name, ?2 FROM devices"           \
                    " WHERE id = ?1")                                                                         \
     X(DEVICE_DELETE, "DELETE FROM devices WHERE id = ?1")                                                    \
+                                                                                                             \
+    X(LABEL_PUT, "INSERT INTO labels (device, key, value) VALUES (?1, ?2, ?3)"                               \
+                 " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value")          \
+    X(LABEL_DELETE, "DELETE FROM labels WHERE device = ?1 AND key = ?2")                                     \
+    X(LABEL_COUNT, "SELECT count(*) FROM labels WHERE device = ?1")                                          \
+    X(LABEL_IS, "SELECT 1 FROM labels WHERE device = ?1 AND key = ?2 AND (?3 IS NULL OR value = ?3)")        \
+    X(LABELS, "SELECT key, value FROM labels WHERE device = ?1 ORDER BY key")                                \
+    X(LABELS_DELETE, "DELETE FROM labels WHERE device = ?1")                                                 \
                                                                                                              \
     X(COUNTER_ADD, "INSERT INTO contexts (device, id_context, proven) VALUES (?1, x'', ?2)")                 \
     X(COUNTER_STATE, "SELECT proven FROM contexts WHERE device = ?1 AND id_context = x''")                   \
@@ -107,6 +132,8 @@
                   " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, name FROM devices WHERE id = ?1"                      \
                   " ON CONFLICT DO NOTHING")                                                                 \
     X(SERIES_WIDEN, "UPDATE series SET first = min(first, ?2), last = max(last, ?3) WHERE id = ?1")          \
+    X(SERIES_GONE, "SELECT value FROM meta WHERE name = 'series_gone'")                                      \
+    X(SERIES_GONE_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'series_gone'")                     \
     X(READING_ADD, "INSERT INTO readings (time, n, series, value, piv, delay)"                               \
                    " VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")                                 \
     X(READING_ADD_NEXT, "INSERT INTO readings (time, n, series, value, piv, delay)"                          \
@@ -120,6 +147,23 @@
       " s.device_name, s.name, s.unit, s.type, s.format"                                                     \
       " FROM readings r CROSS JOIN series s ON s.id = r.series"                                              \
       " WHERE (r.time, r.n) > (?3, ?5) AND r.time < ?4 AND " IS_SELECTED " ORDER BY r.time, r.n")            \
+    X(READING_AT, "SELECT r.time, r.n, r.value, r.piv, r.delay,"                                             \
+                  " s.device_name, s.name, s.unit, s.type, s.format"                                         \
+                  " FROM readings r CROSS JOIN series s ON s.id = r.series"                                  \
+                  " WHERE r.time = ?1 AND r.n = ?2")                                                         \
+    X(FOLLOW_TIMELY,                                                                                         \
+      "SELECT r.time, r.time, r.n, r.time + r.delay FROM readings r"                                         \
+      " WHERE r.time >= ?3 AND r.time < ?4 AND NOT " IS_LATE " AND " IS_SELECTED " ORDER BY r.time, r.n")    \
+    X(FOLLOW_LATE, "SELECT r.time + r.delay, r.time, r.n, r.time + r.delay"                                  \
+                   " FROM readings r INDEXED BY readings_late"                                               \
+                   " WHERE r.time + r.delay >= ?3 AND r.time + r.delay < ?4 AND " IS_LATE                    \
+                   " AND " IS_SELECTED " ORDER BY r.time + r.delay, r.time, r.n")                            \
+    X(EXPIRE_IS_DUE, "SELECT EXISTS (SELECT 1 FROM readings WHERE time < ?1)"                                \
+                     " OR EXISTS (SELECT 1 FROM series WHERE last <= ?1)")                                   \
+    X(READINGS_BOUND, "SELECT time, n FROM readings WHERE time < ?1"                                         \
+                      " ORDER BY time, n LIMIT 1 OFFSET ?2")                                                 \
+    X(READINGS_DELETE, "DELETE FROM readings WHERE (time, n) < (?1, ?2)")                                    \
+    X(SERIES_DELETE, "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE last <= ?1 LIMIT ?2)")     \
                                                                                                              \
     X(EVENT_ADD, "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"       \
                  " VALUES (?1, (SELECT coalesce(max(id), 0) + 1 FROM events WHERE authentic = ?1),"          \

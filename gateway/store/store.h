@@ -22,6 +22,9 @@
 #define GATEWAY_ID_SIZE      6                 /* bytes (PROTOCOL 2) */
 #define SEALED_SIZE(len)     (12 + (len) + 16) /* AES-256-GCM: nonce, ciphertext, tag (vault.h) */
 #define SESSION_CLOSES_AFTER 3600              /* seconds after a newer one was proven (PROTOCOL 4.4) */
+#define LABELS_MAX           16                /* of a device */
+#define LABEL_KEY_MAX        63                /* bytes */
+#define LABEL_VALUE_MAX      255               /* bytes */
 
 /* ---- rows ---- */
 
@@ -36,7 +39,28 @@ struct device_row {
     bool exported;     /* a counter credential left once as a header for firmware */
     int64_t created;   /* Unix seconds */
     int64_t last_seen; /* microseconds since 1970 of the last stored message; 0: none. Filled by lists only */
+    uint64_t lost;     /* messages that it sealed and that can not be stored any more (lost.h) */
     uint8_t secret[SEALED_SIZE(BULLA_SECRET_SIZE)]; /* sealed at rest, bound to the kid */
+};
+
+/* A word that an operator puts on a device: site=roof. The gateway does not keep them in memory. */
+struct label {
+    const char *key;   /* [A-Za-z_][A-Za-z0-9_]*, at most LABEL_KEY_MAX bytes */
+    const char *value; /* UTF-8 without control characters, at most LABEL_VALUE_MAX bytes; may be empty */
+};
+
+/* A device to be entered. The labels' keys differ. */
+struct device_entry {
+    struct device_row row; /* row.id is set */
+    bool proven;           /* of a counter: its secret was drawn for it (PROTOCOL 4.4) */
+    const struct label *labels;
+    size_t label_count;
+};
+
+/* Why a list of devices was not entered: the first entry that cannot be. */
+enum device_clash {
+    CLASH_NAME, /* the name is taken, in the registry or by an earlier entry */
+    CLASH_KID,  /* so is the kid, or it was once (tombstone) */
 };
 
 /* A context's row (PROTOCOL 4.4, 4.5). A counter context has no id_context and exactly one row, made with its
@@ -126,7 +150,16 @@ struct event_filter {
     int64_t limit;
 };
 
+/* Devices that have all of the labels, and were not heard lately. */
+struct device_filter {
+    const struct label *labels; /* value NULL: any value of that key */
+    size_t label_count;
+    int64_t
+        silent_since; /* microseconds since 1970: not revoked, entered before and not seen since; 0: all */
+};
+
 /* Callbacks return 0 to go on, anything else to stop. */
+typedef int label_visitor(void *context, const struct label *label);
 typedef int device_visitor(void *context, const struct device_row *row);
 typedef int context_visitor(void *context, const struct context_row *row);
 typedef int reading_visitor(void *context, const struct reading_row *row);
@@ -140,6 +173,7 @@ enum store_open_mode {
 };
 
 struct store;
+struct follower; /* of readings: what it has seen */
 
 struct store_ops {
     const char *scheme; /* of the URL: "sqlite"; the first of stores[] also takes a bare path */
@@ -175,7 +209,15 @@ struct store_ops {
                          struct failure *failure);
     int (*device_by_name)(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure);
-    int (*device_each)(struct store *store, device_visitor *visit, void *context, struct failure *failure);
+    /*
+     * Enters devices as device_add() does, with their labels, in one transaction: all or none. 1 entered; 0
+     * none, and `*at` is the index of an entry that clashes, `*clash` says how; -1 with failure.
+     */
+    int (*devices_add)(struct store *store, struct device_entry *entries, size_t count, size_t *at,
+                       enum device_clash *clash, struct failure *failure);
+    /* By name. `filter` NULL: all. The visitor may use the store. */
+    int (*device_each)(struct store *store, const struct device_filter *filter, device_visitor *visit,
+                       void *context, struct failure *failure);
     int (*device_count)(struct store *store, int64_t *count, struct failure *failure);
     int (*device_revoke)(struct store *store, int64_t device, struct failure *failure);
     /* Removes device and contexts, raises the floor to their T, leaves the kid's tombstone. Its readings
@@ -184,6 +226,16 @@ struct store_ops {
     /* Marks that a counter credential was exported for firmware. 1 marked now; 0 it was before, by whomever.
      */
     int (*device_exported)(struct store *store, int64_t device, struct failure *failure);
+    /*
+     * Sets labels, and takes away those whose value is NULL, in one transaction. 1 done, 0 it was so before;
+     * -1 with failure, also when there are more than LABELS_MAX then. Not for the gateway: leaves the
+     * generation alone.
+     */
+    int (*device_label)(struct store *store, int64_t device, const struct label *labels, size_t count,
+                        struct failure *failure);
+    /* A device's labels by key. The pointers last until the visitor returns, which may not use the store. */
+    int (*labels_each)(struct store *store, int64_t device, label_visitor *visit, void *context,
+                       struct failure *failure);
     /* Proves a counter context by hand (PROTOCOL 9). 1 done, 0 it was proven already. */
     int (*device_trust)(struct store *store, int64_t device, struct failure *failure);
 
@@ -235,6 +287,30 @@ struct store_ops {
                          void *context, struct failure *failure);
     int (*events_each)(struct store *store, const struct event_filter *filter, event_visitor *visit,
                        void *context, struct failure *failure);
+
+    /*
+     * Follows new readings of a selection (device, name): first visits the newest filter->limit that are
+     * there (-1: all; since and until are not used), as readings_each() does; what is stored
+     * afterwards is visited by follow_next(). 0, and *follower is the caller's to close; or -1.
+     */
+    int (*follow_open)(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                       void *context, struct follower **follower, struct failure *failure);
+    /*
+     * Visits, each once, the readings stored since the last call, in order of reception; where they are many,
+     * some of them: call again. Returns how many were visited, 0 when nothing is new (cheap), or -1. To be
+     * called every few seconds or more often. A reading is missed only where more than FOLLOW_SLACK seconds
+     * went by between its reception and its commit, or where the clock is set back by more.
+     */
+    int (*follow_next)(struct store *store, struct follower *follower, reading_visitor *visit, void *context,
+                       struct failure *failure);
+    void (*follow_close)(struct follower *follower);
+
+    /*
+     * Deletes at most `most` of the oldest readings whose time is before `before` (microseconds since 1970),
+     * or, when there are none left, at most that many series without readings, in one transaction. Does not
+     * wait for other writers. Returns how many rows went; fewer than `most`: it is through for now.
+     */
+    int (*readings_expire)(struct store *store, int64_t before, size_t most, struct failure *failure);
 };
 
 /* First member of every store's own struct. */
@@ -245,7 +321,12 @@ struct store {
     void *now_context;
 };
 
+#define FOLLOW_SLACK 10
+
 extern const struct store_ops *const stores[]; /* NULL at the end */
+
+/* Whether a label is one: 0, or -1 with what is wrong with it. `value` NULL is not looked at. */
+MUST_CHECK int label_check(const struct label *label, struct failure *failure);
 
 /*
  * Opens the store that a URL (or a bare path: SQLite) names. The caller closes it with store->ops->close().
