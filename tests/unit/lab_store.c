@@ -75,14 +75,30 @@ static int forward_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_
     FORWARD(CALL_GATEWAY_ID_ADD, gateway_id_add, id, now);
 }
 
+/* What the inner store's commit did is seen even where the gateway is told that it failed. */
+static int inner_commit(struct lab_store *outer, struct commit *commit, int64_t now, struct failure *failure)
+{
+    int result = outer->inner->ops->commit(outer->inner, commit, now, failure);
+
+    if (result == 0 && outer->after_commit != NULL)
+        outer->after_commit(outer->auditor, commit, now);
+    return result;
+}
+
 static int forward_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure)
 {
-    void (*before_commit)(void *) = lab_store_of(store)->before_commit;
+    struct lab_store *outer = lab_store_of(store);
+    void (*before_commit)(void *) = outer->before_commit;
+    bool failed;
+    int result = 0;
 
-    lab_store_of(store)->before_commit = NULL;
+    outer->before_commit = NULL;
     if (before_commit != NULL)
-        before_commit(lab_store_of(store)->context);
-    FORWARD(CALL_COMMIT, commit, commit, now);
+        before_commit(outer->context);
+    failed = fails(outer, CALL_COMMIT);
+    if (!failed || outer->faults[CALL_COMMIT].fault == FAULT_AFTER)
+        result = inner_commit(outer, commit, now, failure);
+    return failed ? fail(failure, "made to fail") : result;
 }
 
 static int forward_events_add(struct store *store, const struct event_row *events, size_t count,

@@ -40,6 +40,9 @@ struct lab_store {
     /* Runs once, right before the next commit: what somebody else does to the database meanwhile. */
     void (*before_commit)(void *context);
     void *context;
+    /* Runs behind every commit that went through, whatever the gateway is told of it: the verdicts are in. */
+    void (*after_commit)(void *auditor, const struct commit *commit, int64_t now);
+    void *auditor;
 };
 
 /* Stands before `inner`, which it does not own. */
