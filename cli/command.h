@@ -42,6 +42,7 @@ extern const struct command command_readings;
 extern const struct command command_events;
 extern const struct command command_open;
 extern const struct command command_check;
+extern const struct command command_simulate;
 extern const struct command command_completion;
 extern const struct command command_help;
 

@@ -1,0 +1,146 @@
+/*
+ * bulla simulate, in parts: the command and its options (simulate.c), the fleet's credentials and what the
+ * database holds of it (simulate_fleet.c), messages over HTTP (simulate_http.c), what is told to the person
+ * (simulate_report.c). What happens in the simulated world is in sim/.
+ */
+#ifndef SIMULATE_H
+#define SIMULATE_H
+
+#include "cli/client.h"
+#include "cli/database.h"
+#include "sim/world.h"
+
+#define SIMULATE_RUN_SIZE 24 /* bytes of the name of a run's readings, with the terminating zero */
+
+/* A number that may have been left out. */
+struct simulate_number {
+    double value;
+    bool given;
+};
+
+struct simulate_options {
+    struct database_options database;
+    const char *to;
+    int64_t devices;
+    struct simulate_number rate;
+    struct simulate_number duration;
+    struct simulate_number counters;
+    struct simulate_number seed;
+    const char *prefix; /* NULL: sim-SEED */
+    const char *credentials;
+    bool keep;
+    int64_t connections;
+    int64_t patience;
+    unsigned faults; /* enum simulate_faults */
+    struct simulate_number loss;
+    struct simulate_number duplicate;
+    struct simulate_number reorder;
+    struct simulate_number delay;
+    struct simulate_number reboot;
+    struct simulate_number sleep;
+    struct simulate_number brown_out;
+    struct simulate_number lost_store;
+    struct simulate_number attack;
+    unsigned format; /* enum simulate_format */
+};
+
+enum simulate_faults { FAULTS_SOME, FAULTS_NONE };
+enum simulate_format { SIMULATE_TABLE, SIMULATE_JSON };
+
+/* ---- the fleet ---- */
+
+/* Who the devices are. Entered in the registry for this run, or given, and then only sessions. */
+struct fleet {
+    const struct simulate_options *options;
+    struct store *store; /* NULL: no database is looked at */
+    struct vault vault;
+    char prefix[BULLA_NAME_MAX + 1];
+    char run[SIMULATE_RUN_SIZE]; /* name of this run's readings, drawn anew each time */
+    int64_t *ids;                /* of all that were entered */
+    size_t id_count;
+    size_t id_room;
+    uint32_t renewals;
+    FILE *credentials;
+};
+
+/* Opens database or file. Returns 0, or -1 with the failure; fleet_close() serves after both. */
+MUST_CHECK int fleet_open(struct fleet *fleet, const struct simulate_options *options, uint64_t seed,
+                          struct failure *failure);
+void fleet_close(struct fleet *fleet);
+
+/*
+ * The next device's credential: entered in the registry under a fresh secret of the system's random source,
+ * or read. 1, 0 (no more lines), or -1 with the failure. Wipe it after use.
+ */
+MUST_CHECK int fleet_next(struct fleet *fleet, uint32_t device, struct draw *draw,
+                          struct bulla_credential *credential, struct failure *failure);
+/* A new credential for a board that lost its counter. */
+MUST_CHECK int fleet_renew(struct fleet *fleet, uint32_t device, struct bulla_credential *credential);
+
+/* Enters what the database holds of this run in the books. */
+MUST_CHECK int fleet_find(struct fleet *fleet, struct ledger *ledger, struct failure *failure);
+
+/* Takes the entered devices out of the registry; their readings stay. */
+MUST_CHECK int fleet_remove(struct fleet *fleet, struct failure *failure);
+
+/* ---- messages over HTTP ---- */
+
+struct exchange;
+
+/* A carrier (sim/world.h): keep-alive connections, a message at a time on each. */
+struct http_carrier {
+    struct sim_carrier carrier;
+    struct world *world;
+    struct client client; /* knows the URL */
+    CURLM *multi;
+    struct exchange *exchanges;
+    struct exchange *idle;
+    size_t count;
+    uint64_t answers; /* that came, whatever they said */
+};
+
+/* Also asks whether anybody is there. Returns 0, or -1 with the failure; http_carrier_close() serves after
+ * both. */
+MUST_CHECK int http_carrier_open(struct http_carrier *carrier, const char *url, size_t connections,
+                                 struct failure *failure);
+void http_carrier_close(struct http_carrier *carrier);
+
+/* Sends and receives for at most so many milliseconds, until something came. */
+MUST_CHECK int http_carrier_run(struct http_carrier *carrier, int milliseconds, struct failure *failure);
+
+/* ---- telling ---- */
+
+#define REPORT_PROBLEMS 8
+
+/* How a run went. */
+struct report {
+    const struct simulate_options *options;
+    const struct world *world;
+    uint64_t seed;
+    size_t devices;
+    double seconds;
+    bool searched;    /* the database was looked at */
+    bool interrupted; /* the person did not want to wait for what is on the way */
+    struct ledger_balance balance;
+    size_t problem_count;
+    char problems[REPORT_PROBLEMS][200]; /* what does not add up */
+};
+
+/* One line on standard error: rewritten on a terminal, now and then elsewhere. */
+struct progress {
+    bool terminal;
+    double last; /* seconds; when it was written */
+    uint64_t told;
+    bool written;
+};
+
+void progress_begin(struct progress *progress);
+void progress_step(struct progress *progress, const struct world *world, double seconds);
+void progress_count(struct progress *progress, const char *what, size_t done, size_t of, double seconds);
+void progress_end(struct progress *progress);
+
+/* Compares the books, and fills in what does not add up. */
+void report_judge(struct report *report);
+MUST_CHECK int report_print(const struct report *report, struct failure *failure);
+
+#endif
