@@ -16,6 +16,8 @@ file(GLOB pages ${root}/usr/share/man/man*/*.[1-9])
 pack(${pages})
 
 file(COPY ${here}/copyright DESTINATION ${documents})
+file(COPY ${here}/../prometheus ${here}/../grafana DESTINATION ${documents}/examples)
+file(COPY ${here}/../../docs/ DESTINATION ${documents} FILES_MATCHING PATTERN "*.md" PATTERN man EXCLUDE)
 configure_file(${here}/changelog ${documents}/changelog.Debian COPYONLY)
 configure_file(${here}/../../CHANGELOG.md ${documents}/changelog COPYONLY)
 pack(${documents}/changelog.Debian ${documents}/changelog)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 ENTER = Path(__file__).parent / "machine" / "enter"
+# Commands come from outside of it: they may no more than what runs in it (machine/enter).
+WITHOUT = ["setpriv", "--bounding-set", "-sys_time,-sys_module,-sys_boot,-sys_rawio,-syslog"]
 FIRST = {"systemd": "systemd", "none": "sleep"}  # the first process, once everything is mounted
 READY = {"systemd": "systemctl is-active --quiet machine.target", "none": "true"}
 
@@ -54,7 +56,7 @@ class Machine:
         """Runs a script of the shell in it, and checks the exit status; None: any."""
         done = subprocess.run(
             ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--ipc", "--uts", "--net", "--root", "--wd",
-             "env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "SHELL=/bin/sh",
+             *WITHOUT, "env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "SHELL=/bin/sh",
              "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script],
             input=input, capture_output=True, text=True, timeout=timeout,
         )
