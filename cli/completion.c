@@ -52,12 +52,18 @@ static void print_quoted(const char *text, const char *special)
     }
 }
 
+/* Where a word that is a command leads to; help's arguments are commands from the first level on. */
+static const char *below(const struct command *command)
+{
+    return command == &command_help ? "bulla" : "$next";
+}
+
 /* ---- bash ---- */
 
 static void bash_path(const char *path, const struct command *command)
 {
     if (command != &command_bulla)
-        printf("        '%s') at=$next ;;\n", path);
+        printf("        '%s') at=%s ;;\n", path, below(command));
 }
 
 static void bash_offer(const char *const *words, const char *argument)
@@ -166,7 +172,7 @@ static void bash(void)
 static void zsh_path(const char *path, const struct command *command)
 {
     if (command != &command_bulla)
-        printf("        '%s') at=$next; shift words; ((CURRENT--)) ;;\n", path);
+        printf("        '%s') at=%s; shift words; ((CURRENT--)) ;;\n", path, below(command));
 }
 
 static void zsh_offer(const char *const *words, const char *argument)
@@ -320,7 +326,8 @@ static void fish_level(const char *path, const struct command *command)
 static void fish_path(const char *path, const struct command *command)
 {
     if (command != &command_bulla)
-        printf("            case '%s'\n                set at \"$at $word\"\n", path);
+        printf("            case '%s'\n                set at %s\n", path,
+               command == &command_help ? "bulla" : "\"$at $word\"");
 }
 
 static void fish(void)

@@ -114,6 +114,7 @@ def test_what_tab_gives(name, make_shell, bulla, tmp_path):
     assert re.search(r"name +elsewhere", shell.type("bulla device show --db other.db els\t"))
     # an option's argument that is a device's name: the readings of none other are asked for
     assert "no device has this name" not in shell.type("bulla readings --device kit\t")
+    assert "Usage: bulla device export" in shell.type("bulla help dev\texpo\t")
 
 
 @pytest.mark.parametrize("name", list(SHELLS))
@@ -174,6 +175,13 @@ def test_every_command_and_option_is_in_the_script(shell):
                          if "'__bulla_at \"%s\"'" % path in line and " -l %s " % option in line + " "]
                 assert len(found) == 1, (path, option)
                 assert bool(argument) == (" -x" in found[0] or " -r" in found[0]), (path, option)
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+def test_help_offers_commands(shell, tmp_path):
+    commands = {words[0] for words, _ in tables() if len(words) == 1}
+    assert commands <= set(offered(shell, tmp_path, "bulla help "))
+    assert {"add", "list", "show"} <= set(offered(shell, tmp_path, "bulla help device "))
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
