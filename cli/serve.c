@@ -1,6 +1,8 @@
 /* bulla serve: the gateway. */
 #include "gateway/serve.h"
 
+#include <string.h>
+
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/settings.h"
@@ -18,6 +20,7 @@ struct serve_values {
     int64_t max_connections;
     int64_t idle;
     int64_t queue;
+    int64_t keep; /* days */
     const char *user;
     unsigned sandbox;
 };
@@ -28,6 +31,19 @@ static const char *const log_levels[] = {
 #undef LOG_LEVEL_WORD
         NULL,
 };
+
+/* int64_t: days, 0 for ever. */
+static int option_days(const struct option *option, const char *text, void *field, struct failure *failure)
+{
+    struct failure why;
+
+    if (strcmp(text, "forever") == 0)
+        text = "0";
+    if (option_number(option, text, field, &why) == 0)
+        return 0;
+    return fail(failure, "'%.40s' is neither 'forever' nor a number of days from %lld to %lld", text,
+                (long long)option->least, (long long)option->most);
+}
 
 static const char *const switch_words[] = {"off", "on", NULL};
 
@@ -89,6 +105,15 @@ static const struct option options_table[] = {
      .least = 1,
      .most = 1000000,
      .offset = offsetof(struct serve_values, queue)},
+    {.name = "keep",
+     .argument = "DAYS",
+     .help = "deletes readings that are older, little by little; forever, or 0: none",
+     .fallback = "forever",
+     .parse = option_days,
+     .least = 0,
+     .most = 36500,
+     .live = true,
+     .offset = offsetof(struct serve_values, keep)},
     {.name = "user",
      .argument = "NAME",
      .help = "whom root becomes before it opens or reads anything; ports below 1024 can be had all the same",
@@ -116,6 +141,7 @@ static void fill(struct serve_options *options, const struct serve_values *value
         .max_connections = (unsigned)values->max_connections,
         .idle_seconds = (unsigned)values->idle,
         .queue = (unsigned)values->queue,
+        .keep_seconds = values->keep * 86400,
         .user = values->user,
         .sandbox = values->sandbox != 0,
     };

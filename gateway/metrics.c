@@ -36,6 +36,9 @@ void metrics_write(FILE *out, const struct pipeline *pipeline, const struct sour
     prometheus_one(out, "bulla_readings_total", "counter", "Readings stored.", counters->readings);
     prometheus_one(out, "bulla_undecoded_total", "counter",
                    "Messages stored as they came because they did not decode.", counters->undecoded);
+    prometheus_one(out, "bulla_expired_total", "counter",
+                   "Rows deleted for being older than --keep: readings, and series without any.",
+                   counters->expired);
     prometheus_one(out, "bulla_queue_messages", "gauge", "Messages that wait for the store.",
                    pipeline->waiting);
     prometheus_one(out, "bulla_queue_limit", "gauge",

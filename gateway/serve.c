@@ -170,6 +170,8 @@ static void tell_changes(struct gateway *gateway, const struct serve_changes *ch
 static void apply(struct gateway *gateway, const struct serve_options *fresh)
 {
     gateway->log.level = fresh->log_level;
+    if (fresh->keep_seconds != gateway->pipeline.config.keep_seconds)
+        pipeline_keep(&gateway->pipeline, fresh->keep_seconds);
 }
 
 /* All of the file holds, or nothing of it. */
@@ -257,6 +259,7 @@ static int open_pipeline(struct gateway *gateway, const struct serve_options *op
         .gateway_id = gateway_id,
         .queue = options->queue,
         .devices = DEVICES_IN_MEMORY,
+        .keep_seconds = options->keep_seconds,
         .clock = clock_now,
     };
     int result = -1;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "gateway/failure.h"
 #include "gateway/log.h"
@@ -32,6 +33,7 @@ struct serve_options {
     enum log_level log_level;
     unsigned max_connections; /* of the devices' listener */
     unsigned idle_seconds;    /* an idle connection is closed after that */
+    int64_t keep_seconds;     /* readings that are older are deleted; 0: none */
     const char *user;         /* whom root becomes, or NULL */
     bool sandbox;             /* only the system calls that it needs */
     unsigned queue;           /* messages that may wait for the store before sources answer "try again" */

@@ -54,6 +54,9 @@ void cycle_reset(struct cycle *cycle)
     cycle->clock_read = false;
     cycle->generation = -1;
     cycle->device_count = -1;
+    cycle->expire_before = 0;
+    cycle->expire_most = 0;
+    cycle->expired = 0;
     cycle->commit_nanoseconds = 0;
     cycle->undecoded = 0;
     cycle->failure.text[0] = '\0';
@@ -229,4 +232,7 @@ void cycle_run(struct cycle *cycle, struct store *store)
         cycle->events_lost = store_events(cycle, store) < 0;
     if (cycle->wants_id)
         cycle->id_drawn = gateway_id_draw(store, cycle->now, cycle->id, &unsaid) == 0;
+    if (cycle->expire_before != 0 && cycle->health != STORE_BAD) /* a failing store has other worries */
+        cycle->expired =
+            store->ops->readings_expire(store, cycle->expire_before, cycle->expire_most, &unsaid);
 }

@@ -66,8 +66,10 @@ struct cycle {
     bool wants_id; /* draw a gateway id */
     bool housekeeping;
     bool count_devices;
-    uint64_t keep_t; /* T that challenges are to be made of, not kept by the registry yet; 0: none */
-    bool probe;      /* the store was failing: see whether it still does */
+    uint64_t keep_t;       /* T that challenges are to be made of, not kept by the registry yet; 0: none */
+    int64_t expire_before; /* microseconds since 1970: delete readings older than that; 0: not now */
+    size_t expire_most;    /* so many rows at most */
+    bool probe;            /* the store was failing: see whether it still does */
 
     /* what came of it */
     enum store_health health;
@@ -81,6 +83,7 @@ struct cycle {
     struct store_clock clock;
     int64_t generation;   /* -1: could not be read */
     int64_t device_count; /* -1: not counted this time */
+    int64_t expired;      /* rows that were deleted; -1: the store did not take it */
     uint64_t commit_nanoseconds;
     size_t undecoded;
     struct failure failure;

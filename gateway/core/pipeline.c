@@ -33,6 +33,12 @@ void pipeline_wipe(struct pipeline *pipeline)
     bulla_wipe(pipeline, sizeof(*pipeline));
 }
 
+void pipeline_keep(struct pipeline *pipeline, int64_t seconds)
+{
+    pipeline->config.keep_seconds = seconds;
+    expiry_hurry(&pipeline->expiry);
+}
+
 void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
 {
     pipeline->waiting++;
@@ -105,6 +111,8 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     pipeline->housekept = cycle->now;
     cycle->count_devices = pipeline->recount;
     pipeline->recount = false;
+    if (!pipeline->draining)
+        expiry_plan(&pipeline->expiry, cycle, pipeline->config.keep_seconds, now);
     cycle->probe = pipeline->failing_since != 0;
     if (cycle->lookup_count > 0 && current_t(pipeline) > pipeline->kept_t)
         cycle->keep_t = current_t(pipeline);
@@ -218,6 +226,9 @@ static void take_news(struct pipeline *pipeline, const struct cycle *cycle)
         answerer_adopt(&pipeline->answerer, cycle->id);
     if (cycle->device_count >= 0)
         pipeline->counters.devices = cycle->device_count;
+    expiry_note(&pipeline->expiry, cycle);
+    if (cycle->expired > 0)
+        pipeline->counters.expired += (uint64_t)cycle->expired;
     if (cycle->events_lost)
         keep_events(pipeline, cycle);
     take_health(pipeline, cycle);

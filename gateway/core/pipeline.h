@@ -10,6 +10,7 @@
 
 #include "gateway/core/challenge.h"
 #include "gateway/core/cycle.h"
+#include "gateway/core/expiry.h"
 #include "gateway/log.h"
 #include "gateway/vault.h"
 
@@ -24,6 +25,7 @@ struct pipeline_counters {
     uint64_t commit_nanoseconds;
     uint64_t readings;
     uint64_t undecoded;
+    uint64_t expired;
     uint64_t events_withheld;
     uint64_t events_lost;
     int64_t devices; /* in the registry; -1 not known yet */
@@ -37,7 +39,8 @@ struct pipeline_config {
     const uint8_t *gateway_id;    /* entered in the registry already */
     size_t queue;                 /* messages that may wait */
     size_t devices;               /* that are kept in memory */
-    int64_t (*clock)(void *);     /* microseconds since 1970 */
+    int64_t keep_seconds;     /* readings that are older are deleted; 0: none. pipeline_keep() changes it */
+    int64_t (*clock)(void *); /* microseconds since 1970 */
     void *clock_context;
 };
 
@@ -46,6 +49,7 @@ struct pipeline {
     struct devices devices;
     struct answerer answerer;
     struct journal journal;
+    struct expiry expiry;
     struct cycle cycles[2];
     struct cycle *gathered;
     struct cycle *running; /* NULL: none is at the store */
@@ -70,6 +74,9 @@ struct pipeline {
 MUST_CHECK int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
 /* Every message must have been answered. */
 void pipeline_wipe(struct pipeline *pipeline);
+
+/* From now on readings that are older are deleted; 0: none. */
+void pipeline_keep(struct pipeline *pipeline, int64_t seconds);
 
 /* Takes a message. Answers it now or later. */
 void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound);

@@ -3,10 +3,12 @@
 import re
 import signal
 import threading
+import time
 
+import cbor2
 import pytest
 
-from http_client import Connection, health
+from http_client import Connection, health, metrics
 from program import wait_until
 from python_device import senml
 
@@ -196,3 +198,90 @@ def test_no_request_is_lost(make_gateway, make_device, bulla, tmp_path):
     assert not errors
     gateway.stop()
     assert len(bulla.readings("--limit", "all")) == sum(sent)
+
+
+# ---- retention ----
+
+DAY = 86400
+
+
+def at(days_ago, count=1):
+    """SenML: readings of that many days ago, a hundredth of a second apart."""
+    first = {-3: time.time() - days_ago * DAY, -2: "old-%g" % days_ago, 2: 0}
+    return cbor2.dumps([first, *({6: i / 100, 2: i} for i in range(1, count))])
+
+
+def names(bulla):
+    return {row["name"] for row in bulla.readings("--limit", "all")}
+
+
+def test_nothing_is_deleted_unasked(gateway, make_device, bulla):
+    device = make_device("kitchen", "--counter")
+    with Connection(gateway.port) as connection:
+        device.send(connection, at(20000))
+        time.sleep(1)
+        device.send(connection, at(1))
+    assert len(names(bulla)) == 2
+
+
+def test_old_readings_go_and_younger_stay(make_gateway, make_device, bulla):
+    """Also those that were there before, and those that come too late; what is older than DAYS, not a whole day more."""
+    gateway = make_gateway("--keep", "forever").start()
+    device = make_device("kitchen", "--counter")
+    with Connection(gateway.port) as connection:
+        for days in (1, 6.99, 7.01, 30, 3000):
+            device.send(connection, at(days, 20))
+    assert len(bulla.readings("--limit", "all")) == 100
+    gateway.stop()
+    gateway = make_gateway("--keep", "7").start()
+    wait_until(lambda: names(bulla) == {"old-1", "old-6.99"}, 20, "the end of old readings")
+    with Connection(gateway.port) as connection:
+        device.send(connection, at(10))
+        device.send(connection, at(2))
+    wait_until(lambda: names(bulla) == {"old-1", "old-6.99", "old-2"}, 30, "the end of an old reading")
+    assert len(bulla.readings("--limit", "all")) == 41
+
+
+def test_keep_changes_at_reload(make_gateway, make_device, bulla, tmp_path):
+    conf = write(tmp_path, "keep = forever\n")
+    gateway = make_gateway("--config", conf).start()
+    device = make_device("kitchen", "--counter")
+    with Connection(gateway.port) as connection:
+        device.send(connection, at(5))
+        device.send(connection, at(1))
+    assert len(names(bulla)) == 2
+    write(tmp_path, "keep = 3\n")
+    assert any("option=keep detail=changed" in line for line in reload(gateway))
+    wait_until(lambda: names(bulla) == {"old-1"}, 20, "the end of an old reading")
+
+
+def test_ingestion_does_not_wait_for_deletion(make_gateway, make_device, bulla):
+    """Tens of thousands of old readings go while a device sends; no answer takes long for it."""
+    gateway = make_gateway().start()
+    old, new = make_device("old", "--counter"), make_device("new", "--counter")
+    with Connection(gateway.port) as connection:
+        for _ in range(150):
+            old.send(connection, at(100, 200))
+    gateway.stop()
+    assert "old-100" in names_quick(bulla)
+    gateway = make_gateway("--keep", "10").start()
+    slowest, sent = 0, 0
+    with Connection(gateway.port) as connection:
+        while sent < 100 or "old-100" in names_quick(bulla):
+            begun = time.monotonic()
+            new.send(connection, at(0))
+            slowest = max(slowest, time.monotonic() - begun)
+            sent += 1
+            assert sent < 5000, "old readings are still there"
+    assert slowest < 2
+    assert metrics(gateway)["bulla_expired_total"] >= 30_000
+    assert len(bulla.readings("--limit", "all")) == sent
+
+
+def names_quick(bulla):
+    return {row["name"] for row in bulla.readings("--limit", "1", "--until", "30d")}
+
+
+@pytest.mark.parametrize("days", ["-1", "seven", "36501", "1.5", "for ever"])
+def test_days_that_are_none(bulla, days):
+    assert "is neither 'forever' nor a number of days" in bulla.run("serve", "--keep=%s" % days, status=2).stderr

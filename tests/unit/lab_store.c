@@ -117,6 +117,11 @@ static int forward_issued_t(struct store *store, uint64_t t, uint64_t *kept, str
     FORWARD(CALL_ISSUED_T, issued_t, t, kept);
 }
 
+static int forward_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure)
+{
+    FORWARD(CALL_READINGS_EXPIRE, readings_expire, before, most);
+}
+
 static const struct store_ops forwarding = {
     .scheme = "lab",
     .generation = forward_generation,
@@ -130,6 +135,7 @@ static const struct store_ops forwarding = {
     .gateway_id_add = forward_gateway_id_add,
     .commit = forward_commit,
     .events_add = forward_events_add,
+    .readings_expire = forward_readings_expire,
 };
 
 void lab_store_init(struct lab_store *store, struct store *inner)

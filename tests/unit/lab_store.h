@@ -17,6 +17,7 @@ enum lab_call {
     CALL_COMMIT,
     CALL_EVENTS_ADD,
     CALL_ISSUED_T,
+    CALL_READINGS_EXPIRE,
     CALL_KINDS,
 };
 
