@@ -345,6 +345,48 @@ BULLA_MUST_CHECK int bulla_resend(struct bulla *bulla, struct bulla_message *mes
  */
 BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message *message);
 
+/* ---- derived keys: a board that only seals ---- */
+
+/*
+ * What `bulla device export NAME --format header --derived` gives: the keys of a counter context (PROTOCOL
+ * 2), derived beforehand, so that neither HKDF nor SHA-256 is on the board. Such a board can only seal: the
+ * key of a reply is derived from the secret, which it does not have. May be const, in flash. A session's keys
+ * are never derived beforehand: every session has its own.
+ */
+struct bulla_derived {
+    uint8_t key[32];       /* of the sender; the algorithm's size of it counts */
+    uint8_t common_iv[13]; /* likewise */
+    uint8_t kid[BULLA_KID_MAX];
+    uint8_t kid_len; /* 1 to 5 */
+    uint8_t alg;     /* enum bulla_alg */
+};
+
+/* Such a board's context, in a tenth of the memory of struct bulla. Yours to place, the library's to read and
+ * write. */
+struct bulla_sealer {
+    const struct bulla_port *port;
+    const struct bulla_derived *derived;
+    uint8_t next[8];  /* the next Partial IV, its least significant byte first */
+    uint8_t limit[8]; /* numbers below it are reserved in the store */
+};
+
+/* As bulla_provision_counter(): once, when fresh keys are put on the board. */
+BULLA_MUST_CHECK int bulla_provision_derived(const struct bulla_derived *derived,
+                                             const struct bulla_port *port);
+
+/*
+ * Reads the counter. `derived` must outlive the sealer, as `port` must. Returns 0, BULLA_E_UNSAFE,
+ * BULLA_E_NO_COUNTER or BULLA_E_ARGUMENT; after an error the sealer seals nothing.
+ */
+BULLA_MUST_CHECK int bulla_open_derived(struct bulla_sealer *sealer, const struct bulla_derived *derived,
+                                        const struct bulla_port *port);
+
+/*
+ * Seals a message, as bulla_seal() does. It may be sent again as it is, as often as the application likes
+ * (PROTOCOL 3); bulla_fate() and what follows from it are not for it.
+ */
+BULLA_MUST_CHECK int bulla_seal_derived(struct bulla_sealer *sealer, struct bulla_message *message);
+
 /* ---- reply (PROTOCOL 5) ---- */
 
 /* What a reply said. */

@@ -16,32 +16,53 @@ void bulla_cbor_raw(struct bulla_cbor_writer *writer, const void *bytes, size_t 
 }
 
 /* Writes an initial byte and the low `width` bytes of `argument`, most significant first. */
-static void put(struct bulla_cbor_writer *writer, unsigned initial, uint64_t argument, unsigned width)
+static void put(struct bulla_cbor_writer *writer, uint8_t initial, uint32_t argument, uint8_t width)
 {
-    uint8_t bytes[9];
+    uint8_t bytes[5];
 
-    bytes[0] = (uint8_t)initial;
-    for (unsigned i = width; i > 0; i--) {
+    bytes[0] = initial;
+    for (uint8_t i = width; i > 0; i--) {
         bytes[i] = (uint8_t)argument;
         argument >>= 8;
     }
     bulla_cbor_raw(writer, bytes, width + 1u);
 }
 
-void bulla_cbor_head(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, uint64_t argument)
+/* Likewise, 8 bytes. */
+static void put_long(struct bulla_cbor_writer *writer, uint8_t initial, uint64_t argument)
 {
-    unsigned initial = (unsigned)major << 5;
+    uint8_t bytes[9];
+
+    bytes[0] = initial;
+    for (uint8_t i = 8; i > 0; i--) {
+        bytes[i] = (uint8_t)argument;
+        argument >>= 8;
+    }
+    bulla_cbor_raw(writer, bytes, sizeof(bytes));
+}
+
+void bulla_cbor_small(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, uint16_t argument)
+{
+    uint8_t initial = (uint8_t)(major << 5);
 
     if (argument < 24)
-        put(writer, initial | (unsigned)argument, 0, 0);
+        put(writer, (uint8_t)(initial | argument), 0, 0);
     else if (argument <= 0xff)
-        put(writer, initial | 24u, argument, 1);
-    else if (argument <= 0xffff)
-        put(writer, initial | 25u, argument, 2);
-    else if (argument <= 0xffffffff)
-        put(writer, initial | 26u, argument, 4);
+        put(writer, initial | 24, argument, 1);
     else
-        put(writer, initial | 27u, argument, 8);
+        put(writer, initial | 25, argument, 2);
+}
+
+void bulla_cbor_head(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, uint64_t argument)
+{
+    uint8_t initial = (uint8_t)(major << 5);
+
+    if (argument <= 0xffff)
+        bulla_cbor_small(writer, major, (uint16_t)argument);
+    else if (argument <= 0xffffffff)
+        put(writer, initial | 26, (uint32_t)argument, 4);
+    else
+        put_long(writer, initial | 27, argument);
 }
 
 void bulla_cbor_integer(struct bulla_cbor_writer *writer, int64_t value)
@@ -52,16 +73,24 @@ void bulla_cbor_integer(struct bulla_cbor_writer *writer, int64_t value)
         bulla_cbor_head(writer, BULLA_CBOR_NINT, ~(uint64_t)value);
 }
 
+static void string(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, const void *bytes,
+                   size_t len)
+{
+    if (len > UINT16_MAX)
+        writer->overflow = 1;
+    else
+        bulla_cbor_small(writer, major, (uint16_t)len);
+    bulla_cbor_raw(writer, bytes, len);
+}
+
 void bulla_cbor_bytes(struct bulla_cbor_writer *writer, const uint8_t *bytes, size_t len)
 {
-    bulla_cbor_head(writer, BULLA_CBOR_BYTES, len);
-    bulla_cbor_raw(writer, bytes, len);
+    string(writer, BULLA_CBOR_BYTES, bytes, len);
 }
 
 void bulla_cbor_text(struct bulla_cbor_writer *writer, const char *text, size_t len)
 {
-    bulla_cbor_head(writer, BULLA_CBOR_TEXT, len);
-    bulla_cbor_raw(writer, text, len);
+    string(writer, BULLA_CBOR_TEXT, text, len);
 }
 
 /*
@@ -105,9 +134,19 @@ static uint32_t bits_of(float value)
     return bits;
 }
 
+void bulla_cbor_single_bits(struct bulla_cbor_writer *writer, uint32_t single)
+{
+    put(writer, 0xfa, single, 4);
+}
+
+void bulla_cbor_half_bits(struct bulla_cbor_writer *writer, uint16_t half)
+{
+    put(writer, 0xf9, half, 2);
+}
+
 void bulla_cbor_float32(struct bulla_cbor_writer *writer, float value)
 {
-    put(writer, 0xfa, bits_of(value), 4);
+    bulla_cbor_single_bits(writer, bits_of(value));
 }
 
 void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value)
@@ -119,7 +158,7 @@ void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value)
         return;
     }
     memcpy(&bits, &value, sizeof(value));
-    put(writer, 0xfb, bits, 8);
+    put_long(writer, 0xfb, bits);
 }
 
 void bulla_cbor_float(struct bulla_cbor_writer *writer, float value)
@@ -127,7 +166,7 @@ void bulla_cbor_float(struct bulla_cbor_writer *writer, float value)
     uint16_t half;
 
     if (half_of_single(bits_of(value), &half))
-        put(writer, 0xf9, half, 2);
+        bulla_cbor_half_bits(writer, half);
     else
         bulla_cbor_float32(writer, value);
 }

@@ -35,7 +35,10 @@ enum bulla_cbor_major {
 
 /* Writes a head: major type and argument, in the fewest bytes. */
 void bulla_cbor_head(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, uint64_t argument);
+/* The same for a small argument: without arithmetic in 64 bits, which is long on 8-bit parts. */
+void bulla_cbor_small(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, uint16_t argument);
 void bulla_cbor_integer(struct bulla_cbor_writer *writer, int64_t value);
+/* Strings: of more than 65,535 bytes they overflow, whatever room there is. */
 void bulla_cbor_bytes(struct bulla_cbor_writer *writer, const uint8_t *bytes, size_t len);
 void bulla_cbor_text(struct bulla_cbor_writer *writer, const char *text, size_t len);
 /* Writes bytes as they are. */
@@ -44,6 +47,9 @@ void bulla_cbor_raw(struct bulla_cbor_writer *writer, const void *bytes, size_t 
 void bulla_cbor_float(struct bulla_cbor_writer *writer, float value);
 /* Writes a double, as single or half precision where that is the same number. */
 void bulla_cbor_double(struct bulla_cbor_writer *writer, double value);
+/* Writes the 4 bytes of a single, or the 2 of a half, that these are. */
+void bulla_cbor_single_bits(struct bulla_cbor_writer *writer, uint32_t single);
+void bulla_cbor_half_bits(struct bulla_cbor_writer *writer, uint16_t half);
 /* Write a float in its own precision, whatever a shorter one could hold. */
 void bulla_cbor_float32(struct bulla_cbor_writer *writer, float value);
 void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value);

@@ -30,6 +30,13 @@ enum bulla_message_state {
     BULLA_MESSAGE_OPENED,  /* opened again, to be sealed under another number */
 };
 
+/* Whether a message may be sealed now: 0, its builder's error, BULLA_E_STATE or BULLA_E_SPACE. */
+BULLA_MUST_CHECK int bulla_message_check(const struct bulla_message *message);
+
+/* Notes that it is sealed, under a header of `header_len` bytes. */
+void bulla_message_seal(struct bulla_message *message, int header_len, uint8_t alg,
+                        enum bulla_message_state state);
+
 /* The key schedule of the context's own secret. */
 struct bulla_schedule bulla_schedule_of(const struct bulla *bulla);
 
@@ -73,7 +80,7 @@ uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);
  * ours. */
 uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
 
-void bulla_put_le(uint8_t *out, uint64_t value, size_t len);
-uint64_t bulla_get_le(const uint8_t *in, size_t len);
+/* Writes it, in 4 bytes, the least significant first. */
+void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
 
 #endif

@@ -2,49 +2,75 @@
  * The counter of a counter context: kept over reboots by reserving ahead (PROTOCOL 2, RFC 8613 B.1.1). The
  * store holds two copies of one number: every Partial IV below it may have been used.
  */
-#include "context.h"
+#include "counter.h"
 
 #include <string.h>
 
-#define RESERVE      65536u /* numbers that one write reserves */
+#include "context.h"
+
+#define RESERVE_BYTE 2 /* one write reserves 65,536 numbers: 1 in this byte of a number */
 #define VERSION      0xb1
 #define LIMIT_OFFSET 4
 #define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
 
-/* version, 3 zero bytes, the number in 8 bytes, CRC-32 in 4. */
-static void encode(uint8_t record[BULLA_COUNTER_SIZE], const uint8_t *kid, size_t kid_len, uint64_t limit)
+int bulla_number_above(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
-    memset(record, 0, BULLA_COUNTER_SIZE);
-    record[0] = VERSION;
-    bulla_put_le(record + LIMIT_OFFSET, limit, 8);
-    bulla_put_le(record + CRC_OFFSET, bulla_record_crc(kid, kid_len, record, CRC_OFFSET), 4);
+    for (uint8_t i = BULLA_NUMBER_SIZE; i-- > 0;) {
+        if (a[i] != b[i])
+            return a[i] > b[i];
+    }
+    return 0;
 }
 
-/* Reads one copy. 1 if it is good. */
-static int load_copy(const struct bulla_port *port, enum bulla_slot slot, const uint8_t *kid, size_t kid_len,
-                     uint64_t *limit)
+void bulla_number_step(uint8_t number[BULLA_NUMBER_SIZE], uint8_t from)
 {
-    uint8_t record[BULLA_COUNTER_SIZE] = {0};
+    while (from < BULLA_NUMBER_SIZE && ++number[from] == 0)
+        from++;
+}
 
-    if (port->load(port->context, slot, record, sizeof(record)) != 0 || record[0] != VERSION)
+/* Past the last Partial IV, 2^40 - 1? */
+static int is_past(const uint8_t number[BULLA_NUMBER_SIZE])
+{
+    return (number[5] | number[6] | number[7]) != 0;
+}
+
+/* version, 3 zero bytes, the number in 8 bytes, CRC-32 in 4. */
+static void encode(uint8_t record[BULLA_COUNTER_SIZE], const struct bulla_counter *counter,
+                   const uint8_t limit[BULLA_NUMBER_SIZE])
+{
+    memset(record, 0, LIMIT_OFFSET);
+    record[0] = VERSION;
+    memcpy(record + LIMIT_OFFSET, limit, BULLA_NUMBER_SIZE);
+    bulla_put_crc(record + CRC_OFFSET, counter->kid, counter->kid_len, record, CRC_OFFSET);
+}
+
+/* Reads one copy. 1 if it is good: what encode() makes of its number, which is at most 2^40. */
+static int load_copy(const struct bulla_counter *counter, enum bulla_slot slot,
+                     uint8_t limit[BULLA_NUMBER_SIZE])
+{
+    static const uint8_t most[BULLA_NUMBER_SIZE] = {0, 0, 0, 0, 0, 1, 0, 0};
+    const struct bulla_port *port = counter->port;
+    uint8_t record[BULLA_COUNTER_SIZE];
+    uint8_t again[BULLA_COUNTER_SIZE];
+
+    memset(record, 0, sizeof(record));
+    if (port->load(port->context, slot, record, sizeof(record)) != 0)
         return 0;
-    if (bulla_get_le(record + CRC_OFFSET, 4) != bulla_record_crc(kid, kid_len, record, CRC_OFFSET))
-        return 0;
-    *limit = bulla_get_le(record + LIMIT_OFFSET, 8);
-    return *limit <= BULLA_PIV_MAX + 1;
+    memcpy(limit, record + LIMIT_OFFSET, BULLA_NUMBER_SIZE);
+    encode(again, counter, limit);
+    return memcmp(record, again, sizeof(record)) == 0 && !bulla_number_above(limit, most);
 }
 
 /* Writes one copy and reads it back. */
-static int store_copy(const struct bulla_port *port, enum bulla_slot slot, const uint8_t *kid, size_t kid_len,
-                      uint64_t limit)
+static int store_copy(const struct bulla_counter *counter, enum bulla_slot slot,
+                      const uint8_t limit[BULLA_NUMBER_SIZE])
 {
+    const struct bulla_port *port = counter->port;
     uint8_t record[BULLA_COUNTER_SIZE];
-    uint64_t read_back;
 
-    encode(record, kid, kid_len, limit);
-    if (port->store(port->context, slot, record, sizeof(record)) != 0)
-        return BULLA_E_STORE;
-    if (!load_copy(port, slot, kid, kid_len, &read_back) || read_back != limit)
+    encode(record, counter, limit);
+    if (port->store(port->context, slot, record, sizeof(record)) != 0 || !load_copy(counter, slot, record) ||
+        memcmp(record, limit, BULLA_NUMBER_SIZE) != 0)
         return BULLA_E_STORE;
     return 0;
 }
@@ -53,78 +79,70 @@ static int store_copy(const struct bulla_port *port, enum bulla_slot slot, const
  * One copy after the other, the worse one first: a cut leaves at least one of them whole, also if the cut
  * before has torn one.
  */
-static int store_both(const struct bulla_port *port, enum bulla_slot worse, const uint8_t *kid,
-                      size_t kid_len, uint64_t limit)
+static int store_both(const struct bulla_counter *counter, int worse, const uint8_t limit[BULLA_NUMBER_SIZE])
 {
-    enum bulla_slot other = worse == BULLA_SLOT_COUNTER_A ? BULLA_SLOT_COUNTER_B : BULLA_SLOT_COUNTER_A;
-    int error = store_copy(port, worse, kid, kid_len, limit);
+    int error = store_copy(counter, (enum bulla_slot)worse, limit);
 
-    return error < 0 ? error : store_copy(port, other, kid, kid_len, limit);
+    return error < 0 ? error : store_copy(counter, (enum bulla_slot)(BULLA_SLOT_COUNTER_B - worse), limit);
 }
 
-/* The first number that nobody can have used, as the store says now, and the copy that is bad or lower. */
-static int load_both(const struct bulla *bulla, uint64_t *unused, enum bulla_slot *worse)
+int bulla_counter_read(const struct bulla_counter *counter, uint8_t unused[BULLA_NUMBER_SIZE])
 {
-    uint64_t a = 0;
-    uint64_t b = 0;
-    int good_a = load_copy(bulla->port, BULLA_SLOT_COUNTER_A, bulla->kid, bulla->kid_len, &a);
-    int good_b = load_copy(bulla->port, BULLA_SLOT_COUNTER_B, bulla->kid, bulla->kid_len, &b);
+    uint8_t other[BULLA_NUMBER_SIZE];
+    int good_a = load_copy(counter, BULLA_SLOT_COUNTER_A, unused);
+    int good_b = load_copy(counter, BULLA_SLOT_COUNTER_B, other);
+    int worse = BULLA_SLOT_COUNTER_A;
 
     if (!good_a && !good_b)
         return BULLA_E_NO_COUNTER;
-    if (good_a && good_b)
-        *unused = a > b ? a : b;
-    else /* the bad one may have been written last, and reserved once more */
-        *unused = (good_a ? a : b) + RESERVE;
-    *worse = good_a && (!good_b || b < a) ? BULLA_SLOT_COUNTER_B : BULLA_SLOT_COUNTER_A;
-    return 0;
+    if (!good_a || (good_b && !bulla_number_above(unused, other)))
+        memcpy(unused, other, BULLA_NUMBER_SIZE);
+    else
+        worse = BULLA_SLOT_COUNTER_B;
+    if (!good_a || !good_b) /* the bad one may have been written last, and reserved once more */
+        bulla_number_step(unused, RESERVE_BYTE);
+    return worse;
 }
 
-int bulla_counter_load(struct bulla *bulla)
+int bulla_counter_take(const struct bulla_counter *counter, uint8_t next[BULLA_NUMBER_SIZE],
+                       uint8_t limit[BULLA_NUMBER_SIZE])
 {
-    enum bulla_slot worse;
-    int error = load_both(bulla, &bulla->next, &worse);
-
-    bulla->limit = bulla->next; /* so the next seal reserves first, and writes both copies */
-    return error;
-}
-
-int bulla_counter_reserve(struct bulla *bulla)
-{
-    enum bulla_slot worse;
-    uint64_t begin;
-    uint64_t limit;
+    uint8_t begin[BULLA_NUMBER_SIZE];
+    uint8_t end[BULLA_NUMBER_SIZE];
+    int worse;
     int error;
 
-    if (bulla->next < bulla->limit)
-        return 0;
     /* Another context may have reserved since, or this one, in a write that failed: what the store holds
      * counts. A store that lost its counter gets no new one here. */
-    if (load_both(bulla, &begin, &worse) < 0)
+    worse = bulla_counter_read(counter, begin);
+    if (worse < 0)
         return BULLA_E_STORE;
-    if (begin < bulla->next)
-        begin = bulla->next;
-    if (begin > BULLA_PIV_MAX)
+    if (bulla_number_above(next, begin))
+        memcpy(begin, next, sizeof(begin));
+    if (is_past(begin))
         return BULLA_E_EXHAUSTED;
-    limit = BULLA_PIV_MAX + 1 - begin > RESERVE ? begin + RESERVE : BULLA_PIV_MAX + 1;
-    error = store_both(bulla->port, worse, bulla->kid, bulla->kid_len, limit);
+    memcpy(end, begin, sizeof(end));
+    bulla_number_step(end, RESERVE_BYTE);
+    if (is_past(end))
+        memset(end, 0, 5); /* 2^40: the last of all is reserved */
+    error = store_both(counter, worse, end);
     if (error < 0)
         return error;
-    bulla_context_raise(bulla, begin);
-    bulla->limit = limit;
+    memcpy(next, begin, sizeof(begin));
+    memcpy(limit, end, sizeof(end));
     return 0;
 }
 
-int bulla_provision_counter(const struct bulla_credential *credential, const struct bulla_port *port)
+int bulla_counter_make(const struct bulla_counter *counter)
 {
-    uint64_t unused;
+    uint8_t number[BULLA_NUMBER_SIZE];
 
-    if (credential->kind != BULLA_COUNTER || credential->kid_len < 1 || credential->kid_len > BULLA_KID_MAX)
+    if (counter->kid_len < 1 || counter->kid_len > BULLA_KID_MAX)
         return BULLA_E_ARGUMENT;
-    if (port->load == NULL || port->store == NULL)
+    if (counter->port->load == NULL || counter->port->store == NULL)
         return BULLA_E_UNSAFE;
-    if (load_copy(port, BULLA_SLOT_COUNTER_A, credential->kid, credential->kid_len, &unused) ||
-        load_copy(port, BULLA_SLOT_COUNTER_B, credential->kid, credential->kid_len, &unused))
+    if (bulla_counter_read(counter, number) >= 0)
         return BULLA_E_PROVISIONED;
-    return store_both(port, BULLA_SLOT_COUNTER_A, credential->kid, credential->kid_len, 0);
+    memset(number, 0, sizeof(number));
+    return store_both(counter, BULLA_SLOT_COUNTER_A, number);
 }

@@ -3,10 +3,7 @@
 #include <string.h>
 
 #include "cbor.h"
-
-#define PROTECTED_MAX 34 /* map, alg, content type, "re", "echo" at their longest */
-#define PARSED_MAX    41 /* likewise, with any integer for alg: that is forged, but well-formed */
-#define AAD_MAX       (12 + PARSED_MAX + 1)
+#include "cose.h"
 
 #define HEADER_ALG          1
 #define HEADER_CONTENT_TYPE 3
@@ -17,116 +14,74 @@
 
 /* ---- writing ---- */
 
-static void write_protected(struct bulla_cbor_writer *writer, const struct bulla_envelope *envelope)
+/* What stands around an envelope's content; `piv` is room for its number. */
+static void make_cose(struct bulla_cose *cose, const struct bulla_envelope *envelope,
+                      uint8_t piv[BULLA_PIV_SIZE])
 {
-    uint64_t entries = 2u + (envelope->has_re != 0) + (envelope->echo != NULL);
+    bulla_put_le(piv, envelope->piv, BULLA_PIV_SIZE);
+    cose->piv = piv;
+    cose->id = envelope->id;
+    cose->id_len = (uint8_t)envelope->id_len;
+    cose->id_context = envelope->id_context;
+    cose->alg =
+        (uint8_t)(envelope->alg > 0 && envelope->alg <= UINT8_MAX ? envelope->alg : 0); /* 0 is none */
+}
 
-    bulla_cbor_head(writer, BULLA_CBOR_MAP, entries);
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, HEADER_ALG);
-    bulla_cbor_integer(writer, envelope->alg);
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, HEADER_CONTENT_TYPE);
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, envelope->content_format);
+static void write_protected(struct bulla_cose *cose, const struct bulla_envelope *envelope)
+{
+    struct bulla_cbor_writer writer = {cose->aad + BULLA_AAD_PREFIX, BULLA_PROTECTED_MAX, 0, 0};
+    uint8_t entries = (uint8_t)(2 + (envelope->has_re != 0) + (envelope->echo != NULL));
+
+    bulla_cose_protect(cose, entries, envelope->content_format);
+    writer.used = cose->protected_len;
     if (envelope->has_re) {
-        bulla_cbor_text(writer, "re", 2);
-        bulla_cbor_head(writer, BULLA_CBOR_UINT, envelope->re);
+        bulla_cbor_text(&writer, "re", 2);
+        bulla_cbor_head(&writer, BULLA_CBOR_UINT, envelope->re);
     }
     if (envelope->echo != NULL) {
-        bulla_cbor_text(writer, "echo", 4);
-        bulla_cbor_bytes(writer, envelope->echo, BULLA_CHALLENGE_SIZE);
+        bulla_cbor_text(&writer, "echo", 4);
+        bulla_cbor_bytes(&writer, envelope->echo, BULLA_CHALLENGE_SIZE);
     }
-}
-
-/* The Partial IV in the fewest bytes; zero is one zero byte. */
-static void write_piv(struct bulla_cbor_writer *writer, uint64_t piv)
-{
-    uint8_t bytes[BULLA_PIV_SIZE];
-    size_t first = 0;
-
-    for (size_t i = 0; i < BULLA_PIV_SIZE; i++)
-        bytes[BULLA_PIV_SIZE - 1 - i] = (uint8_t)(piv >> (8 * i));
-    while (first < BULLA_PIV_SIZE - 1 && bytes[first] == 0)
-        first++;
-    bulla_cbor_bytes(writer, bytes + first, BULLA_PIV_SIZE - first);
-}
-
-static void write_unprotected(struct bulla_cbor_writer *writer, const struct bulla_envelope *envelope)
-{
-    bulla_cbor_head(writer, BULLA_CBOR_MAP, envelope->id_context != NULL ? 3 : 2);
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, HEADER_KID);
-    bulla_cbor_bytes(writer, envelope->id, envelope->id_len);
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, HEADER_PARTIAL_IV);
-    write_piv(writer, envelope->piv);
-    if (envelope->id_context != NULL) {
-        bulla_cbor_head(writer, BULLA_CBOR_UINT, HEADER_KID_CONTEXT);
-        bulla_cbor_bytes(writer, envelope->id_context, BULLA_ID_CONTEXT_SIZE);
-    }
+    cose->protected_len = (uint8_t)writer.used;
 }
 
 size_t bulla_envelope_header(const struct bulla_envelope *envelope, uint8_t *content, size_t sealed_len)
 {
-    uint8_t protected_bytes[PROTECTED_MAX];
-    uint8_t header[BULLA_HEADROOM];
-    struct bulla_cbor_writer protected_writer = {protected_bytes, sizeof(protected_bytes), 0, 0};
-    struct bulla_cbor_writer writer = {header, sizeof(header), 0, 0};
+    uint8_t piv[BULLA_PIV_SIZE];
+    struct bulla_cose cose;
 
-    write_protected(&protected_writer, envelope);
-    bulla_cbor_head(&writer, BULLA_CBOR_TAG, COSE_ENCRYPT0);
-    bulla_cbor_head(&writer, BULLA_CBOR_ARRAY, 3);
-    bulla_cbor_bytes(&writer, protected_bytes, protected_writer.used);
-    write_unprotected(&writer, envelope);
-    bulla_cbor_head(&writer, BULLA_CBOR_BYTES, sealed_len);
-    memcpy(content - writer.used, header, writer.used);
-    return writer.used;
-}
-
-/* Enc_structure of RFC 9052 5.3; the external AAD is empty (PROTOCOL 3). Returns its length. */
-static size_t write_aad(uint8_t aad[AAD_MAX], const uint8_t *protected_bytes, size_t protected_len)
-{
-    struct bulla_cbor_writer writer = {aad, AAD_MAX, 0, 0};
-
-    bulla_cbor_head(&writer, BULLA_CBOR_ARRAY, 3);
-    bulla_cbor_text(&writer, "Encrypt0", 8);
-    bulla_cbor_bytes(&writer, protected_bytes, protected_len);
-    bulla_cbor_bytes(&writer, NULL, 0);
-    return writer.used;
+    make_cose(&cose, envelope, piv);
+    write_protected(&cose, envelope);
+    return bulla_cose_header(&cose, content, sealed_len);
 }
 
 int bulla_envelope_seal(const struct bulla_envelope *envelope, struct bulla_crypto *crypto,
                         const uint8_t *key, const uint8_t *common_iv, uint8_t *content, size_t len)
 {
-    uint8_t protected_bytes[PROTECTED_MAX];
-    uint8_t aad[AAD_MAX];
-    uint8_t nonce[BULLA_NONCE_MAX];
-    struct bulla_cbor_writer writer = {protected_bytes, sizeof(protected_bytes), 0, 0};
-    size_t sealed_len = len + bulla_tag_size(envelope->alg);
-    size_t aad_len;
-    size_t header_len;
-    int error;
+    uint8_t piv[BULLA_PIV_SIZE];
+    struct bulla_cose cose;
 
-    write_protected(&writer, envelope);
-    aad_len = write_aad(aad, protected_bytes, writer.used);
-    bulla_nonce(envelope->alg, common_iv, envelope->id, envelope->id_len, envelope->piv, nonce);
-    header_len = bulla_envelope_header(envelope, content, sealed_len);
-    if (header_len + sealed_len > BULLA_MESSAGE_MAX)
-        return BULLA_E_SPACE;
-    error = bulla_aead_seal(crypto, envelope->alg, key, nonce, aad, aad_len, content, len);
-    bulla_wipe(nonce, sizeof(nonce));
-    return error < 0 ? error : (int)header_len;
+    make_cose(&cose, envelope, piv);
+    cose.crypto = crypto;
+    cose.key = key;
+    cose.common_iv = common_iv;
+    write_protected(&cose, envelope);
+    return bulla_cose_seal(&cose, content, len);
 }
 
 int bulla_envelope_open(const struct bulla_envelope *envelope, struct bulla_crypto *crypto,
                         const uint8_t *key, const uint8_t *common_iv)
 {
-    uint8_t aad[AAD_MAX];
-    uint8_t nonce[BULLA_NONCE_MAX];
-    size_t aad_len = write_aad(aad, envelope->protected_bytes, envelope->protected_len);
-    int error;
+    uint8_t piv[BULLA_PIV_SIZE];
+    struct bulla_cose cose;
 
-    bulla_nonce(envelope->alg, common_iv, envelope->id, envelope->id_len, envelope->piv, nonce);
-    error = bulla_aead_open(crypto, envelope->alg, key, nonce, aad, aad_len, envelope->ciphertext,
-                            envelope->ciphertext_len);
-    bulla_wipe(nonce, sizeof(nonce));
-    return error;
+    make_cose(&cose, envelope, piv);
+    cose.crypto = crypto;
+    cose.key = key;
+    cose.common_iv = common_iv;
+    cose.protected_len = (uint8_t)envelope->protected_len;
+    memcpy(cose.aad + BULLA_AAD_PREFIX, envelope->protected_bytes, envelope->protected_len);
+    return bulla_cose_open(&cose, envelope->ciphertext, envelope->ciphertext_len);
 }
 
 /* ---- parsing: each function returns 0, or -1 if what stands there is not what must ---- */
@@ -261,7 +216,7 @@ int bulla_envelope_parse(struct bulla_envelope *envelope, enum bulla_direction d
         return BULLA_E_MALFORMED;
     if (bulla_cbor_expect(&reader, BULLA_CBOR_ARRAY, &item) < 0 || item.argument != 3)
         return BULLA_E_MALFORMED;
-    if (read_bytes(&reader, 0, PARSED_MAX, &item) < 0)
+    if (read_bytes(&reader, 0, BULLA_PROTECTED_MAX, &item) < 0)
         return BULLA_E_MALFORMED;
     envelope->protected_bytes = item.data;
     envelope->protected_len = (size_t)item.argument;

@@ -36,15 +36,15 @@ static int derive(const struct bulla_schedule *schedule, const uint8_t *id, size
     uint8_t info[INFO_MAX];
     struct bulla_cbor_writer writer = {info, sizeof(info), 0, 0};
 
-    bulla_cbor_head(&writer, BULLA_CBOR_ARRAY, 5);
+    bulla_cbor_small(&writer, BULLA_CBOR_ARRAY, 5);
     bulla_cbor_bytes(&writer, id, id_len);
     if (schedule->id_context != NULL)
         bulla_cbor_bytes(&writer, schedule->id_context, BULLA_ID_CONTEXT_SIZE);
     else
-        bulla_cbor_head(&writer, BULLA_CBOR_SIMPLE, BULLA_CBOR_NULL);
-    bulla_cbor_integer(&writer, schedule->alg);
+        bulla_cbor_small(&writer, BULLA_CBOR_SIMPLE, BULLA_CBOR_NULL);
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, (uint8_t)schedule->alg);
     bulla_cbor_text(&writer, type, strlen(type));
-    bulla_cbor_head(&writer, BULLA_CBOR_UINT, out_len);
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, (uint16_t)out_len);
     if (writer.overflow)
         return BULLA_E_ARGUMENT;
     return bulla_hkdf_sha256(schedule->crypto, NULL, 0, schedule->secret, BULLA_SECRET_SIZE, info,
@@ -62,15 +62,25 @@ int bulla_derive_common_iv(const struct bulla_schedule *schedule, uint8_t *commo
 }
 
 /* RFC 8613 5.2: the id's length, the id and the piv, each padded on its left, XORed with the Common IV. */
+void bulla_nonce_of(int alg, const uint8_t *common_iv, const uint8_t *id, size_t id_len, const uint8_t *piv,
+                    uint8_t nonce[BULLA_NONCE_MAX])
+{
+    uint8_t *end = nonce + bulla_nonce_size(alg);
+    uint8_t *at = end - BULLA_PIV_SIZE;
+
+    memcpy(nonce, common_iv, bulla_nonce_size(alg));
+    nonce[0] = (uint8_t)(nonce[0] ^ id_len);
+    while (id_len > 0)
+        *--at ^= id[--id_len];
+    for (uint8_t i = 0; i < BULLA_PIV_SIZE; i++)
+        *--end ^= piv[i];
+}
+
 void bulla_nonce(int alg, const uint8_t *common_iv, const uint8_t *id, size_t id_len, uint64_t piv,
                  uint8_t nonce[BULLA_NONCE_MAX])
 {
-    size_t size = bulla_nonce_size(alg);
+    uint8_t bytes[BULLA_PIV_SIZE];
 
-    memcpy(nonce, common_iv, size);
-    nonce[0] ^= (uint8_t)id_len;
-    for (size_t i = 0; i < id_len; i++)
-        nonce[size - BULLA_PIV_SIZE - id_len + i] ^= id[i];
-    for (size_t i = 0; i < BULLA_PIV_SIZE; i++)
-        nonce[size - 1 - i] ^= (uint8_t)(piv >> (8 * i));
+    bulla_put_le(bytes, piv, sizeof(bytes));
+    bulla_nonce_of(alg, common_iv, id, id_len, bytes, nonce);
 }

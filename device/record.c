@@ -20,6 +20,16 @@ uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *rec
     return bulla_crc32(bulla_crc32(0, kid, kid_len), record, len);
 }
 
+void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len)
+{
+    uint32_t crc = bulla_record_crc(kid, kid_len, record, len);
+
+    for (uint8_t i = 0; i < 4; i++) {
+        out[i] = (uint8_t)crc;
+        crc >>= 8;
+    }
+}
+
 void bulla_put_le(uint8_t *out, uint64_t value, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

@@ -1,5 +1,5 @@
 /*
- * Sealing (PROTOCOL 3): the one place where a device takes a sequence number.
+ * Sealing (PROTOCOL 3): the place where a context takes a sequence number.
  */
 #include <string.h>
 
@@ -61,11 +61,6 @@ static struct bulla_envelope envelope_of(const struct bulla *bulla, const struct
     return envelope;
 }
 
-static size_t sealed_size(const struct bulla *bulla, const struct bulla_message *message)
-{
-    return message->used + bulla_tag_size(bulla->alg);
-}
-
 int bulla_seal(struct bulla *bulla, struct bulla_message *message)
 {
     struct bulla_envelope envelope;
@@ -74,13 +69,9 @@ int bulla_seal(struct bulla *bulla, struct bulla_message *message)
     int bare;
     int error;
 
-    if (message->error != 0)
-        return message->error;
-    if (is_sealed(message))
-        return BULLA_E_STATE;
-    if (message->used + BULLA_HEADROOM + BULLA_TAG_MAX > BULLA_MESSAGE_MAX)
-        return BULLA_E_SPACE; /* before a number is taken; the header may turn out shorter */
-    error = make_ready(bulla);
+    error = bulla_message_check(message);
+    if (error == 0)
+        error = make_ready(bulla);
     if (error < 0)
         return error;
     bare = bulla->kind == BULLA_SESSION && may_be_bare(bulla);
@@ -97,10 +88,8 @@ int bulla_seal(struct bulla *bulla, struct bulla_message *message)
         bulla->tracked &= (uint16_t)~1u;
         return header_len;
     }
-    message->data = content - header_len;
-    message->size = (size_t)header_len + sealed_size(bulla, message);
     memcpy(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
-    message->state = bare ? BULLA_MESSAGE_BARE : BULLA_MESSAGE_SEALED;
+    bulla_message_seal(message, header_len, bulla->alg, bare ? BULLA_MESSAGE_BARE : BULLA_MESSAGE_SEALED);
     return 0;
 }
 
@@ -147,9 +136,7 @@ int bulla_resend(struct bulla *bulla, struct bulla_message *message)
     envelope.id_context = bulla->id_context;
     content = message->buffer + BULLA_HEADROOM;
     header_len = bulla_envelope_header(&envelope, content, envelope.ciphertext_len);
-    message->data = content - header_len;
-    message->size = header_len + sealed_size(bulla, message);
-    message->state = BULLA_MESSAGE_SEALED;
+    bulla_message_seal(message, (int)header_len, bulla->alg, BULLA_MESSAGE_SEALED);
     return 0;
 }
 

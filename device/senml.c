@@ -77,29 +77,36 @@ static int count_record(struct bulla_message *message)
     message->used += after - before;
     message->records++;
     writer.used = 0;
-    bulla_cbor_head(&writer, BULLA_CBOR_ARRAY, message->records);
+    bulla_cbor_small(&writer, BULLA_CBOR_ARRAY, message->records);
     return 0;
 }
 
 /* RFC 8428 4.5.1. */
 static int is_name(const char *name)
 {
-    size_t len = strlen(name);
+    const char *at = name;
 
-    for (size_t i = 0; i < len; i++) {
-        char c = name[i];
-        int letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        int mark = c == '-' || c == ':' || c == '.' || c == '/' || c == '_';
-        if (!letter && (i == 0 || !mark))
+    for (; *at != '\0'; at++) {
+        char c = *at;
+        char lower = (char)(c | 0x20);
+        int letter = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
+        int mark = (c >= '-' && c <= ':') || c == '_'; /* - . / 0-9 : */
+        if (!letter && (at == name || !mark))
             return 0;
     }
-    return len > 0;
+    return at != name;
+}
+
+static void put_text(struct bulla_cbor_writer *writer, uint8_t label, const char *text)
+{
+    bulla_cbor_small(writer, BULLA_CBOR_UINT, label);
+    bulla_cbor_text(writer, text, strlen(text));
 }
 
 /* Begins a record: its head, name and unit, and the label of its value. Returns 0, or -1 after noting an
  * error. */
 static int begin_record(struct bulla_message *message, struct bulla_cbor_writer *writer, const char *name,
-                        const char *unit, unsigned label)
+                        const char *unit, uint8_t label)
 {
     int error = 0;
 
@@ -115,14 +122,11 @@ static int begin_record(struct bulla_message *message, struct bulla_cbor_writer 
     *writer = writer_of(message);
     message->record = writer->used;
     message->state = BULLA_MESSAGE_PACK;
-    bulla_cbor_head(writer, BULLA_CBOR_MAP, unit != NULL ? 3 : 2);
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, LABEL_NAME);
-    bulla_cbor_text(writer, name, strlen(name));
-    if (unit != NULL) {
-        bulla_cbor_head(writer, BULLA_CBOR_UINT, LABEL_UNIT);
-        bulla_cbor_text(writer, unit, strlen(unit));
-    }
-    bulla_cbor_head(writer, BULLA_CBOR_UINT, label);
+    bulla_cbor_small(writer, BULLA_CBOR_MAP, unit != NULL ? 3 : 2);
+    put_text(writer, LABEL_NAME, name);
+    if (unit != NULL)
+        put_text(writer, LABEL_UNIT, unit);
+    bulla_cbor_small(writer, BULLA_CBOR_UINT, label);
     return 0;
 }
 
@@ -136,26 +140,45 @@ static void end_record(struct bulla_message *message, const struct bulla_cbor_wr
 
 /*
  * The gateway reads a half or a single as the shortest decimal that gives it: 21.0625 in half precision would
- * become 21.06. A multiple of one half says all of itself in any precision that holds it; so do infinities
- * and NaN.
+ * become 21.06. A multiple of one half up to 1024 says all of itself in any precision that holds it; so do
+ * infinities and NaN. The half-precision bits of such a single, in `half`; 0 if it is none of them. On bits
+ * alone: a board without a floating-point unit needs no library for it.
  */
-static int may_shrink(float value)
+static int half_of(uint32_t single, uint16_t *half)
 {
-    if (value >= -1024.0f && value <= 1024.0f)
-        return (float)(int16_t)(value * 2) == value * 2;
-    return value - value != 0; /* not finite */
+    uint16_t high = (uint16_t)(single >> 16);
+    uint16_t sign = high & 0x8000u;
+    uint16_t exponent = high >> 7 & 0xffu;
+    uint32_t mantissa = single & 0x7fffffu;
+
+    if (exponent == 0xff) { /* any NaN is the one of RFC 8949 4.2.2 */
+        *half = mantissa != 0 ? 0x7e00u : sign | 0x7c00u;
+        return 1;
+    }
+    *half = sign;
+    if (exponent == 0 && mantissa == 0)
+        return 1;
+    if (exponent < 126 || exponent > 137 || (exponent == 137 && mantissa != 0)) /* 0.5 to 1024 */
+        return 0;
+    if ((uint32_t)(mantissa << (exponent - 126)) << 9 != 0) /* bits below one half */
+        return 0;
+    *half |= (uint16_t)((exponent - 112u) << 10 | (uint16_t)(mantissa >> 13));
+    return 1;
 }
 
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value)
 {
     struct bulla_cbor_writer writer;
+    uint32_t single;
+    uint16_t half;
 
     if (begin_record(message, &writer, name, unit, LABEL_VALUE) < 0)
         return;
-    if (may_shrink(value))
-        bulla_cbor_float(&writer, value);
+    memcpy(&single, &value, sizeof(single));
+    if (half_of(single, &half))
+        bulla_cbor_half_bits(&writer, half);
     else
-        bulla_cbor_float32(&writer, value);
+        bulla_cbor_single_bits(&writer, single);
     end_record(message, &writer);
 }
 
@@ -199,7 +222,7 @@ void bulla_add_boolean(struct bulla_message *message, const char *name, int valu
 
     if (begin_record(message, &writer, name, NULL, LABEL_BOOLEAN) < 0)
         return;
-    bulla_cbor_head(&writer, BULLA_CBOR_SIMPLE, value ? BULLA_CBOR_TRUE : BULLA_CBOR_FALSE);
+    bulla_cbor_small(&writer, BULLA_CBOR_SIMPLE, value ? BULLA_CBOR_TRUE : BULLA_CBOR_FALSE);
     end_record(message, &writer);
 }
 
@@ -226,7 +249,7 @@ static void add_time(struct bulla_message *message, int64_t time)
         return;
     }
     writer = writer_of(message);
-    bulla_cbor_head(&writer, BULLA_CBOR_UINT, LABEL_TIME);
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, LABEL_TIME);
     bulla_cbor_integer(&writer, time);
     end_record(message, &writer);
     content_of(message)[message->record]++;

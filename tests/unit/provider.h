@@ -11,4 +11,7 @@ extern const char provider_name[];
 /* Kept state, or NULL where the provider has none. The same one at every call. */
 struct bulla_crypto *provider_state(void);
 
+/* 1 if it has this algorithm. What it has not is skipped, and the test's output says so once. */
+int provider_offers(int alg);
+
 #endif

@@ -13,6 +13,17 @@
 
 static const int algs[] = {BULLA_AES_CCM_16_64_128, BULLA_CHACHA20_POLY1305, BULLA_AES_CCM_16_128_128};
 
+/* One of them that the provider has. */
+static int draw(uint64_t *random)
+{
+    int alg;
+
+    do {
+        alg = algs[test_below(random, COUNT(algs))];
+    } while (!provider_offers(alg));
+    return alg;
+}
+
 struct sealed {
     uint8_t key[BULLA_KEY_MAX];
     uint8_t nonce[BULLA_NONCE_MAX];
@@ -60,6 +71,8 @@ static void test_every_length(void **state)
     (void)state;
     for (size_t len = 0; len < LENGTHS; len++) {
         for (size_t a = 0; a < COUNT(algs); a++) {
+            if (!provider_offers(algs[a]))
+                continue;
             seal(&with_state, provider_state(), algs[a], len, len);
             seal(&without, NULL, algs[a], len, len);
             assert_memory_equal(with_state.text, without.text, with_state.text_len);
@@ -80,6 +93,8 @@ static void test_every_bit(void **state)
 
     (void)state;
     for (size_t a = 0; a < COUNT(algs); a++) {
+        if (!provider_offers(algs[a]))
+            continue;
         for (size_t len = 0; len < 40; len += 13) {
             seal(&sealed, provider_state(), algs[a], 99 + len, len);
             for (size_t bit = 0; bit < 8 * sealed.text_len; bit++) {
@@ -116,6 +131,8 @@ static void test_other_lengths_than_sealed(void **state)
 
     (void)state;
     for (size_t a = 0; a < COUNT(algs); a++) {
+        if (!provider_offers(algs[a]))
+            continue;
         seal(&sealed, provider_state(), algs[a], 7, 20);
         whole = sealed.text_len;
         for (sealed.text_len = 0; sealed.text_len <= whole + 1; sealed.text_len++)
@@ -139,8 +156,7 @@ static void test_algorithms_mixed(void **state)
     (void)state;
     assert_int_equal(bulla_hkdf_sha256(NULL, NULL, 0, okm, 0, NULL, 0, expected, sizeof(expected)), 0);
     for (unsigned i = 0; i < 300; i++) {
-        seal(&sealed, provider_state(), algs[test_below(&random, COUNT(algs))], i,
-             (size_t)test_below(&random, 50));
+        seal(&sealed, provider_state(), draw(&random), i, (size_t)test_below(&random, 50));
         if (test_below(&random, 2) == 0)
             sealed.text[test_below(&random, sealed.text_len)] ^= 1;
         assert_int_equal(open_copy(&sealed, provider_state(), text), open_copy(&sealed, NULL, text));

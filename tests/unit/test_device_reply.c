@@ -663,6 +663,8 @@ static void test_every_bit_of_a_reply(void **state)
 
     (void)state;
     for (size_t a = 0; a < 2 * COUNT(algs); a++) {
+        if (!provider_offers(algs[a / 2]))
+            continue;
         fixture_open(&f, a % 2 == 0 ? BULLA_SESSION : BULLA_COUNTER);
         f.credential.alg = algs[a / 2];
         assert_int_equal(bulla_open(&f.bulla, &f.credential, &f.board.port), 0);
@@ -716,7 +718,7 @@ static void test_replies_of_others(void **state)
     len = peer_reply(&stranger, 0, &body, reply);
     assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);
     other.kind = BULLA_SESSION; /* another algorithm */
-    other.alg = BULLA_CHACHA20_POLY1305;
+    other.alg = BULLA_AES_CCM_16_128_128;
     memcpy(stranger.id_context, f.peer.id_context, BULLA_ID_CONTEXT_SIZE);
     len = peer_reply(&stranger, 0, &body, reply);
     assert_int_equal(open_exact(&f, reply, len), BULLA_E_FORGED);

@@ -210,6 +210,8 @@ static void test_messages(void **state)
     (void)state;
     json_array_foreach(list(root, "cases"), i, one)
     {
+        if (!provider_offers((int)vector_u64(one, "alg")))
+            continue;
         read_message_case(one, &c);
         recorder_reset(); /* the vectors share keys and numbers */
         seal_by_envelope(&c);
@@ -221,7 +223,7 @@ static void test_messages(void **state)
         }
         open_message(&c, one);
     }
-    assert_true(by_context > 100);
+    assert_true(by_context > (provider_offers(BULLA_CHACHA20_POLY1305) ? 100 : 65));
     json_decref(root);
 }
 
@@ -323,6 +325,8 @@ static void test_replies(void **state)
         uint8_t gateway_id[BULLA_GATEWAY_ID_SIZE];
         struct keys keys;
 
+        if (!provider_offers((int)vector_u64(one, "alg")))
+            continue;
         assert_int_equal(vector_bytes(one, "gateway_id", gateway_id, sizeof(gateway_id)), sizeof(gateway_id));
         derive(&keys, one, (int)vector_u64(one, "alg"), optional_text(one, "id_context"), gateway_id,
                sizeof(gateway_id));

@@ -114,6 +114,8 @@ static void test_aeads(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(aead_vectors); i++) {
+        if (!provider_offers(aead_vectors[i].alg))
+            continue;
         check_aead(&aead_vectors[i], NULL);
         check_aead(&aead_vectors[i], provider_state());
     }

@@ -1,0 +1,43 @@
+/*
+ * Provider: BearSSL, algorithms 10 and 30, with the small AES that has one table (crypto_bearssl.h says where
+ * it may be used).
+ */
+#include "provider.h"
+
+#if BULLA_WITH_BEARSSL_PARTS
+
+#include "crypto_bearssl.h"
+
+static int ccm(int seal, int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad,
+               size_t aad_len, uint8_t *text, size_t len)
+{
+    br_aes_small_ctrcbc_keys keys;
+    int good;
+
+    br_aes_small_ctrcbc_init(&keys, key, 16);
+    good = bearssl_ccm(&keys.vtable, seal, bulla_tag_size(alg), nonce, aad, aad_len, text, len, text + len);
+    bulla_wipe(&keys, sizeof(keys));
+    return good;
+}
+
+int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+{
+    (void)crypto;
+    if (bulla_key_size(alg) != 16)
+        return BULLA_E_ARGUMENT;
+    return ccm(1, alg, key, nonce, aad, aad_len, text, len) ? 0 : BULLA_E_CRYPTO;
+}
+
+int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+{
+    (void)crypto;
+    if (bulla_key_size(alg) != 16)
+        return BULLA_E_ARGUMENT;
+    if (len < bulla_tag_size(alg))
+        return BULLA_E_FORGED;
+    return ccm(0, alg, key, nonce, aad, aad_len, text, len - bulla_tag_size(alg)) ? 0 : BULLA_E_FORGED;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * The parts of the `tiny` provider: cryptography of our own for parts that have room for none other. Small
+ * first, then fast; nothing is allocated and nothing is kept.
+ *
+ * Secrets decide no branch and no loop's length. They do index one table, the S-box: that takes the same time
+ * wherever memory has no cache, as on AVR, Cortex-M0 and M3, or in the ESP8266's data RAM, where the usual
+ * linker scripts put constants. It does not where a cache stands before it: a Linux host, or the S-box in an
+ * ESP8266's flash window. There another provider is right (BearSSL with crypto_bearssl.c has no tables).
+ */
+#ifndef BULLA_CRYPTO_TINY_H
+#define BULLA_CRYPTO_TINY_H
+
+#include "crypto.h"
+
+/* Constants that stay in flash on AVR, whose flash is no data memory: it is read by other instructions. */
+#if defined(__AVR__)
+#include <avr/pgmspace.h>
+#define TINY_ROM              PROGMEM
+#define TINY_READ_BYTE(place) pgm_read_byte(place)
+#define TINY_READ_WORD(place) pgm_read_dword(place)
+#else
+#define TINY_ROM
+#define TINY_READ_BYTE(place) (*(place))
+#define TINY_READ_WORD(place) (*(place))
+#endif
+
+#define TINY_AES_SIZE    16 /* bytes of an AES block, and of the key */
+#define TINY_SHA256_SIZE 32
+
+/* Encrypts a block in place (FIPS 197). The round keys are made on the way, in 16 bytes. */
+void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZE]);
+
+/* A hash under way (FIPS 180-4). */
+struct bulla_tiny_sha256 {
+    uint32_t state[8];
+    uint32_t words[16]; /* the block, and its schedule */
+    uint16_t len;       /* bytes so far: 65,535 at most */
+};
+
+void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash);
+void bulla_tiny_sha256_byte(struct bulla_tiny_sha256 *hash, uint8_t byte);
+void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA256_SIZE]);
+
+#endif

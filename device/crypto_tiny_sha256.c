@@ -1,0 +1,100 @@
+/*
+ * SHA-256 (FIPS 180-4), small: a byte at a time, the message schedule in the block's own 64 bytes.
+ */
+#include "provider.h"
+
+#if BULLA_WITH_TINY
+
+#include "crypto_tiny.h"
+
+#include <string.h>
+
+static const uint32_t constants[64] TINY_ROM = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+static const uint32_t initial[8] TINY_ROM = {
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+};
+
+static uint32_t rotate(uint32_t x, uint8_t by)
+{
+    return x >> by | x << (32 - by);
+}
+
+static uint32_t rotate3(uint32_t x, uint8_t a, uint8_t b, uint8_t c)
+{
+    return rotate(x, a) ^ rotate(x, b) ^ rotate(x, c);
+}
+
+/* The schedule's next word, in the place of the one 16 words before it. */
+static void extend(uint32_t words[16], uint8_t at)
+{
+    uint32_t near = words[(at + 14) & 15];
+    uint32_t far = words[(at + 1) & 15];
+
+    words[at] += (rotate(near, 17) ^ rotate(near, 19) ^ near >> 10) + words[(at + 9) & 15] +
+                 (rotate(far, 7) ^ rotate(far, 18) ^ far >> 3);
+}
+
+static void compress(struct bulla_tiny_sha256 *hash)
+{
+    uint32_t v[8]; /* a to h of the standard */
+
+    memcpy(v, hash->state, sizeof(v));
+    for (uint8_t i = 0; i < 64; i++) {
+        uint8_t at = i & 15;
+        uint32_t sum;
+
+        if (i >= 16)
+            extend(hash->words, at);
+        sum = v[7] + rotate3(v[4], 6, 11, 25) + ((v[4] & v[5]) ^ (~v[4] & v[6])) +
+              TINY_READ_WORD(&constants[i]) + hash->words[at];
+        v[3] += sum;
+        sum += rotate3(v[0], 2, 13, 22) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+        memmove(v + 1, v, 7 * sizeof(v[0]));
+        v[0] = sum;
+    }
+    for (uint8_t i = 0; i < 8; i++)
+        hash->state[i] += v[i];
+    bulla_wipe(v, sizeof(v));
+}
+
+void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash)
+{
+    for (uint8_t i = 0; i < 8; i++)
+        hash->state[i] = TINY_READ_WORD(&initial[i]);
+    hash->len = 0;
+}
+
+void bulla_tiny_sha256_byte(struct bulla_tiny_sha256 *hash, uint8_t byte)
+{
+    uint32_t *word = &hash->words[hash->len / 4 % 16];
+
+    *word = *word << 8 | byte;
+    if (++hash->len % 64 == 0)
+        compress(hash);
+}
+
+void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA256_SIZE])
+{
+    uint16_t len = hash->len;
+
+    bulla_tiny_sha256_byte(hash, 0x80);
+    while (hash->len % 64 != 61)
+        bulla_tiny_sha256_byte(hash, 0);
+    bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 13)); /* its length in bits */
+    bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 5));
+    bulla_tiny_sha256_byte(hash, (uint8_t)(len << 3));
+    for (uint8_t i = 0; i < TINY_SHA256_SIZE; i++)
+        out[i] = (uint8_t)(hash->state[i / 4] >> (24 - i % 4 * 8));
+}
+
+#endif
