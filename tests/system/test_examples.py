@@ -1,0 +1,160 @@
+"""The example sketches, run as they are on the host (tests/ports/arduino_host.cpp), against a real gateway: over HTTP with
+deep sleep between, over a broker, and over a serial line with `bulla forward`."""
+
+import json
+import os
+import pathlib
+import pty
+import shutil
+import subprocess
+import tty
+
+import pytest
+
+import program
+from program import wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STUBS = ROOT / "tests/ports/stubs"
+ARCH = {"esp8266_http": "ESP8266", "esp8266_mqtt": "ESP8266", "atmega328p_serial": "AVR"}
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+
+def run(command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    """The library as Arduino builds it, for each kind of board; its provider is the host's."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed: scripts/setup")
+    made = {}
+    for arch in ("ESP8266", "AVR"):
+        place = tmp_path_factory.mktemp(arch)
+        flags = ["-DARDUINO=10819", f"-DARDUINO_ARCH_{arch}", f"-I{STUBS / 'arduino'}", f"-I{STUBS / 'esp8266'}",
+                 f"-I{STUBS / 'avr'}"]
+        made[arch] = [place / "crypto_openssl.o"]
+        run(["gcc", "-g", "-O1", *WARNINGS, *SANITIZE, "-c", ROOT / "device/crypto_openssl.c", "-o", made[arch][0]])
+        for source in sorted((ROOT / "device").glob("*.c")):
+            if not source.name.startswith("crypto_"):
+                made[arch].append(place / f"{source.stem}.o")
+                run(["gcc", "-g", "-O1", *WARNINGS, *SANITIZE, *flags, "-c", source, "-o", made[arch][-1]])
+    return made
+
+
+class Sketch:
+    """An example with a device's credential, as a program; what its chip keeps is in files."""
+
+    def __init__(self, folder, name, objects, bulla, *options):
+        arch = ARCH[name]
+        self.folder = folder
+        bulla.add("board", *options)
+        (folder / "credential.h").write_text(bulla("device", "export", "board", "--format", "header"))
+        run(["g++", "-std=c++17", "-g", "-O1", *SANITIZE, "-DARDUINO=10819", f"-DARDUINO_ARCH_{arch}", f"-I{ROOT / 'device'}",
+             f"-I{folder}", *[f"-I{STUBS / stub}" for stub in ("arduino", "esp8266", "avr")],
+             "-x", "c++", ROOT / f"device/examples/{name}/{name}.ino", ROOT / "tests/ports/arduino_host.cpp",
+             "-x", "none", *objects[arch], "-lcurl", "-lcrypto", "-o", folder / "sketch"])
+        self.new_chip()
+
+    def new_chip(self):
+        (self.folder / "eeprom").write_bytes(b"\xff" * 1024)
+        (self.folder / "rtc").write_bytes(os.urandom(768))
+
+    def start(self, gateway, env=None, **popen):
+        variables = {"EEPROM": str(self.folder / "eeprom"), "RTC": str(self.folder / "rtc"), "BULLA_URL": gateway.url}
+        return subprocess.Popen([self.folder / "sketch"], env={**os.environ, **variables, **(env or {})}, **popen)
+
+    def boot(self, gateway):
+        """Until it sleeps; what it said."""
+        process = self.start(gateway, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        said = process.communicate(timeout=30)[1]
+        assert process.returncode == 0, said
+        return said.splitlines()
+
+
+def stop(process):
+    process.kill()
+    process.wait(10)
+
+
+def test_deep_sleep_over_http(tmp_path, objects, bulla, gateway):
+    sketch = Sketch(tmp_path, "esp8266_http", objects, bulla)
+    assert sketch.boot(gateway) == ["status 401", "status 200", "stored"]  # a new session proves itself
+    assert sketch.boot(gateway) == ["status 200", "stored"]  # it slept
+    assert sketch.boot(gateway) == ["status 200", "stored"]
+    (tmp_path / "rtc").write_bytes(os.urandom(768))  # the battery was out
+    assert sketch.boot(gateway) == ["status 401", "status 200", "stored"]
+    readings = bulla.readings()
+    assert len(readings) == 4
+    assert {(reading["name"], reading["unit"]) for reading in readings} == {("temperature", "Cel")}
+    assert len({reading["value"] for reading in readings}) == 1
+
+
+def test_http_while_the_gateway_is_away(tmp_path, objects, bulla, gateway):
+    sketch = Sketch(tmp_path, "esp8266_http", objects, bulla)
+    gateway.stop()
+    assert sketch.boot(gateway) == ["status 0"] * 6 + ["not proven to be stored"]
+    gateway.start()
+    assert sketch.boot(gateway)[-1] == "stored"
+    assert len(bulla.readings()) == 1
+
+
+def test_over_a_broker(tmp_path, objects, bulla, gateway):
+    sketch = Sketch(tmp_path, "esp8266_mqtt", objects, bulla)
+    kid = json.loads(bulla("device", "show", "board", "--format", "json"))["kid"]
+    process = sketch.start(gateway, {"TOPIC_UP": f"bulla/{kid}/up", "TOPIC_DOWN": f"bulla/{kid}/down"},
+                           stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: len(bulla.readings()) >= 3, 20, "three minutes of readings")
+    finally:
+        stop(process)
+    assert {event["kind"] for event in bulla.events()} <= {"challenged", "duplicate"}  # a slow answer makes it resend
+
+
+class Line:
+    """A board on a serial line, and bulla forward at the other end of it."""
+
+    def __init__(self, sketch, gateway, env=None):
+        self.master, slave = pty.openpty()
+        tty.setraw(self.master)
+        tty.setraw(slave)
+        self.board = sketch.start(gateway, env, stdin=self.master, stdout=self.master, stderr=subprocess.DEVNULL)
+        self.forward = subprocess.Popen(
+            [program.BINARY, "forward", "--serial", os.ttyname(slave), "--to", gateway.url],
+            env=program.environment(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.slave = slave
+
+    def cut(self):
+        stop(self.board)
+        stop(self.forward)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+def test_serial_line_behind_bulla_forward(tmp_path, objects, bulla, gateway):
+    sketch = Sketch(tmp_path, "atmega328p_serial", objects, bulla, "--counter")
+
+    def power_on(env, count):
+        line = Line(sketch, gateway, env)
+        try:
+            wait_until(lambda: len(bulla.readings()) >= count, 20, "%d readings" % count)
+        finally:
+            line.cut()
+
+    power_on({"PROVISION": "1"}, 2)
+    power_on({}, 4)
+    highest = max(reading["seq"] for reading in bulla.readings())
+    assert highest >= 65536  # it went on above what the first boot had reserved
+    assert {event["kind"] for event in bulla.events()} <= {"duplicate"}  # a slow answer makes it resend
+
+    sketch.new_chip()  # an erased EEPROM, and no jumper: it seals nothing
+    count = len(bulla.readings())
+    with pytest.raises(AssertionError, match="did not come true"):
+        line = Line(sketch, gateway)
+        try:
+            wait_until(lambda: len(bulla.readings()) > count, 3, "a reading")
+        finally:
+            line.cut()
