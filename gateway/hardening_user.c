@@ -13,7 +13,10 @@
 
 #define CAPABILITY_SETS 2 /* of 32 bits each, since version 3 */
 
-/* Leaves these capabilities (a mask of the lower 32), of those that there are. One thread's. */
+/*
+ * Leaves these capabilities (a mask of the lower 32), of those that there are. One thread's. Where there are
+ * none the kernel is not asked: a service manager's own filter may refuse that.
+ */
 static int keep_capabilities(uint32_t mask)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -21,6 +24,8 @@ static int keep_capabilities(uint32_t mask)
 
     if (syscall(SYS_capget, &header, sets) != 0)
         return -1;
+    if ((sets[0].permitted | sets[0].inheritable | sets[1].permitted | sets[1].inheritable) == 0)
+        return 0;
     sets[0].permitted &= mask;
     sets[0].effective = sets[0].permitted;
     sets[0].inheritable = 0;
@@ -91,10 +96,16 @@ int hardening_become_user(const struct hardening *hardening, struct failure *fai
 
 int hardening_drop_capabilities(const struct hardening *hardening, struct failure *failure)
 {
-    (void)hardening;
+    struct failure why;
+
     if (geteuid() == 0) /* root's files may need them; it was warned of */
         return 0;
     if (keep_capabilities(0) == 0)
         return 0;
-    return fail(failure, "cannot give up capabilities: %s", strerror(errno));
+    if (hardening->user != NULL)
+        return fail(failure, "--user %s: cannot give up the last capabilities: %s", hardening->user,
+                    strerror(errno));
+    fail(&why, "it keeps what capabilities it was started with: %s", strerror(errno));
+    hardening_warn(hardening, "capabilities", why.text);
+    return 0;
 }

@@ -166,11 +166,15 @@ def status_of_self():
     return re.search(r"Seccomp:\t(\d)", Path("/proc/self/status").read_text())[1]
 
 
-def test_nobody_looks_into_it(release, make_gateway):
-    """Not even who runs it, were they not root: what is in /proc belongs to root."""
-    gateway = make_gateway().start()
-    memory = Path("/proc/%d/mem" % gateway.process.pid)
-    assert memory.stat().st_uid == 0
+@needs_root
+def test_nobody_looks_into_it(release, make_gateway, open_folder):
+    """Not even the user that it runs as: what is in /proc belongs to root, and that user may not trace it."""
+    gateway = make_gateway("--user", "nobody", folder=open_folder).start()
+    pid = gateway.process.pid
+    assert Path("/proc/%d/mem" % pid).stat().st_uid == 0
+    look = "import sys\ntry: open('/proc/%d/environ').read()\nexcept PermissionError: sys.exit(7)" % pid
+    done = subprocess.run(["/usr/bin/python3", "-c", look], user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[])
+    assert done.returncode == 7
     assert int(status(gateway)[0]["VmLck"].split()[0]) > 0
 
 
