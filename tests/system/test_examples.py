@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import subprocess
 import tty
@@ -158,3 +159,68 @@ def test_serial_line_behind_bulla_forward(tmp_path, objects, bulla, gateway):
             wait_until(lambda: len(bulla.readings()) > count, 3, "a reading")
         finally:
             line.cut()
+
+
+# ---- on an emulated ATmega328P ----
+
+AVR_FLAGS = ["-mmcu=atmega328p", "-DF_CPU=16000000UL", "-DARDUINO=10819", "-DARDUINO_ARCH_AVR", "-Os", "-ffunction-sections",
+             "-fdata-sections", "-flto"]
+AVR_RAM = 2048
+AVR_FLASH = 32256  # behind Arduino's boot loader
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory):
+    if shutil.which("avr-g++") is None or not pathlib.Path("/usr/include/simavr/sim_avr.h").exists():
+        pytest.skip("avr-gcc or libsimavr-dev is not installed: scripts/setup test")
+    program_file = tmp_path_factory.mktemp("simavr") / "avr_serial"
+    run(["gcc", "-O2", *WARNINGS, ROOT / "tests/ports/avr_serial.c", "-o", program_file, "-lsimavr", "-lelf"])
+    return program_file
+
+
+def build_for_avr(folder, bulla):
+    """The serial example as Arduino builds it: every file beside bulla.h, the sketch, a core."""
+    bulla.add("board", "--counter")
+    (folder / "credential.h").write_text(bulla("device", "export", "board", "--format", "header"))
+    includes = [f"-I{ROOT / 'device'}", f"-I{STUBS / 'arduino'}", f"-I{folder}"]
+    objects = []
+    for source in sorted((ROOT / "device").glob("*.c")):
+        objects.append(folder / f"{source.stem}.o")
+        run(["avr-gcc", *AVR_FLAGS, *includes, "-std=gnu99", "-c", source, "-o", objects[-1]])
+    run(["avr-g++", *AVR_FLAGS, *includes, "-std=c++11", "-fno-exceptions", "-fno-rtti", "-Wl,--gc-sections", "-x", "c++",
+         ROOT / "device/examples/atmega328p_serial/atmega328p_serial.ino", ROOT / "tests/ports/arduino_avr.cpp", "-x", "none",
+         *objects, "-o", folder / "sketch.elf"])
+    sizes = subprocess.run(["avr-size", "-A", folder / "sketch.elf"], capture_output=True, text=True).stdout
+    found = {line.split()[0]: int(line.split()[1]) for line in sizes.splitlines() if line.startswith(".")}
+    return found[".text"] + found[".data"], found[".data"] + found[".bss"]
+
+
+def test_serial_example_on_an_emulated_atmega328p(tmp_path, bulla, gateway, simulator):
+    flash, ram = build_for_avr(tmp_path, bulla)
+    (tmp_path / "eeprom").write_bytes(b"\xff" * 1000)
+
+    def power_on(d2, count):
+        """Its line and that of bulla forward are tied together; what the stack took."""
+        to_board, from_forward = os.pipe()
+        to_forward, from_board = os.pipe()
+        board = subprocess.Popen([simulator, tmp_path / "sketch.elf", tmp_path / "eeprom", d2], stdin=to_board,
+                                 stdout=from_board, stderr=subprocess.PIPE, text=True)
+        forward = subprocess.Popen([program.BINARY, "forward", "--serial", "-", "--to", gateway.url], stdin=to_forward,
+                                   stdout=from_forward, stderr=subprocess.DEVNULL, env=program.environment())
+        for descriptor in (to_board, from_forward, to_forward, from_board):
+            os.close(descriptor)
+        try:
+            wait_until(lambda: len(bulla.readings()) >= count, 60, "%d readings" % count)
+        finally:
+            forward.terminate()  # the board's line ends: it writes its EEPROM and goes
+            forward.wait(20)
+            said = board.communicate(timeout=20)[1]
+        assert board.returncode == 0, said
+        return int(re.search(r"stack (\d+)", said)[1])
+
+    stack = max(power_on("0", 1), power_on("1", 2))
+    print(f"flash {flash}, static RAM {ram}, stack {stack}")
+    assert flash <= AVR_FLASH and ram + stack <= AVR_RAM, (flash, ram, stack)
+    readings = bulla.readings()
+    assert [reading["seq"] >= 65536 for reading in sorted(readings, key=lambda reading: reading["seq"])] == [False, True]
+    assert {reading["name"] for reading in readings} == {"temperature"}
