@@ -130,8 +130,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 
 const struct command command_check = {
     .name = "check",
-    .summary =
-        "looks at database, key, permissions, devices, clock and limits: what is wrong, and what to do",
+    .summary = "looks for what is wrong around a gateway, and says what to do",
     .details =
         "It may run beside a gateway, and when things are broken; it repairs nothing. Run it as the user "
         "that the gateway runs as, or as root. Each line is ok, a warning (it works, and should be seen "
