@@ -47,6 +47,7 @@ extern const struct command command_completion;
 extern const struct command command_help;
 
 extern const struct command command_device_add;
+extern const struct command command_device_import;
 extern const struct command command_device_list;
 extern const struct command command_device_show;
 extern const struct command command_device_revoke;

@@ -1,5 +1,5 @@
 /* bulla device add: a new credential (PROTOCOL 1), entered in the registry. */
-#include "cli/command.h"
+#include "cli/device_add.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,24 +7,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/database.h"
+#include "cli/command.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/provision.h"
 #include "cli/text.h"
 #include "device/crypto.h"
 
 #define SECRET_LENGTH 43 /* characters (PROTOCOL 1) */
 #define NEW_KID_SIZE  4  /* bytes (PROTOCOL 1) */
 #define DRAWS         64 /* of a kid: even among a million devices the first is nearly always free */
-
-struct add_options {
-    struct database_options database;
-    const char *kid;
-    const char *alg;
-    const char *secret;
-    const char *out; /* NULL: standard output */
-    bool counter;
-};
 
 static const char *const algs[] = {"10", "24", "30", NULL};
 
@@ -53,33 +45,23 @@ static const struct option options_table[] = {
      .offset = offsetof(struct add_options, secret)},
     {.name = "out",
      .argument = "FILE",
-     .help = "makes a file for the credential line, which only you may read, instead of printing it",
+     .help = "makes a file for the credential line, which only you may read, instead of printing it; with "
+             "--from, a folder of them",
      .parse = option_string,
      .offset = offsetof(struct add_options, out)},
+    {.name = "from",
+     .argument = "FILE|-",
+     .help = "adds the devices of a table: CSV whose first row names the columns: name, and as you like kid, "
+             "alg, kind, labels (k=v;k=v), label:KEY",
+     .parse = option_string,
+     .offset = offsetof(struct add_options, from)},
+    {.name = "dry-run",
+     .help = "with --from: checks the table and shows what would be added, but adds nothing",
+     .parse = option_flag,
+     .offset = offsetof(struct add_options, dry_run)},
     DATABASE_OPTIONS(struct add_options),
     {0},
 };
-
-/* 1 to 64 bytes of UTF-8 without control characters (PROTOCOL 1). */
-static int check_name(const char *name, struct failure *failure)
-{
-    size_t len = strlen(name);
-    uint32_t character;
-
-    if (len == 0 || len > BULLA_NAME_MAX)
-        return usage(failure, "the name has %zu bytes; give 1 to %d", len, BULLA_NAME_MAX);
-    while (*name) {
-        size_t size = text_character(name, len, &character);
-
-        if (size == 0)
-            return usage(failure, "the name is not UTF-8");
-        if (character < 0x20 || (character >= 0x7f && character < 0xa0))
-            return usage(failure, "the name has a control character");
-        name += size;
-        len -= size;
-    }
-    return 0;
-}
 
 static int draw(void *out, size_t len, struct failure *failure)
 {
@@ -222,16 +204,13 @@ static int add_and_print(struct store *store, const struct vault *vault, const c
     return result < 0 ? -1 : 0;
 }
 
-static int run(const void *values, int argc, char **argv, struct failure *failure)
+static int add_one(const struct add_options *options, const char *name, struct failure *failure)
 {
-    const struct add_options *options = values;
     struct bulla_credential credential = {0};
     struct vault vault = {0};
     struct store *store = NULL;
-    int result;
+    int result = provision_check_name(name, strlen(name), failure) < 0 ? COMMAND_USAGE : 0;
 
-    (void)argc;
-    result = check_name(argv[0], failure);
     if (result == 0)
         result = make_credential(options, &credential, failure);
     if (result < 0)
@@ -240,7 +219,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     if (database_open(&store, &options->database, STORE_CREATE, failure) < 0 ||
         database_vault(&vault, store, &options->database, failure) < 0)
         goto out;
-    result = add_and_print(store, &vault, argv[0], options, &credential, failure);
+    result = add_and_print(store, &vault, name, options, &credential, failure);
 out:
     database_close(store);
     vault_wipe(&vault);
@@ -248,21 +227,53 @@ out:
     return result;
 }
 
+static int check_from(const struct add_options *options, int argc, struct failure *failure)
+{
+    if (argc > 0 || options->kid || options->secret || options->counter || strcmp(options->alg, "10") != 0)
+        return usage(failure, "--from: names, kids, algorithms and kinds stand in the table, not beside it");
+    if (options->out == NULL && !options->dry_run)
+        return usage(failure, "--from: give --out FOLDER too, for the credentials");
+    if (options->out != NULL && strcmp(options->out, "-") == 0)
+        return usage(failure,
+                     "--out: with --from a folder, not standard output: what could not be written there "
+                     "could not be taken back");
+    return 0;
+}
+
+static int run(const void *values, int argc, char **argv, struct failure *failure)
+{
+    const struct add_options *options = values;
+    int result;
+
+    if (options->from) {
+        result = check_from(options, argc, failure);
+        return result < 0 ? result : device_add_from(options, failure);
+    }
+    if (options->dry_run)
+        return usage(failure, "--dry-run: only with --from");
+    if (argc == 0)
+        return usage(failure, "an argument is missing: NAME");
+    return add_one(options, argv[0], failure);
+}
+
 const struct command command_device_add = {
     .name = "add",
     .summary = "makes a device and prints its credential line",
-    .arguments = "NAME",
-    .details = "The line is all that the device needs, and nothing else is printed on standard output. It "
-               "holds the secret: keep it like a password, in a file of --out, which nobody else may read. "
-               "One credential is for one board.\n"
-               "An imported secret may have sealed messages before, so a counter device made with it is "
-               "challenged once before anything of it is stored.",
+    .arguments = "NAME | --from FILE",
+    .details =
+        "The line is all that the device needs, and nothing else is printed on standard output. It "
+        "holds the secret: keep it like a password, in a file of --out, which nobody else may read. "
+        "One credential is for one board.\n"
+        "An imported secret may have sealed messages before, so a counter device made with it is "
+        "challenged once before anything of it is stored.\n"
+        "With --from, all devices of the table are added or none: every problem is told with its row, before "
+        "anything is done. A run that is cut is ended by the same command.",
     .example = "bulla device add kitchen --out kitchen.credential\n"
                "bulla device add shed --counter --kid 11223344 --out shed.credential\n"
-               "(umask 077; bulla device add attic > attic.credential)",
+               "(umask 077; bulla device add attic > attic.credential)\n"
+               "bulla device add --from devices.csv --out credentials --dry-run",
     .options = options_table,
     .options_size = sizeof(struct add_options),
-    .least = 1,
     .most = 1,
     .run = run,
 };

@@ -23,6 +23,10 @@ CONFIG = (
     b"[serve]\n# a comment\nlisten = [::]:8620\nidle=30\r\n  queue: 10\n", b"\xef\xbb\xbfkeep = 7", b"[other]\n", b"a = b ; c\nnothing",
     b"a=" + b"x" * 4000,
 )
+CSV = (
+    'name,kid,alg,kind,labels,label:room\r\nkitchen,0a1b2c3d,10,session,a=b;c=d,"ground ""floor"""\r\n',
+    "\ufeffname,context\nshed,counter\n\n\"a\nb\",\n", '"x', '"x"y', 'a"b',
+)
 TEXT = (b"23.4", b"-1e5", b"  7 ", b"nan", b"not a number")
 
 
@@ -68,6 +72,8 @@ def seeds():
         yield "json", text.encode("utf-8")
     for text in CONFIG:
         yield "config", text
+    for text in CSV:
+        yield "csv", text.encode("utf-8")
     for text in TEXT:
         yield "senml", bytes([SENML_FORMATS[0]]) + text
 

@@ -325,6 +325,7 @@ const struct store_ops store_sqlite = {
     .meta_put = sqlite_meta_put,
     .device_add = sqlite_device_add,
     .device_by_kid = sqlite_device_by_kid,
+    .kid_is_taken = sqlite_kid_is_taken,
     .device_by_name = sqlite_device_by_name,
     .devices_add = sqlite_devices_add,
     .device_each = sqlite_device_each,

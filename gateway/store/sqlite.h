@@ -138,6 +138,7 @@ int sqlite_meta_put(struct store *store, const char *name, const void *value, si
 int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
 int sqlite_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                          struct failure *failure);
+int sqlite_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure);
 int sqlite_device_by_name(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure);
 int sqlite_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,

@@ -253,13 +253,14 @@ int sqlite_device_count(struct store *store, int64_t *count, struct failure *fai
 
 /* ---- an operator's changes ---- */
 
-static int kid_is_taken(struct sqlite *sqlite, const struct device_row *row, struct failure *failure)
+int sqlite_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure)
 {
+    struct sqlite *sqlite = sqlite_of(store);
     sqlite3_stmt *query = sqlite_statement(sqlite, ST_KID_TAKEN, failure);
 
     if (query == NULL)
         return -1;
-    bind_bytes(query, 1, row->kid, row->kid_len);
+    bind_bytes(query, 1, kid, kid_len);
     int taken = sqlite_row(sqlite, query, "look a kid up", failure);
     if (taken > 0)
         taken = sqlite3_column_int(query, 0);
@@ -317,7 +318,7 @@ static int clashes(struct sqlite *sqlite, const struct device_row *row, enum dev
     if (taken != 0)
         return taken;
     *clash = CLASH_KID;
-    return kid_is_taken(sqlite, row, failure);
+    return sqlite_kid_is_taken(&sqlite->store, row->kid, row->kid_len, failure);
 }
 
 static int insert_labels(struct sqlite *sqlite, const struct device_entry *entry, struct failure *failure)

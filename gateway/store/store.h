@@ -207,6 +207,9 @@ struct store_ops {
     /* 1 found, 0 none. */
     int (*device_by_kid)(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                          struct failure *failure);
+    /* Whether a kid cannot be given to a new device: 1 a device has it, or had it (tombstone); 0 it is free.
+     */
+    int (*kid_is_taken)(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure);
     int (*device_by_name)(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure);
     /*

@@ -1,16 +1,20 @@
 """Getting credentials in and out: many devices from a table, credential lines, QR codes, NVS tables."""
 
 import csv
+import fcntl
 import io
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
+import time
 
 import pytest
 
 import program
 import reference
-from python_device import senml
+from python_device import PythonDevice, senml
 
 BLOCKS = {" ": (0, 0), "\u2580": (1, 0), "\u2584": (0, 1), "\u2588": (1, 1)}
 
@@ -121,3 +125,267 @@ def test_a_counter_does_not_leave_after_its_first_message(bulla, connect, make_d
     make_device("kitchen").send(connect(), senml(a=1))
     for _ in range(2):
         assert export(bulla, "kitchen", "--format", form)[1] == ""
+
+
+# ---- bulla device add --from -----------------------------------------------------------------------------------
+
+SECRET = "W6_7qqR38dhtY7dUrw3tgOm2MGDG3HInDKYFi-fTcgI"
+
+
+def table(bulla, text, name="devices.csv"):
+    (bulla.folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return name
+
+
+def devices(bulla):
+    if not (bulla.folder / "bulla.db").exists():
+        return {}
+    return {device["name"]: device for device in json.loads(bulla("device", "list", "--format", "json"))}
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "bulla.db-shm"}
+
+
+def credentials(folder):
+    """The files in a folder, read by the reference."""
+    found = {}
+    for path in folder.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o600 and path.suffix == ".credential", path
+        credential = reference.parse_credential(path.read_text().rstrip("\n"))
+        found[credential.name] = credential
+    return found
+
+
+def test_a_table_of_devices(bulla):
+    """Quotes, CRLF, a byte order mark, columns in any order, kids given and drawn, labels both ways."""
+    name = table(bulla, "\ufeffkid,name,kind,alg,label:room,labels\r\n"
+                        "0a1b,\"a \"\"b\"\", c\",counter,24,\"up, left\",floor=1;site=roof\r\n"
+                        ",Küche/links,,,,\r\n\r\n,.hidden%,session,30,,x=\r\n")
+    out = bulla("device", "add", "--from", name, "--out", "made")
+    assert out == "3 devices were added; the credentials are in made\n"
+    found, files = devices(bulla), credentials(bulla.folder / "made")
+    assert (bulla.folder / "made").stat().st_mode & 0o777 == 0o700
+    assert sorted(path.name for path in (bulla.folder / "made").iterdir()) == sorted([
+        'a "b", c.credential', "Küche%2Flinks.credential", "%2Ehidden%25.credential"])
+    assert set(found) == set(files) == {'a "b", c', "Küche/links", ".hidden%"}
+    for key, credential in files.items():
+        assert (found[key]["kid"], found[key]["alg"], found[key]["kind"]) == (
+            credential.kid.hex(), credential.alg, credential.context)
+        assert reference.format_credential(credential) == bulla("device", "export", key).strip()
+    first = files['a "b", c']
+    assert (first.kid, first.alg, first.context) == (b"\x0a\x1b", 24, "counter")
+    assert files[".hidden%"].alg == 30 and len({credential.secret for credential in files.values()}) == 3
+    shown = json.loads(bulla("device", "show", 'a "b", c', "--format", "json"))
+    assert [context["proven"] for context in shown["contexts"]] == [True]
+    with sqlite3.connect(bulla.folder / "bulla.db") as db:
+        labels = dict(db.execute("SELECT key, value FROM labels l JOIN devices d ON d.id = l.device WHERE d.kid = x'0a1b'"))
+    assert labels == {"room": "up, left", "floor": "1", "site": "roof"}
+
+
+def test_every_problem_names_its_row(bulla):
+    bulla.add("taken", "--kid", "01")
+    bulla.add("gone", "--kid", "02")
+    bulla("device", "remove", "gone")
+    (bulla.folder / "made").mkdir()
+    (bulla.folder / "made" / "here.credential").write_text("mine")
+    name = table(bulla, b"name,kid,alg,kind,labels,label:a\n"
+                        b"taken,03,,,,\n"  # 2
+                        b"a,01,,,,\n"
+                        b"b,02,,,,\n"
+                        b"c,0x1,11,timer,nonsense,\n"  # 5
+                        b",04,,,,\n"
+                        b"d,05\n"  # 7
+                        b"a,06,,,,\n"
+                        b"e,05,,,,\n"  # 9
+                        b"\xff,07,,,a=1,2\n"
+                        b"here,08,,,,\n"  # 11
+                        b"x\x01,,,,9bad=1,\n"
+                        b"f\"g,,,,,\n")  # 13
+    before = contents(bulla.folder)
+    expected = [
+        (2, "name", "already"), (3, "kid", "taken"), (4, "kid", "taken, or was once"), (5, "kid", "not 1 to 5 bytes of hex"),
+        (5, "alg", "not 10, 24 or 30"), (5, "kind", "neither session nor counter"), (5, "labels", "key=value"),
+        (6, "name", "0 bytes"), (7, None, "2 fields, and the header 6"), (8, "name", "that of row 3"), (9, "kid", "that of row 7"),
+        (10, "name", "not UTF-8"), (10, "label:a", "twice"), (11, "name", "is there already"), (12, "name", "control character"),
+        (12, "labels", ""), (13, None, "quote"),
+    ]
+    for extra in ([], ["--dry-run"]):
+        said = bulla.run("device", "add", "--from", name, "--out", "made", *extra, status=1).stderr
+        lines = said.splitlines()
+        for row, column, text in expected:
+            where = f"bulla: devices.csv: row {row}" + (f", {column}" if column else "") + ": "
+            assert any(line.startswith(where) and text in line for line in lines), (row, column, said)
+        assert len(lines) == len(expected) + 1, said
+        assert f"{len(expected)} problems; nothing" in lines[-1]
+        assert contents(bulla.folder) == before
+
+
+@pytest.mark.parametrize("text, complaint", [
+    ("", "it is empty"), ("\ufeff", "it is empty"), ("name\n", "it names no device"), ("nam,kid\na,01\n", "no such column"),
+    ("kid\n01\n", "the column 'name' is missing"), ("name,name\na,b\n", "twice"), ("name;kid\na;01\n", "between commas"),
+    ("name,label:a,label:a\nx,1,2\n", "twice"), ("\"name\n", "does not end"),
+])
+def test_bad_headers(bulla, text, complaint):
+    name = table(bulla, text)
+    assert complaint in bulla.run("device", "add", "--from", name, "--out", "made", status=1).stderr
+    assert [path.name for path in bulla.folder.iterdir()] == ["devices.csv"]
+
+
+def test_problems_are_bounded(bulla):
+    name = table(bulla, "name,kid\n" + "a,zz\n" * 500)
+    said = bulla.run("device", "add", "--from", name, "--out", "made", status=1).stderr
+    assert len(said.splitlines()) == 101 and "of which the first 100 are told" in said
+
+
+def test_a_trial_makes_nothing(bulla):
+    name = table(bulla, "name,kid,labels\nkitchen,0a,room=1\nshed,,\n")
+    out = bulla("device", "add", "--from", name, "--dry-run")
+    assert "2 devices would be added; nothing was" in out and "room=1" in out and "(drawn)" in out
+    assert [path.name for path in bulla.folder.iterdir()] == ["devices.csv"]
+    done = bulla.run("device", "add", "--from", "-", "--dry-run", "--out", "none", input="name\na\n")
+    assert "1 device would be added" in done.stdout and not (bulla.folder / "none").exists()
+
+
+@pytest.mark.parametrize("arguments, complaint", [
+    (["--from", "x"], "--out FOLDER"), (["a", "--from", "x", "--out", "y"], "stand in the table"),
+    (["--from", "x", "--kid", "01", "--out", "y"], "stand in the table"), (["--from", "x", "--out", "-"], "could not be taken back"),
+    (["a", "--dry-run"], "only with --from"), ([], "an argument is missing: NAME"),
+])
+def test_from_is_used_as_it_is_meant(bulla, arguments, complaint):
+    assert complaint in bulla.run("device", "add", *arguments, status=2).stderr
+
+
+def many(bulla, count):
+    return table(bulla, "name,kind\n" + "".join(f"d{i},{'counter' if i % 2 else 'session'}\n" for i in range(count)))
+
+
+def test_thousands(bulla):
+    begun = time.monotonic()
+    bulla("device", "add", "--from", many(bulla, 3000), "--out", "made", timeout=120)
+    took = time.monotonic() - begun
+    files = credentials(bulla.folder / "made")
+    assert len(files) == 3000 and len({c.kid for c in files.values()}) == 3000 and set(devices(bulla)) == set(files)
+    assert took < 60, took
+
+
+def test_a_run_that_is_killed_is_ended_by_the_next(bulla, rng):
+    """Killed at any moment: all devices or none are entered, and the same command once more ends with all."""
+    name = many(bulla, 400)
+    command = [program.BINARY, "device", "add", "--from", name, "--out", "made"]
+    environment = program.environment({"BULLA_DB": bulla.db})
+    recovered = 0
+    for _ in range(12):
+        process = subprocess.Popen(command, cwd=bulla.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+        time.sleep(rng.uniform(0.05, 0.5))
+        process.kill()
+        process.communicate()
+        assert len(devices(bulla)) in (0, 400)
+        done = bulla.run("device", "add", "--from", name, "--out", "made", status=None)
+        if done.returncode:  # the first run had come to its end
+            assert "there is a device of this name already" in done.stderr, done.stderr
+        recovered += "were moved to their places" in done.stderr
+        left = [path for path in (bulla.folder / "made").iterdir() if path.name.startswith(".bulla-add.")]
+        for path in left:  # cut before the devices were entered: told, and left alone
+            assert "not in this database" in done.stderr
+            shutil.rmtree(path)
+        files = credentials(bulla.folder / "made")
+        found = devices(bulla)
+        assert len(files) == 400 and {n: c.kid.hex() for n, c in files.items()} == {n: d["kid"] for n, d in found.items()}
+        shutil.rmtree(bulla.folder / "made")
+        for path in bulla.folder.glob("bulla.*"):
+            path.unlink()
+    print("recovered", recovered)
+
+
+def test_a_run_cut_between_entering_and_moving(bulla):
+    name = many(bulla, 3)
+    bulla("device", "add", "--from", name, "--out", "made")
+    staging = bulla.folder / "made" / ".bulla-add.abcdef"
+    staging.mkdir(mode=0o700)
+    for i in (1, 2):
+        (bulla.folder / "made" / f"d{i}.credential").rename(staging / f"d{i}.credential")
+    (bulla.folder / "made" / "d0.credential").unlink()
+    bulla("device", "remove", "d0")
+    done = bulla.run("device", "add", "--from", name, "--out", "made")
+    assert "2 credentials of an earlier run" in done.stderr and done.stdout.startswith("1 device was added")
+    assert set(credentials(bulla.folder / "made")) == {"d0", "d1", "d2"}
+    staging.mkdir(mode=0o700)
+    line = bulla("device", "export", "d1")
+    (staging / "other.credential").write_text(line.replace("d1", "other"))
+    name = table(bulla, "name\nnew\n")
+    done = bulla.run("device", "add", "--from", name, "--out", "made")
+    assert "holds 1 credentials of an earlier run that are not in this database" in done.stderr
+    assert (staging / "other.credential").exists() and "new" in devices(bulla)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_adds_nothing(bulla):
+    (bulla.folder / "small").mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=50", "tmpfs", bulla.folder / "small"], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("a small disk cannot be mounted here: " + mounted.stderr.decode())
+    try:
+        done = bulla.run("device", "add", "--from", many(bulla, 100), "--out", "small/made", status=1)
+        assert "No space left on device; nothing was added" in done.stderr
+        assert devices(bulla) == {} and list((bulla.folder / "small" / "made").iterdir()) == []
+    finally:
+        subprocess.run(["umount", bulla.folder / "small"], check=True)
+
+
+def test_two_runs_in_one_folder(bulla):
+    (bulla.folder / "made").mkdir()
+    folder = os.open(bulla.folder / "made", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    assert "another run" in bulla.run("device", "add", "--from", many(bulla, 2), "--out", "made", status=1).stderr
+    os.close(folder)
+
+
+# ---- bulla device import ---------------------------------------------------------------------------------------
+
+
+def line_of(name, kid, context="session", secret=SECRET):
+    return f"bulla:{name}?kid={kid}&secret={secret}&alg=10" + ("&context=counter" if context == "counter" else "")
+
+
+def test_import_of_a_line(bulla):
+    done = bulla.run("device", "import", line_of("a", "0a"))
+    assert done.stdout == "1 device was imported\n" and "list of processes" in done.stderr and SECRET not in done.stderr
+    assert bulla("device", "export", "a").strip() == line_of("a", "0a")
+    (bulla.folder / "line").write_text(line_of("b", "0b", "counter") + "\r\n")
+    done = bulla.run("device", "import", "@line")
+    assert "bulla device trust" in done.stdout and done.stderr == ""
+    shown = json.loads(bulla("device", "show", "b", "--format", "json"))
+    assert [context["proven"] for context in shown["contexts"]] == [False]
+
+
+def test_import_is_all_or_nothing(bulla):
+    bulla.add("taken", "--kid", "01")
+    bulla.add("gone", "--kid", "02")
+    bulla("device", "remove", "gone")
+    lines = [line_of("ok", "10"), line_of("taken", "11"), line_of("x", "01"), line_of("y", "02"), "nonsense", "",
+             line_of("ok", "12"), line_of("z", "10")]
+    done = bulla.run("device", "import", "-", input="\n".join(lines), status=1)
+    for row, column, text in ((2, "name", "already"), (3, "kid", "taken"), (4, "kid", "was once"), (7, "name", "row 1"), (8, "kid", "row 1")):
+        assert f"standard input: row {row}, {column}: " in done.stderr and text in done.stderr, done.stderr
+    assert "row 5: not a credential line" in done.stderr and "nothing was imported" in done.stderr
+    assert SECRET not in done.stderr and set(devices(bulla)) == {"taken"}
+    (bulla.folder / "all").write_text("\n\n".join(line_of(f"d{i}", f"{i:04x}") for i in range(500)) + "\n")
+    assert bulla("device", "import", "@all") == "500 devices were imported\n"
+    assert len(devices(bulla)) == 501
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "hello", line_of("a", "0a")[:-1], line_of("a", "0a") + "x", "bulla:"])
+def test_bad_lines(bulla, text):
+    done = bulla.run("device", "import", "-", input=text, status=1)
+    assert done.stderr.startswith("bulla: ") and SECRET not in done.stderr
+    assert list(bulla.folder.iterdir()) == []
+
+
+def test_what_is_exported_elsewhere_is_imported_and_serves(bulla, gateway, connect):
+    """A credential of one registry in another: its device is served there."""
+    other = program.Commands(bulla.folder, "other.db")
+    line = other.add("kitchen")
+    bulla("device", "import", "-", input=line)
+    PythonDevice(line).send(connect(), senml(a=1))
+    assert bulla.readings()[0]["device"] == "kitchen"
