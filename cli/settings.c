@@ -291,6 +291,8 @@ static int print_option(const struct settings *settings, const struct option *op
 
     fputc('\n', out);
     print_comment(out, option->help);
+    if (option->live)
+        fputs("# a reload changes it (SIGHUP)\n", out);
     setting = next_that_counts(settings, option, &at);
     if (setting == NULL)
         fprintf(out, "# not said\n#%s = %s\n", option->name, option->argument ? option->argument : "yes");

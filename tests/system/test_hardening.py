@@ -122,6 +122,21 @@ def test_a_folder_that_the_user_may_not_write(make_gateway, tmp_path):
     assert not (tmp_path / "bulla.db").exists()
 
 
+@needs_root
+def test_a_file_that_only_root_may_read(make_gateway, open_folder):
+    """It is read before root is given up, and cannot be read anew: that is said, and changes nothing."""
+    conf = open_folder / "bulla.conf"
+    conf.write_text("user = nobody\nlog-level = info\n")
+    conf.chmod(0o600)
+    gateway = make_gateway("--config", conf, folder=open_folder).start()
+    assert status(gateway)[0]["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: re.search(r"level=error event=reload .*Permission denied", gateway.text()), what="the log's line")
+    conf.chmod(0o644)
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "event=reloaded changes=0" in gateway.text(), what="the reload")
+
+
 # ---- the build that is installed ----
 
 

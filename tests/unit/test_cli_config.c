@@ -244,6 +244,7 @@ static const struct option table[] = {
      .fallback = "low",
      .parse = option_choice,
      .words = levels,
+     .live = true,
      .offset = offsetof(struct values, level)},
     {.name = "number",
      .argument = "N",
@@ -382,6 +383,7 @@ static void what_is_printed_can_be_read(void **state)
     assert_non_null(strstr(text, "# hidden is set; it is a secret and not shown\n"));
     assert_non_null(strstr(text, "# a text\n# from the command line\ntext = a = b ; c #\n"));
     assert_non_null(strstr(text, ", line 1\nlevel = high\n"));
+    assert_non_null(strstr(text, "# a level\n# a reload changes it (SIGHUP)\n# from "));
     assert_non_null(strstr(text, "# not said\n#number = N\n"));
     path = write_file(text, 0600);
     assert_int_equal(parse(&second, path, 1, none, &failure), 0);
