@@ -13,6 +13,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "gateway/owner.h"
 #include "gateway/service.h"
 
 #define NONCE_SIZE    12
@@ -336,6 +337,7 @@ static int publish(const char *path, char *temporary, const char *text, size_t l
 
     if (fd < 0)
         return -1;
+    owner_follow_folder(fd, path);
     int result = write_durably(fd, text, len);
     close(fd);
     if (result == 0)

@@ -9,6 +9,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "gateway/owner.h"
+
 /* Checkpoints copy the log back after so many pages; the log's file is cut to the limit when it starts over.
  */
 static const char *const pragmas[] = {
@@ -254,6 +256,7 @@ static int make_database(const char *path, struct failure *failure)
         fail(failure, "cannot make the database %s: %s; is the folder there and writable?", path,
              strerror(errno));
     } else {
+        owner_follow_folder(fd, path);
         close(fd);
         result = fill_database(temporary, failure);
         if (result == 0 && link(temporary, path) != 0 && errno != EEXIST)

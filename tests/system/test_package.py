@@ -196,12 +196,14 @@ def test_an_installed_gateway_works(installed):
     assert shows(installed, "Result", "ExecMainStatus") == {"Result": "success", "ExecMainStatus": "0"}
 
 
-def test_root_may_be_first(machine, package):
+@pytest.mark.parametrize("who", ["", "runuser -u bulla -- "], ids=["root", "bulla"])
+def test_a_command_may_be_first(machine, package, who):
     """What root makes before the gateway ever ran must not shut the gateway out."""
     machine.copy(package, "/root/bulla.deb")
     machine("mkdir -p /etc/systemd/system && ln -s /dev/null /etc/systemd/system/bulla.service")
     machine(INSTALL + "/root/bulla.deb")
-    machine("runuser -u bulla -- bulla device add kitchen --db %s/bulla.db > /root/kitchen.credential" % STATE)
+    machine(who + "bulla device add kitchen --db %s/bulla.db > /root/kitchen.credential" % STATE)
+    assert {owner for _, owner in listing(machine).values()} == {"bulla:bulla"}
     machine("rm /etc/systemd/system/bulla.service && systemctl daemon-reload && systemctl start bulla")
     send(machine, 1)
     assert values(machine) == [1]
