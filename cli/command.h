@@ -39,6 +39,7 @@ extern const struct command command_device;
 extern const struct command command_send;
 extern const struct command command_forward;
 extern const struct command command_readings;
+extern const struct command command_tail;
 extern const struct command command_events;
 extern const struct command command_open;
 extern const struct command command_check;

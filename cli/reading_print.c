@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,4 +186,35 @@ int reading_print_table(void *context, const struct reading_row *row)
     table_cell(table, reading->unit, reading->unit_len);
     table_cell(table, buffer, (size_t)snprintf(buffer, sizeof(buffer), "%" PRIu64, row->seq));
     return 0;
+}
+
+/* ---- lines for people: nothing is known yet of the rows to come, so columns have a usual width ---- */
+
+static void pad(FILE *out, size_t taken, size_t width)
+{
+    fprintf(out, "%*s", taken < width ? (int)(width - taken) + 2 : 2, "");
+}
+
+int reading_print_text(void *context, const struct reading_row *row)
+{
+    FILE *out = context;
+    const struct reading *reading = &row->reading;
+    bool whole = reading->type == READING_PAYLOAD || reading->type == READING_UNDECODED;
+    const char *name = whole ? reading_type_text(reading->type) : reading->name;
+    char buffer[TEXT_DOUBLE_SIZE];
+    char time[WHEN_TEXT_SIZE];
+    const char *value;
+    char *made;
+    size_t len = value_text(reading, buffer, &made, &value);
+
+    pad(out, fwrite(time, 1, when_format(time, reading->time), out), 27);
+    pad(out, text_print(out, row->device, strlen(row->device), 32), 12);
+    pad(out, text_print(out, name, whole ? strlen(name) : reading->name_len, 48), 16);
+    text_print(out, value, len, 120);
+    if (reading->unit_len > 0)
+        fputc(' ', out);
+    text_print(out, reading->unit, reading->unit_len, 16);
+    fputc('\n', out);
+    free(made);
+    return !output_works();
 }

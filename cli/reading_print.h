@@ -29,6 +29,9 @@ int reading_print_table(void *context, const struct reading_row *row);
 int reading_print_csv(void *context, const struct reading_row *row);
 int reading_print_jsonl(void *context, const struct reading_row *row);
 
+/* A line for people, as rows come one by one: the same, of a FILE. */
+int reading_print_text(void *context, const struct reading_row *row);
+
 /* Prints the object alone. Returns as above. */
 int reading_print_json(FILE *out, const struct reading_row *row);
 

@@ -98,7 +98,7 @@ def test_the_commands_are_there():
     words = [" ".join(each) for each in commands()]
     assert words == [
         "serve", "device", "device add", "device import", "device list", "device show", "device revoke", "device remove",
-        "device trust", "device export", "send", "forward", "readings", "events", "open", "check", "simulate",
+        "device trust", "device export", "send", "forward", "readings", "tail", "events", "open", "check", "simulate",
         "help", "completion",
     ]
 

@@ -1,0 +1,201 @@
+"""bulla tail: each reading once, soon, also under load; it ends as it should, and idles when nothing comes."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import cbor2
+import pytest
+
+import program
+from http_client import Connection
+from program import wait_until
+from python_device import PythonDevice, senml
+
+
+class Tail:
+    """A running `bulla tail`; its lines come in the background, each with the moment of its arrival."""
+
+    def __init__(self, folder, *arguments):
+        self.lines = []
+        self.times = []
+        self.process = subprocess.Popen(
+            [program.BINARY, "tail", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=program.environment({"BULLA_DB": "bulla.db"}))
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.times.append(time.monotonic())
+            self.lines.append(line.rstrip("\r\n"))
+
+    def wait(self, count, seconds=20):
+        wait_until(lambda: len(self.lines) >= count, seconds, "%d lines" % count)
+
+    def stop(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        status = self.process.wait(10)
+        self.reader.join(10)
+        error = self.process.stderr.read()
+        assert not program.SANITIZER.search(error), error
+        return status, error
+
+    def seconds_of_cpu(self):
+        fields = open("/proc/%d/stat" % self.process.pid).read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def tail(bulla):
+    made = []
+
+    def start(*arguments):
+        made.append(Tail(bulla.folder, *arguments))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.process.kill()
+        each.process.wait()
+
+
+def test_it_begins_with_the_newest_and_goes_on(bulla, make_device, connect, tail):
+    device, connection = make_device("kitchen"), connect()
+    for i in range(5):
+        device.send(connection, senml(a=i))
+    lines = tail("--lines", "2", "--format", "jsonl")
+    lines.wait(2)
+    time.sleep(0.5)
+    begun = time.monotonic()
+    device.send(connection, cbor2.dumps([{0: "late", 2: 7, 6: -7200}]))  # taken two hours ago
+    device.send(connection, senml(b="x"))
+    lines.wait(4)
+    assert lines.times[-1] - begun < 1.5
+    assert [(r["name"], r.get("value", r.get("text"))) for r in map(json.loads, lines.lines)] == [
+        ("a", 3), ("a", 4), ("late", 7), ("b", "x")]
+    assert lines.stop() == (0, "")
+
+
+def test_latency(bulla, make_device, connect, tail):
+    device, connection = make_device("kitchen"), connect()
+    device.send(connection, senml(a=0))
+    lines = tail("--lines", "0", "--format", "jsonl")
+    time.sleep(1)
+    delays = []
+    for i in range(10):
+        device.send(connection, senml(a=i))
+        stored = time.monotonic()
+        lines.wait(i + 1)
+        delays.append(lines.times[i] - stored)
+        time.sleep(0.05)
+    print("delays", sorted(delays))
+    assert sorted(delays)[len(delays) // 2] < 0.5
+
+
+def test_formats_and_filters(bulla, make_device, connect, tail):
+    connection = connect()
+    kitchen, shed = make_device("kitchen"), make_device("sh\u202eed")
+    csv, named, other = tail("--format", "csv", "-n", "0"), tail("--name", "a"), tail("-d", "sh\u202eed", "-f", "text")
+    time.sleep(1)
+    kitchen.send(connection, cbor2.dumps([{0: "a", 1: "Cel", 2: 1.5}]))
+    kitchen.send(connection, senml(b=2))
+    shed.send(connection, senml(a="\x1b[2J"))
+    csv.wait(4)
+    named.wait(2)
+    other.wait(1)
+    time.sleep(0.5)
+    assert csv.lines[0] == "device,time,received,name,value,unit,seq,type"
+    assert [line.split(",")[3] for line in csv.lines[1:]] == ["a", "b", "a"]
+    assert named.lines[0].split()[1:] == ["kitchen", "a", "1.5", "Cel"] and len(named.lines) == 2
+    assert other.lines == named.lines[1:] and "\\u202e" in other.lines[0] and "\\x1b[2J" in other.lines[0]
+    for each in (csv, named):
+        assert each.stop(signal.SIGTERM) == (0, "")
+
+
+def test_each_once_while_readings_pour_in(bulla, gateway, tail, long_run):
+    """Eight senders, a third of their readings late by hours; nothing is lost and nothing comes twice."""
+    rounds = 2000 if long_run else 150
+    devices = [PythonDevice(bulla.add(f"d{i}")) for i in range(8)]
+    lines = tail("--format", "jsonl", "--lines", "0")
+    time.sleep(1)
+    failures = []
+
+    def send(number):
+        try:
+            with Connection(gateway.port) as connection:
+                for i in range(rounds):
+                    records = [{0: "n", 2: i}]
+                    if i % 3 == 0:
+                        records += [{0: "late", 2: i, 6: -7200 - number}, {0: "old", 2: i, 6: -86400 * (i + 1)}]
+                    devices[number].send(connection, cbor2.dumps(records))
+        except Exception as error:  # noqa: BLE001 - told by the test
+            failures.append(error)
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(240)
+    assert not failures, failures
+    stored = sorted(map(json.dumps, bulla.readings("--limit", "all")))
+    assert len(stored) == 8 * (rounds + 2 * ((rounds + 2) // 3))
+    lines.wait(len(stored), 30)
+    time.sleep(1)
+    assert sorted(json.dumps(json.loads(line)) for line in lines.lines) == stored
+    assert lines.stop() == (0, "")
+
+
+def test_it_idles(bulla, make_device, connect, tail):
+    make_device("kitchen").send(connect(), senml(a=1))
+    lines = tail()
+    lines.wait(1)
+    time.sleep(0.5)
+    before = lines.seconds_of_cpu()
+    time.sleep(3)
+    used = lines.seconds_of_cpu() - before
+    print("seconds of CPU in 3 s:", used)
+    assert used < 0.3
+
+
+def test_it_ends_when_nobody_reads(bulla, make_device, connect):
+    make_device("kitchen").send(connect(), senml(a=1))
+    process = subprocess.Popen([program.BINARY, "tail"], cwd=bulla.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env=program.environment({"BULLA_DB": "bulla.db"}))
+    assert process.stdout.readline()
+    process.stdout.close()
+    begun = time.monotonic()
+    process.wait(10)
+    assert time.monotonic() - begun < 3
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_it_outlives_a_restart_of_the_gateway_and_a_busy_database(bulla, gateway, make_device, tail):
+    import sqlite3
+
+    device = make_device("kitchen")
+    lines = tail("--format", "jsonl", "--lines", "0")
+    time.sleep(1)
+    with Connection(gateway.port) as connection:
+        device.send(connection, senml(a=1))
+    lines.wait(1)
+    gateway.stop()
+    db = sqlite3.connect(bulla.folder / "bulla.db", isolation_level=None)
+    db.execute("BEGIN EXCLUSIVE")
+    time.sleep(1)
+    db.execute("ROLLBACK")
+    db.close()
+    gateway.start()
+    with Connection(gateway.port) as connection:
+        device.send(connection, senml(a=2))
+    lines.wait(2)
+    assert [json.loads(line)["value"] for line in lines.lines] == [1, 2]
+    assert lines.stop() == (0, "")
+
+
+def test_there_must_be_a_database(bulla):
+    assert "is the path right" in bulla.run("tail", status=1).stderr
