@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import tty
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -224,3 +226,113 @@ def test_serial_example_on_an_emulated_atmega328p(tmp_path, bulla, gateway, simu
     readings = bulla.readings()
     assert [reading["seq"] >= 65536 for reading in sorted(readings, key=lambda reading: reading["seq"])] == [False, True]
     assert {reading["name"] for reading in readings} == {"temperature"}
+
+
+# ---- over a radio ----
+
+FRAME = 60
+LAST = 0x80
+RADIO_FLAGS = ["-g", "-O1", *WARNINGS, *SANITIZE, f"-I{ROOT / 'device'}", f"-I{ROOT}", f"-I{STUBS / 'stm32'}"]
+
+
+class Radio:
+    """The example for Cortex-M0 on the host, and the station at the other end of its radio."""
+
+    def __init__(self, folder, gateway):
+        self.folder = folder
+        self.gateway = gateway
+        self.sizes = []  # of the frames of each message
+
+    def boot(self, spoil=None, **env):
+        """Until it sleeps. `spoil` may change the frames of the first reply. Its exit status."""
+        board = subprocess.Popen([self.folder / "radio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                                 env={**os.environ, "FLASH": str(self.folder / "flash"), **env})
+        with board:
+            while message := self.receive(board.stdout):
+                for frame in self.split(self.post(message), spoil):
+                    board.stdin.write(bytes([len(frame)]) + frame)
+                spoil = None
+        return board.returncode
+
+    def receive(self, air):
+        message = b""
+        sizes = []
+        while head := air.read(1):
+            frame = air.read(head[0])
+            assert len(frame) == head[0] <= FRAME and frame[0] & ~LAST == len(sizes)
+            message += frame[1:]
+            sizes.append(len(frame))
+            if frame[0] & LAST:
+                self.sizes.append(sizes)
+                return message
+        return None
+
+    def post(self, message):
+        request = urllib.request.Request(self.gateway.url, message, {"Content-Type": "application/cose"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.read()
+        except urllib.error.HTTPError as answer:
+            return answer.read()
+
+    @staticmethod
+    def split(reply, spoil):
+        parts = [reply[at:at + FRAME - 1] for at in range(0, len(reply), FRAME - 1)]
+        frames = [bytes([i | (LAST if i == len(parts) - 1 else 0)]) + part for i, part in enumerate(parts)]
+        return spoil(frames) if spoil else frames
+
+
+@pytest.fixture(scope="module")
+def radio_objects(tmp_path_factory):
+    """What does not depend on the credential."""
+    place = tmp_path_factory.mktemp("radio")
+    sources = [path for path in (ROOT / "device").glob("*.c") if not path.name.startswith(("crypto_", "arduino_"))]
+    sources += [ROOT / f"device/port/{name}.c" for name in ("stm32", "stm32_flash", "flash", "retained")]
+    sources += [*(ROOT / "device").glob("crypto_tiny*.c"), ROOT / "tests/ports/radio_host.c"]
+    for source in sources:
+        run(["gcc", "-std=gnu99", *RADIO_FLAGS, "-c", source, "-o", place / f"{source.stem}.o"])
+    return sorted(place.glob("*.o"))
+
+
+def build_radio(folder, bulla, objects, *options):
+    bulla.add("board", "--counter", *options)
+    (folder / "credential.h").write_text(bulla("device", "export", "board", "--format", "header"))
+    (folder / "flash").write_bytes(b"\xff" * 4096)
+    run(["gcc", "-std=gnu99", *RADIO_FLAGS, f"-I{folder}", ROOT / "device/examples/cortex_m0_radio/main.c", *objects, "-o",
+         folder / "radio"])
+
+
+def test_over_a_radio(tmp_path, bulla, gateway, radio_objects):
+    build_radio(tmp_path, bulla, radio_objects)
+    radio = Radio(tmp_path, gateway)
+    assert radio.boot() == 1  # a new chip refuses
+    assert radio.boot(PROVISION="1") == 0
+    assert radio.boot(PROVISION="1") == 1  # the jumper is still there
+    for _ in range(4):
+        assert radio.boot() == 0
+    assert len(bulla.readings()) == 5 and bulla.events() == []
+    assert all(len(frames) == 1 and frames[0] <= FRAME for frames in radio.sizes)  # as the example's head says
+
+
+def test_radio_that_mixes_frames_up(tmp_path, bulla, gateway, radio_objects):
+    """A first reply that is lost, doubled, cut or noise: the message is sent again, and stored once."""
+    build_radio(tmp_path, bulla, radio_objects)
+    radio = Radio(tmp_path, gateway)
+    assert radio.boot(PROVISION="1") == 0
+    for spoil in (lambda frames: [], lambda frames: [bytes([LAST]) + b"noise"], lambda frames: [bytes([LAST])],
+                  lambda frames: [bytes([1 | LAST]) + frames[0][1:]], lambda frames: [frames[0][:-1]]):
+        assert radio.boot(spoil) == 0
+    assert len(bulla.readings()) == 6
+    assert {event["kind"] for event in bulla.events()} == {"duplicate"}
+
+
+def test_radio_with_a_challenge(tmp_path, bulla, gateway, radio_objects):
+    """A message with a challenge takes two frames. The secret is imported, so the context has to prove itself."""
+    (tmp_path / "secret").write_text("A" * 43)
+    build_radio(tmp_path, bulla, radio_objects, "--secret", "@secret")
+    radio = Radio(tmp_path, gateway)
+    assert radio.boot(PROVISION="1") == 0
+    assert [len(frames) for frames in radio.sizes] == [1, 2]
+    assert radio.boot() == 0
+    assert [len(frames) for frames in radio.sizes] == [1, 2, 1]
+    assert len(bulla.readings()) == 2
