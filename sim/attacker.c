@@ -210,6 +210,26 @@ void attacker_message(struct world *world, struct sim_lane *lane, const uint8_t 
     }
 }
 
+static void replay_all(struct world *world, struct sim_lane *lane, const struct session *session)
+{
+    for (unsigned i = 0; i < session->count; i++)
+        send(world, lane, EVENT_UP, ATTACK_SESSION, &session->messages[i], i);
+}
+
+void attacker_storm(struct world *world)
+{
+    for (size_t i = 0; i < world->config.devices; i++) {
+        struct sim_lane *lane = &world->lanes[i];
+        const struct recordings *recordings = lane->recordings;
+        if (recordings == NULL)
+            continue;
+        replay_all(world, lane, &recordings->old);
+        replay_all(world, lane, &recordings->now);
+        for (unsigned reply = 0; reply < recordings->reply_count; reply++)
+            send(world, lane, EVENT_DOWN, ATTACK_REPLY_REPLAY, &recordings->replies[reply], reply);
+    }
+}
+
 /* ---- to the device ---- */
 
 static void forge_reply(struct world *world, struct sim_lane *lane, const struct recording *passing)

@@ -20,6 +20,10 @@ struct recordings;
 void attacker_message(struct world *world, struct sim_lane *lane, const uint8_t *bytes, size_t len);
 void attacker_reply(struct world *world, struct sim_lane *lane, const uint8_t *bytes, size_t len);
 
+/* All that he recorded, of every device, to the gateway and to the devices, now: what he would do when a
+ * gateway restarted, or a clock was set back. */
+void attacker_storm(struct world *world);
+
 /* A new session begins: what is recorded is the old one's now. */
 void attacker_turn(struct sim_lane *lane);
 

@@ -7,8 +7,8 @@
 
 #include "sim/world.h"
 
-#define PAUSE_FIRST (WORLD_SECOND * 3 / 2)
-#define DOUBLINGS   3
+#define PAUSE_FIRST WORLD_SECOND
+#define DOUBLINGS   2
 
 static void tick(struct world *world, struct sim_lane *lane)
 {
@@ -126,9 +126,15 @@ static void brown_out(struct world *world, struct sim_lane *lane)
     lane->armed = true;
 }
 
-/* One copy of a counter can be lost and nothing happens; both, and the board is out. */
+/* One copy of a counter can be lost and nothing happens, where both were whole; both, and the board is out.
+ */
 static void lose_store(struct world *world, struct sim_lane *lane)
 {
+    const struct sim_board *board = &lane->board;
+    bool whole = memcmp(board->counter[0], board->counter[1], sizeof(board->counter[0])) == 0;
+    uint64_t out = world->counts.renewed + world->counts.retired;
+    bool both = false;
+
     world->counts.lost_stores++;
     if (lane->credential.kind == BULLA_SESSION) {
         if (bulla_sleep(&lane->bulla) == 0)
@@ -139,8 +145,13 @@ static void lose_store(struct world *world, struct sim_lane *lane)
             sim_board_lose(&lane->board, BULLA_SLOT_COUNTER_A);
         if (which > 2)
             sim_board_lose(&lane->board, BULLA_SLOT_COUNTER_B);
+        both = which > 2 && which < 5;
     }
     reboot(world, lane);
+    if (lane->credential.kind == BULLA_COUNTER &&
+        both != (world->counts.renewed + world->counts.retired > out) && (both || whole))
+        world_break(world, "device %u %s", world_lane(world, lane),
+                    both ? "went on without its counter" : "lost its counter though one copy was whole");
 }
 
 static void trouble(struct world *world, struct sim_lane *lane)

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* PROTOCOL 4.4, 4.5: not the gateway's constants, which might be wrong. */
 #define WINDOW 64
+#define HOUR   3600
 
 void audit_open(struct audit *audit, struct lab *lab, bool clock_goes_back)
 {
@@ -70,6 +72,42 @@ void audit_restored(struct audit *audit)
         audit->lanes[i].proven = false;
 }
 
+/* ---- T ---- */
+
+/* T as any gateway on this database may take it now: it never falls, and stays above the floor
+ * (PROTOCOL 4.4). */
+static uint64_t now_t(const struct audit *audit)
+{
+    uint64_t t = lab_t(audit->lab);
+    int64_t kept;
+
+    if (!audit->clock_goes_back)
+        return t;
+    kept = lab_number(audit->lab, "SELECT max((SELECT value FROM meta WHERE name = 'floor') + 2,"
+                                  " coalesce((SELECT value FROM meta WHERE name = 'issued_t'), 0))");
+    return (uint64_t)kept > t ? (uint64_t)kept : t;
+}
+
+void audit_arrival(struct audit *audit)
+{
+    audit->arrivals[audit->arrival_count++ % AUDIT_ARRIVALS] =
+        (struct arrival){audit->lab->now, now_t(audit)};
+}
+
+/* The lowest that it can have been when a message of that time came in. */
+static uint64_t arrival_t(const struct audit *audit, int64_t received)
+{
+    unsigned count = audit->arrival_count < AUDIT_ARRIVALS ? audit->arrival_count : AUDIT_ARRIVALS;
+    uint64_t t = UINT64_MAX;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (audit->arrivals[i].received == received && audit->arrivals[i].t < t)
+            t = audit->arrivals[i].t;
+    }
+    assert_true(t != UINT64_MAX);
+    return t;
+}
+
 /* ---- what devices do ---- */
 
 void audit_sealed(struct audit *audit, uint32_t lane, uint32_t reading, uint64_t piv,
@@ -88,7 +126,7 @@ void audit_sealed(struct audit *audit, uint32_t lane, uint32_t reading, uint64_t
         .lane = lane,
         .reading = reading,
         .piv = piv,
-        .t = lab_t(audit->lab),
+        .t = now_t(audit),
         .context = context_of(audit, lane, id_context),
         .next = *last,
     };
@@ -129,9 +167,9 @@ static bool is_open(const struct audit *audit, const struct audited *context, in
 static void prove(struct audit *audit, struct audited *context, const struct sealing *sealing,
                   int64_t received, int64_t now)
 {
-    uint64_t t = (uint64_t)(received / SECOND / T_SECONDS);
+    uint64_t t = arrival_t(audit, received);
 
-    if (!audit->clock_goes_back && t > sealing->t + 1)
+    if (t > sealing->t + 1)
         lab_fail("device %u: number %llu, sealed at T = %llu, proved its context at T = %llu", sealing->lane,
                  (unsigned long long)sealing->piv, (unsigned long long)sealing->t, (unsigned long long)t);
     context->proven = true;
@@ -140,9 +178,8 @@ static void prove(struct audit *audit, struct audited *context, const struct sea
     for (unsigned i = 0; i < audit->context_count && !context->counter; i++) {
         struct audited *other = &audit->contexts[i];
         if (other != context && other->device == context->device && other->proven && other->closes == 0)
-            other->closes = now + SESSION_CLOSES_AFTER;
+            other->closes = now + HOUR;
     }
-    audit->rules++;
 }
 
 static void check_window(struct audited *context, const struct sealing *sealing)

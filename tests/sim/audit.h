@@ -5,9 +5,10 @@
  * - What is stored was sealed: that reading, by that device, in that context, under that number.
  * - Each number is stored once.
  * - Nothing is stored below the window of 64 of its context, nor below the number that proved it.
- * - A context is proven only by a message that was sealed when its challenge was fresh; an older session is
- *   closed an hour after a newer one was proven, and has to be proven anew. (Where the clock never goes
- *   back: where it does, T runs ahead of it, and these two are left to the tests of their own.)
+ * - A context is proven only by a message that was sealed when its challenge was fresh: T at the gateway is
+ * at most one more than it was when the message was sealed, however the clock was set in between.
+ * - An older session is closed an hour after a newer one was proven, and has to be proven anew. (Where the
+ * clock never goes back: how long its hour is otherwise, is the clock's affair.)
  * - Nothing of a revoked device is stored.
  * - A device is told that a number is stored only when it is.
  */
@@ -20,13 +21,14 @@
 #define AUDIT_LANES    8
 #define AUDIT_READINGS 256 /* of one device */
 #define AUDIT_CONTEXTS 512 /* of all */
+#define AUDIT_ARRIVALS 1024
 
 /* One sealing. */
 struct sealing {
     uint32_t lane;
     uint32_t reading;
     uint64_t piv;
-    uint64_t t; /* when it was sealed, as T */
+    uint64_t t; /* when it was sealed */
     unsigned context;
     unsigned stored;
     bool told;
@@ -47,6 +49,12 @@ struct audited {
     int64_t closes; /* Unix seconds; 0: not superseded */
 };
 
+/* T when a message reached a gateway. */
+struct arrival {
+    int64_t received; /* by the gateway's clock */
+    uint64_t t;
+};
+
 struct audited_lane {
     int64_t device;
     bool proven;                     /* a counter is, from its provisioning on */
@@ -62,8 +70,9 @@ struct audit {
     struct audited contexts[AUDIT_CONTEXTS];
     unsigned context_count;
     struct audited_lane lanes[AUDIT_LANES];
+    struct arrival arrivals[AUDIT_ARRIVALS]; /* the newest ones */
+    unsigned arrival_count;
     uint64_t stored; /* messages */
-    unsigned rules;  /* how often a rule had something to say, so that none is idle */
 };
 
 void audit_open(struct audit *audit, struct lab *lab, bool clock_goes_back);
@@ -76,6 +85,8 @@ void audit_revoked(struct audit *audit, uint32_t lane);
 void audit_sealed(struct audit *audit, uint32_t lane, uint32_t reading, uint64_t piv,
                   const uint8_t *id_context);
 void audit_told(struct audit *audit, uint32_t lane, uint32_t reading, uint64_t piv);
+/* A message reaches a gateway. */
+void audit_arrival(struct audit *audit);
 /* For lab_store's after_commit. */
 void audit_commit(void *audit, const struct commit *commit, int64_t now);
 /* Every context is unproven from now on, as after a restore. */

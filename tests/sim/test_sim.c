@@ -146,6 +146,7 @@ static bool on_send(struct sim_carrier *carrier, struct parcel *parcel)
         return true;
     }
     memcpy(packet.bytes, parcel->bytes, parcel->len);
+    audit_arrival(&sim->audit);
     sim->letters[sim->letter_count++] =
         (struct letter){lab_send_to(&sim->lab, gateway, &packet), parcel, gateway};
     return true;
@@ -229,6 +230,15 @@ static void spend_numbers(struct sim *sim)
         gateway->pipeline.answerer.limit = gateway->pipeline.answerer.next + 2;
 }
 
+static void restart_all(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->gateways; i++) {
+        if (sim->lab.gateways[i].up)
+            kill_gateway(sim, i);
+        start_gateway(sim, i);
+    }
+}
+
 /* As after `bulla restored`: every context is unproven, K is another one, gateways start anew. */
 static void declare_restored(struct sim *sim)
 {
@@ -259,13 +269,22 @@ static void operate(struct sim *sim)
     world_dismiss(&sim->world, lane);
 }
 
+/* The clock jumps. Where it goes back, now and then exactly as far as it came, and the attacker tries all he
+ * has. */
 static void jump(struct sim *sim)
 {
-    static const int64_t jumps[] = {5, 20, 60, 256, 600, 4000};
+    static const int64_t jumps[] = {5, 20, 60, 256, 600, 4000, 4000};
     int64_t seconds = sim->quiet ? 0 : jumps[below(sim, COUNT(jumps))];
 
-    sim->offset += (sim->clock_goes_back && once_in(sim, 2) ? -seconds : seconds) * SECOND;
+    if (!sim->clock_goes_back || once_in(sim, 2))
+        sim->offset += seconds * SECOND;
+    else
+        sim->offset = once_in(sim, 2) ? 0 : sim->offset - seconds * SECOND;
     tick(sim);
+    if (!sim->quiet && once_in(sim, 3))
+        restart_all(sim);
+    if (once_in(sim, 2))
+        attacker_storm(&sim->world);
 }
 
 static void mischief(struct sim *sim)
@@ -315,7 +334,7 @@ static void start_devices(struct sim *sim)
 
 static void open_world(struct sim *sim, uint64_t seed)
 {
-    struct world_config config = {.seed = seed, .rate = 1, .duration = 20, .last_words = true, .name = "n"};
+    struct world_config config = {.seed = seed, .rate = 1, .duration = 17, .last_words = true, .name = "n"};
 
     memset(sim, 0, sizeof(*sim));
     sim->draw = draw_stream(seed, UINT32_MAX);
