@@ -191,8 +191,8 @@ static int check(const struct simulate_options *options, struct failure *failure
     if (each > LEDGER_READINGS_MAX / 2)
         return usage(failure, "%.0f readings of each device are too many: at most %u; give more --devices",
                      each, LEDGER_READINGS_MAX / 2);
-    if (options->prefix && strlen(options->prefix) > BULLA_NAME_MAX - 20)
-        return usage(failure, "--prefix: it has more than %d bytes", BULLA_NAME_MAX - 20);
+    if (options->prefix && strlen(options->prefix) > SIMULATE_PREFIX_MAX)
+        return usage(failure, "--prefix: it has more than %d bytes", SIMULATE_PREFIX_MAX);
     return 0;
 }
 
@@ -279,29 +279,39 @@ static int make_world(struct simulation *simulation, struct failure *failure)
                                                        : 0;
 }
 
-/* Every device gets its credential. Returns how many did, or -1. */
+/* The next devices get their credentials. Returns how many did, or -1. */
+static int start_batch(struct simulation *simulation, uint32_t first, size_t count, struct draw *draw,
+                       struct failure *failure)
+{
+    struct bulla_credential credentials[FLEET_BATCH] = {0};
+    int taken = fleet_take(&simulation->fleet, first, count, draw, credentials, failure);
+    int error = 0;
+
+    for (int i = 0; i < taken && error == 0; i++)
+        error = world_start(&simulation->world, first + (uint32_t)i, &credentials[i]);
+    bulla_wipe(credentials, sizeof(credentials));
+    return error < 0 ? fail(failure, "a device does not start: %s", bulla_strerror(error)) : taken;
+}
+
 static int64_t start_devices(struct simulation *simulation, struct failure *failure)
 {
     struct draw draw = draw_stream(simulation->seed, UINT32_MAX);
     size_t count = (size_t)simulation->options->devices;
-    uint32_t started = 0;
+    size_t started = 0;
 
-    for (; started < count && interrupts == 0; started++) {
-        struct bulla_credential credential = {0};
-        int result = fleet_next(&simulation->fleet, started, &draw, &credential, failure);
-        int error = result > 0 ? world_start(&simulation->world, started, &credential) : 0;
-        bulla_wipe(&credential, sizeof(credential));
-        if (result < 0)
+    while (started < count && interrupts == 0) {
+        size_t batch = count - started < FLEET_BATCH ? count - started : FLEET_BATCH;
+        int taken = start_batch(simulation, (uint32_t)started, batch, &draw, failure);
+        if (taken < 0)
             return -1;
-        if (error < 0)
-            return fail(failure, "device %u does not start: %s", started, bulla_strerror(error));
-        if (result == 0)
+        started += (size_t)taken;
+        if ((size_t)taken < batch)
             break;
         progress_count(&simulation->progress, "entering", started, count, seconds_of(simulation));
     }
     if (started == 0 && interrupts == 0)
         return fail(failure, "--credentials %.100s: it has no lines", simulation->options->credentials);
-    return started;
+    return (int64_t)started;
 }
 
 /* Milliseconds until something is to happen. */

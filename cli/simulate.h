@@ -10,7 +10,8 @@
 #include "cli/database.h"
 #include "sim/world.h"
 
-#define SIMULATE_RUN_SIZE 24 /* bytes of the name of a run's readings, with the terminating zero */
+#define SIMULATE_PREFIX_MAX 40 /* bytes: what follows fits into a device's name */
+#define SIMULATE_RUN_SIZE   24 /* bytes of the name of a run's readings, with the terminating zero */
 
 /* A number that may have been left out. */
 struct simulate_number {
@@ -49,14 +50,17 @@ enum simulate_format { SIMULATE_TABLE, SIMULATE_JSON };
 
 /* ---- the fleet ---- */
 
+#define FLEET_BATCH 512 /* devices that are entered at a time */
+
 /* Who the devices are. Entered in the registry for this run, or given, and then only sessions. */
 struct fleet {
     const struct simulate_options *options;
     struct store *store; /* NULL: no database is looked at */
     struct vault vault;
-    char prefix[BULLA_NAME_MAX + 1];
-    char run[SIMULATE_RUN_SIZE]; /* name of this run's readings, drawn anew each time */
-    int64_t *ids;                /* of all that were entered */
+    char prefix[SIMULATE_PREFIX_MAX + 1];
+    char run[SIMULATE_RUN_SIZE];  /* name of this run's readings, drawn anew each time */
+    struct device_entry *entries; /* FLEET_BATCH */
+    int64_t *ids;                 /* of all that were entered */
     size_t id_count;
     size_t id_room;
     uint32_t renewals;
@@ -69,11 +73,12 @@ MUST_CHECK int fleet_open(struct fleet *fleet, const struct simulate_options *op
 void fleet_close(struct fleet *fleet);
 
 /*
- * The next device's credential: entered in the registry under a fresh secret of the system's random source,
- * or read. 1, 0 (no more lines), or -1 with the failure. Wipe it after use.
+ * The next devices' credentials, at most FLEET_BATCH: entered in the registry in one transaction, under fresh
+ * secrets of the system's random source, or read. Returns how many (fewer: there are no more lines), or -1
+ * with the failure. Wipe them after use.
  */
-MUST_CHECK int fleet_next(struct fleet *fleet, uint32_t device, struct draw *draw,
-                          struct bulla_credential *credential, struct failure *failure);
+MUST_CHECK int fleet_take(struct fleet *fleet, uint32_t first, size_t count, struct draw *draw,
+                          struct bulla_credential *credentials, struct failure *failure);
 /* A new credential for a board that lost its counter. */
 MUST_CHECK int fleet_renew(struct fleet *fleet, uint32_t device, struct bulla_credential *credential);
 

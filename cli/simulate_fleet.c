@@ -56,6 +56,9 @@ int fleet_open(struct fleet *fleet, const struct simulate_options *options, uint
         return -1;
     if (options->credentials)
         return open_credentials(fleet, failure);
+    fleet->entries = calloc(FLEET_BATCH, sizeof(*fleet->entries));
+    if (!fleet->entries)
+        return fail(failure, "memory is out");
     if (database_open(&fleet->store, &options->database, STORE_EXISTING, failure) < 0)
         return -1;
     return database_vault(&fleet->vault, fleet->store, &options->database, failure);
@@ -66,6 +69,7 @@ void fleet_close(struct fleet *fleet)
     database_close(fleet->store);
     vault_wipe(&fleet->vault);
     free(fleet->ids);
+    free(fleet->entries);
     if (fleet->credentials)
         fclose(fleet->credentials);
     memset(fleet, 0, sizeof(*fleet));
@@ -73,72 +77,99 @@ void fleet_close(struct fleet *fleet)
 
 /* ---- credentials of this run ---- */
 
-static int note_id(struct fleet *fleet, int64_t id, struct failure *failure)
+static int note_ids(struct fleet *fleet, size_t count, struct failure *failure)
 {
-    if (fleet->id_count == fleet->id_room) {
-        size_t room = fleet->id_room == 0 ? 256 : fleet->id_room * 2;
+    if (fleet->id_count + count > fleet->id_room) {
+        size_t room = (fleet->id_count + count) * 2;
         int64_t *ids = realloc(fleet->ids, room * sizeof(*ids));
         if (!ids)
             return fail(failure, "memory is out");
         fleet->ids = ids;
         fleet->id_room = room;
     }
-    fleet->ids[fleet->id_count++] = id;
-    return 1;
+    for (size_t i = 0; i < count; i++)
+        fleet->ids[fleet->id_count++] = fleet->entries[i].row.id;
+    return 0;
+}
+
+static int draw_kid(struct fleet *fleet, struct device_entry *entry, struct bulla_credential *credential,
+                    struct failure *failure)
+{
+    if (draw_random(credential->kid, KID_SIZE, failure) < 0)
+        return -1;
+    memcpy(entry->row.kid, credential->kid, KID_SIZE);
+    return vault_seal_device(&fleet->vault, &entry->row, credential->secret, failure);
 }
 
 /* The secret is fresh, so a counter may begin, and no key was ever used before: whatever the seed is. */
-static int enter(struct fleet *fleet, const char *name, struct bulla_credential *credential,
-                 struct failure *failure)
+static int make(struct fleet *fleet, struct device_entry *entry, struct bulla_credential *credential,
+                struct failure *failure)
 {
-    struct device_row row = {
-        .kid_len = KID_SIZE,
-        .alg = credential->alg,
-        .kind = credential->kind,
-        .created = time(NULL),
-    };
-    int entered = 0;
-
-    credential->kid_len = KID_SIZE;
-    snprintf(row.name, sizeof(row.name), "%s", name);
+    entry->row.kid_len = credential->kid_len = KID_SIZE;
+    entry->row.alg = credential->alg;
+    entry->row.kind = credential->kind;
+    entry->row.created = time(NULL);
+    entry->proven = true;
     if (draw_random(credential->secret, sizeof(credential->secret), failure) < 0)
         return -1;
-    for (int i = 0; i < DRAWS && entered == 0; i++) {
-        if (draw_random(credential->kid, KID_SIZE, failure) < 0)
-            return -1;
-        memcpy(row.kid, credential->kid, KID_SIZE);
-        if (vault_seal_device(&fleet->vault, &row, credential->secret, failure) < 0)
-            return -1;
-        entered = fleet->store->ops->device_add(fleet->store, &row, true, failure);
-    }
-    if (entered <= 0)
-        return entered < 0 ? -1 : fail(failure, "no kid of %d bytes is free", KID_SIZE);
-    return note_id(fleet, row.id, failure);
+    return draw_kid(fleet, entry, credential, failure);
 }
 
-static int make_credential(struct fleet *fleet, uint32_t device, struct draw *draw,
-                           struct bulla_credential *credential, struct failure *failure)
+/* Enters the first entries in one transaction; a kid that is taken is drawn again. */
+static int enter(struct fleet *fleet, struct bulla_credential *credentials, size_t count,
+                 struct failure *failure)
+{
+    enum device_clash clash;
+    size_t at;
+
+    for (int i = 0; i < DRAWS; i++) {
+        int entered =
+            fleet->store->ops->devices_add(fleet->store, fleet->entries, count, &at, &clash, failure);
+        if (entered != 0)
+            return entered < 0 ? -1 : note_ids(fleet, count, failure);
+        if (clash == CLASH_NAME)
+            return fail(failure,
+                        "there is a device named \"%s\" already; give another --seed or --prefix, or take it "
+                        "out with 'bulla device remove'",
+                        fleet->entries[at].row.name);
+        if (draw_kid(fleet, &fleet->entries[at], &credentials[at], failure) < 0)
+            return -1;
+    }
+    return fail(failure, "no kid of %d bytes is free", KID_SIZE);
+}
+
+static int make_credentials(struct fleet *fleet, uint32_t first, size_t count, struct draw *draw,
+                            struct bulla_credential *credentials, struct failure *failure)
 {
     static const uint8_t algs[] = {BULLA_AES_CCM_16_64_128, BULLA_AES_CCM_16_64_128, BULLA_AES_CCM_16_128_128,
                                    BULLA_CHACHA20_POLY1305};
-    char name[BULLA_NAME_MAX + 32];
 
-    credential->alg = algs[draw_below(draw, sizeof(algs))];
-    credential->kind = draw_chance(draw, fleet->options->counters.value) ? BULLA_COUNTER : BULLA_SESSION;
-    snprintf(name, sizeof(name), "%s-%06" PRIu32, fleet->prefix, device);
-    return enter(fleet, name, credential, failure);
+    memset(fleet->entries, 0, count * sizeof(*fleet->entries));
+    for (size_t i = 0; i < count; i++) {
+        struct device_row *row = &fleet->entries[i].row;
+        credentials[i].alg = algs[draw_below(draw, sizeof(algs))];
+        credentials[i].kind =
+            draw_chance(draw, fleet->options->counters.value) ? BULLA_COUNTER : BULLA_SESSION;
+        snprintf(row->name, sizeof(row->name), "%s-%06" PRIu32, fleet->prefix, first + (uint32_t)i);
+        if (make(fleet, &fleet->entries[i], &credentials[i], failure) < 0)
+            return -1;
+    }
+    return enter(fleet, credentials, count, failure);
 }
 
 /* The registry under another name: the old credential may still bring messages home that are on the way. */
 int fleet_renew(struct fleet *fleet, uint32_t device, struct bulla_credential *credential)
 {
-    char name[BULLA_NAME_MAX + 32];
     struct failure failure;
 
     if (!fleet->store)
         return -1;
-    snprintf(name, sizeof(name), "%s-%06" PRIu32 ".%" PRIu32, fleet->prefix, device, ++fleet->renewals);
-    return enter(fleet, name, credential, &failure) < 0 ? -1 : 0;
+    memset(fleet->entries, 0, sizeof(*fleet->entries));
+    snprintf(fleet->entries->row.name, sizeof(fleet->entries->row.name), "%s-%06" PRIu32 ".%" PRIu32,
+             fleet->prefix, device, ++fleet->renewals);
+    if (make(fleet, fleet->entries, credential, &failure) < 0)
+        return -1;
+    return enter(fleet, credential, 1, &failure);
 }
 
 /* ---- credentials that are given ---- */
@@ -182,12 +213,17 @@ static int read_credential(struct fleet *fleet, uint32_t device, struct bulla_cr
     return 1;
 }
 
-int fleet_next(struct fleet *fleet, uint32_t device, struct draw *draw, struct bulla_credential *credential,
-               struct failure *failure)
+int fleet_take(struct fleet *fleet, uint32_t first, size_t count, struct draw *draw,
+               struct bulla_credential *credentials, struct failure *failure)
 {
-    if (fleet->credentials)
-        return read_credential(fleet, device, credential, failure);
-    return make_credential(fleet, device, draw, credential, failure);
+    if (!fleet->credentials)
+        return make_credentials(fleet, first, count, draw, credentials, failure) < 0 ? -1 : (int)count;
+    for (uint32_t i = 0; i < count; i++) {
+        int result = read_credential(fleet, first + i, &credentials[i], failure);
+        if (result <= 0)
+            return result < 0 ? -1 : (int)i;
+    }
+    return (int)count;
 }
 
 /* ---- what became of it ---- */

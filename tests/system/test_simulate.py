@@ -73,7 +73,7 @@ def test_all_faults_add_up(bulla, simulate):
 
 
 def test_a_seed_sends_the_same_again(bulla, simulate):
-    arguments = ["--devices", "20", "--rate", "60", "--duration", "4"]
+    arguments = ["--devices", "20", "--rate", "60", "--duration", "2"]
     first = simulate(*arguments, "--seed", "5", *FAULTS)
     again = simulate(*arguments, "--seed", "5", *FAULTS)
     other = simulate(*arguments, "--seed", "6", *FAULTS)
@@ -98,7 +98,7 @@ def test_no_faults(simulate):
 
 def test_the_gateway_is_killed_in_the_middle(bulla, make_gateway):
     gateway = make_gateway("--log-level", "error").start()
-    process = start(gateway, "--devices", "40", "--rate", "100", "--duration", "8", "--seed", "3", *FAULTS)
+    process = start(gateway, "--devices", "40", "--rate", "100", "--duration", "5", "--seed", "3", *FAULTS)
     for _ in range(2):
         time.sleep(1.5)
         gateway.kill()
@@ -217,7 +217,7 @@ def test_names_that_are_taken(bulla, gateway):
 
 
 def test_an_interrupt_ends_it_with_the_table(bulla, gateway):
-    process = start(gateway, "--devices", "20", "--rate", "40", "--duration", "600", "--seed", "2")
+    process = start(gateway, "--devices", "20", "--rate", "40", "--duration", "600", "--seed", "2", "--attack", "0")
     time.sleep(3)
     process.send_signal(signal.SIGINT)
     result, err = finish(process, seconds=40)
@@ -227,7 +227,7 @@ def test_an_interrupt_ends_it_with_the_table(bulla, gateway):
 
 
 def test_progress_is_told_on_standard_error(bulla, gateway):
-    done = bulla.run("simulate", "--to", gateway.url, "--devices", "10", "--rate", "20", "--duration", "7", "--faults", "none")
+    done = bulla.run("simulate", "--to", gateway.url, "--devices", "10", "--rate", "20", "--duration", "5.5", "--faults", "none")
     assert "readings, " in done.stderr and "told stored" in done.stderr and "left" in done.stderr
     assert "\r" not in done.stderr
     assert "It adds up" in done.stdout and "told stored" in done.stdout
@@ -255,8 +255,8 @@ def peak(gateway, *arguments, seconds):
 def test_memory_is_bounded(bulla, gateway, long_run):
     """What a device takes: measured between a small fleet and a large one."""
     count = 100_000 if long_run else 20_000
-    rest = ["--duration", "5", "--rate", "400", "--seed", "1"]
-    small, before = peak(gateway, "--devices", "500", *rest, seconds=120)
+    rest = ["--duration", "5", "--rate", "400", "--seed", "1", "--keep"]
+    small, before = peak(gateway, "--devices", "500", "--prefix", "small", *rest, seconds=120)
     large, after = peak(gateway, "--devices", count, *rest, seconds=1200)
     assert small["adds_up"] and large["adds_up"]
     assert large["devices"] == count
