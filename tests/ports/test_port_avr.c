@@ -49,7 +49,9 @@ void eeprom_update_byte(uint8_t *at, uint8_t value)
         return;
     wear[i]++;
     if (power_step()) {
-        eeprom[i] = (uint8_t)test_random(&power_seed);
+        const uint8_t left[] = {eeprom[i], value, (uint8_t)test_random(&power_seed)};
+
+        eeprom[i] = left[test_below(&power_seed, 3)];
         power_off();
     }
     eeprom[i] = value;
@@ -133,6 +135,58 @@ static void test_worn_out_cell(void **state)
     worn_out = -1;
 }
 
+static uint8_t record_of[BULLA_COUNTER_SIZE];
+
+static void write_record(void *context)
+{
+    struct bulla_port *port = context;
+
+    assert_int_equal(port->store(port->context, BULLA_SLOT_COUNTER_A, record_of, sizeof(record_of)), 0);
+}
+
+/* How many cells of copy A are valid; `has_new` whether the record that was written is in one. */
+static unsigned valid_cells(int *has_new)
+{
+    unsigned count = 0;
+
+    *has_new = 0;
+    for (size_t at = BASE; at < BASE + AVR_PORT_SIZE / 2; at += AVR_PORT_CELL) {
+        if (eeprom[at] != 0xb5)
+            continue;
+        count++;
+        *has_new |= memcmp(eeprom + at + 2, record_of, sizeof(record_of)) == 0;
+    }
+    return count;
+}
+
+/*
+ * One cell is valid; two, where the power goes between making the new one valid and clearing the old one:
+ * then the sequence tells which is newer, also where it comes round.
+ */
+static void test_one_valid_cell(void **state)
+{
+    struct bulla_port *port;
+    uint8_t out[BULLA_COUNTER_SIZE];
+    unsigned two = 0;
+    int has_new;
+
+    (void)state;
+    make_new();
+    port = boot();
+    for (unsigned i = 0; i < 40000; i++) {
+        memset(record_of, (int)(i % 251), sizeof(record_of));
+        if (power_while(1 + (unsigned)test_below(&power_seed, 40), write_record, port) == 0) {
+            assert_int_equal(valid_cells(&has_new), 1);
+            assert_true(has_new);
+        } else if (valid_cells(&has_new) > 1 && has_new) {
+            two++;
+            assert_int_equal(port->load(port->context, BULLA_SLOT_COUNTER_A, out, sizeof(out)), 0);
+            assert_memory_equal(out, record_of, sizeof(out));
+        }
+    }
+    assert_true(two > 20);
+}
+
 int main(void)
 {
     const struct port_model model = {
@@ -140,7 +194,9 @@ int main(void)
         .boot = boot,
         .make_new = make_new,
         .rot = rot,
-        .extra = {{"test_wear", test_wear}, {"test_worn_out_cell", test_worn_out_cell}},
+        .extra = {{"test_one_valid_cell", test_one_valid_cell},
+                  {"test_wear", test_wear},
+                  {"test_worn_out_cell", test_worn_out_cell}},
     };
 
     return port_suite(&model);

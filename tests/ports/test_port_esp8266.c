@@ -164,6 +164,85 @@ static void test_wear(void **state)
     assert_int_equal(flash.erasures, 9);
 }
 
+/* Writes a number to copy A, as a record that nothing torn looks like. */
+struct writing {
+    struct bulla_port *port;
+    uint8_t number;
+};
+
+static void write_number(void *context)
+{
+    const struct writing *writing = context;
+    uint8_t record[BULLA_COUNTER_SIZE];
+
+    memset(record, writing->number, sizeof(record));
+    assert_int_equal(
+        writing->port->store(writing->port->context, BULLA_SLOT_COUNTER_A, record, sizeof(record)), 0);
+}
+
+/* The number that copy A holds; 0 if it is bad. */
+static uint8_t number_of(struct bulla_port *port)
+{
+    uint8_t record[BULLA_COUNTER_SIZE];
+
+    if (port->load(port->context, BULLA_SLOT_COUNTER_A, record, sizeof(record)) != 0)
+        return 0;
+    for (size_t i = 1; i < sizeof(record); i++) {
+        if (record[i] != record[0])
+            return 0;
+    }
+    return record[0];
+}
+
+/*
+ * The last cell is taken, the next write erases, and the power goes in the middle: whatever part of the
+ * sector is erased then, what is read is the newest number or nothing, and never an older one.
+ */
+static void test_cut_erasure_brings_nothing_old_back(void **state)
+{
+    struct writing writing;
+    unsigned newest = 0;
+    unsigned bad = 0;
+
+    (void)state;
+    for (unsigned round = 0; round < 300; round++) {
+        make_new();
+        writing.port = boot();
+        for (writing.number = 1; writing.number <= 170; writing.number++)
+            write_number(&writing);
+        assert_int_equal(flash.erasures, 0);
+        while (flash.erasures == 0) /* each second of these is cut in the erasure itself */
+            power_while(40, write_number, &writing);
+        if (number_of(writing.port) == 170)
+            newest++;
+        else if (number_of(writing.port) == 0)
+            bad++;
+        else
+            assert_int_equal(number_of(writing.port), 171);
+    }
+    assert_true(newest > 5 && bad > 50);
+}
+
+/* A number written over and over: at any cut it is the one before, this one, or a bad copy. */
+static void test_cut_write_brings_nothing_old_back(void **state)
+{
+    struct writing writing;
+    uint8_t last = 1;
+
+    (void)state;
+    make_new();
+    writing.port = boot();
+    for (unsigned i = 0; i < 5000; i++) {
+        uint8_t found;
+
+        writing.number = (uint8_t)(1 + i % 250);
+        power_while(1 + (unsigned)test_below(&power_seed, 14), write_number, &writing);
+        found = number_of(writing.port);
+        assert_true(found == 0 || found == last || found == writing.number);
+        last = found == 0 ? writing.number : found;
+    }
+}
+
 int main(void)
 {
     const struct port_model model = {
@@ -175,6 +254,8 @@ int main(void)
         .break_random = break_random,
         .extra = {{"test_no_radio_or_a_stuck_generator", test_no_radio_or_a_stuck_generator},
                   {"test_sectors_that_are_none", test_sectors_that_are_none},
+                  {"test_cut_erasure_brings_nothing_old_back", test_cut_erasure_brings_nothing_old_back},
+                  {"test_cut_write_brings_nothing_old_back", test_cut_write_brings_nothing_old_back},
                   {"test_wear", test_wear}},
     };
 
