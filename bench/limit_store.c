@@ -126,7 +126,7 @@ static int measure(struct bench_store *bench, size_t batch, double seconds, doub
 
 static void remove_database(const char *path)
 {
-    static const char *const endings[] = {"", "-wal", "-shm"};
+    static const char *const endings[] = {"", "-wal", "-shm", "-lock"};
     char name[600];
 
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {

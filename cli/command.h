@@ -44,6 +44,9 @@ extern const struct command command_events;
 extern const struct command command_open;
 extern const struct command command_check;
 extern const struct command command_simulate;
+extern const struct command command_backup;
+extern const struct command command_restore;
+extern const struct command command_restored;
 extern const struct command command_completion;
 extern const struct command command_help;
 
@@ -54,6 +57,7 @@ extern const struct command command_device_show;
 extern const struct command command_device_revoke;
 extern const struct command command_device_remove;
 extern const struct command command_device_trust;
+extern const struct command command_device_label;
 extern const struct command command_device_export;
 
 #define COMMAND_PATH_SIZE 64 /* bytes of the longest "bulla device export", with the terminating zero */

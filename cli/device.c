@@ -4,9 +4,11 @@
 #include <stddef.h>
 
 static const struct command *const commands[] = {
-    &command_device_add,   &command_device_import, &command_device_list,
-    &command_device_show,  &command_device_revoke, &command_device_remove,
-    &command_device_trust, &command_device_export, NULL,
+    &command_device_add,    &command_device_import,
+    &command_device_list,   &command_device_show,
+    &command_device_revoke, &command_device_remove,
+    &command_device_trust,  &command_device_export,
+    &command_device_label,  NULL,
 };
 
 const struct command command_device = {

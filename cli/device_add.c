@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/input.h"
+#include "cli/label_text.h"
 #include "cli/output.h"
 #include "cli/provision.h"
 #include "cli/text.h"
@@ -59,6 +60,12 @@ static const struct option options_table[] = {
      .help = "with --from: checks the table and shows what would be added, but adds nothing",
      .parse = option_flag,
      .offset = offsetof(struct add_options, dry_run)},
+    {.name = "label",
+     .argument = "KEY=VALUE",
+     .help = "puts a label on it; may be given several times",
+     .parse = option_strings,
+     .repeatable = true,
+     .offset = offsetof(struct add_options, labels)},
     DATABASE_OPTIONS(struct add_options),
     {0},
 };
@@ -117,31 +124,45 @@ static int make_credential(const struct add_options *options, struct bulla_crede
 
 /* Enters it once, under credential->kid. 1 entered, 0 the kid is taken. */
 static int enter(struct store *store, const struct vault *vault, const char *name,
-                 const struct bulla_credential *credential, bool proven, struct failure *failure)
+                 const struct bulla_credential *credential, const struct add_options *options,
+                 struct failure *failure)
 {
-    struct device_row row = {
-        .kid_len = credential->kid_len,
-        .alg = credential->alg,
-        .kind = credential->kind,
-        .created = time(NULL),
+    struct label_list labels;
+    struct device_entry entry = {
+        .row = {.kid_len = credential->kid_len,
+                .alg = credential->alg,
+                .kind = credential->kind,
+                .created = time(NULL)},
+        .proven = !options->secret, /* PROTOCOL 4.4 */
     };
+    enum device_clash clash;
+    size_t at;
 
-    memcpy(row.name, name, strlen(name) + 1);
-    memcpy(row.kid, credential->kid, sizeof(row.kid));
-    if (vault_seal_device(vault, &row, credential->secret, failure) < 0)
+    if (label_list_parse(&labels, options->labels.texts, options->labels.count, LABEL_ONLY, failure) < 0)
         return -1;
-    return store->ops->device_add(store, &row, proven, failure);
+    entry.labels = labels.labels;
+    entry.label_count = labels.count;
+    memcpy(entry.row.name, name, strlen(name) + 1);
+    memcpy(entry.row.kid, credential->kid, sizeof(entry.row.kid));
+    if (vault_seal_device(vault, &entry.row, credential->secret, failure) < 0)
+        return -1;
+    int entered = store->ops->devices_add(store, &entry, 1, &at, &clash, failure);
+    if (entered == 0 && clash == CLASH_NAME)
+        return fail(failure,
+                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
+                    "device remove' first",
+                    name);
+    return entered;
 }
 
 static int add(struct store *store, const struct vault *vault, const char *name,
                const struct add_options *options, struct bulla_credential *credential,
                struct failure *failure)
 {
-    bool proven = !options->secret; /* PROTOCOL 4.4 */
     int entered;
 
     if (options->kid) {
-        entered = enter(store, vault, name, credential, proven, failure);
+        entered = enter(store, vault, name, credential, options, failure);
         return entered != 0
                    ? entered
                    : fail(failure, "--kid %s: it is taken, or was once; choose another", options->kid);
@@ -150,7 +171,7 @@ static int add(struct store *store, const struct vault *vault, const char *name,
     for (int i = 0; i < DRAWS; i++) {
         if (draw(credential->kid, NEW_KID_SIZE, failure) < 0)
             return -1;
-        entered = enter(store, vault, name, credential, proven, failure);
+        entered = enter(store, vault, name, credential, options, failure);
         if (entered != 0)
             return entered;
     }
@@ -209,8 +230,11 @@ static int add_one(const struct add_options *options, const char *name, struct f
     struct bulla_credential credential = {0};
     struct vault vault = {0};
     struct store *store = NULL;
+    struct label_list labels;
     int result = provision_check_name(name, strlen(name), failure) < 0 ? COMMAND_USAGE : 0;
 
+    if (result == 0)
+        result = label_list_parse(&labels, options->labels.texts, options->labels.count, LABEL_ONLY, failure);
     if (result == 0)
         result = make_credential(options, &credential, failure);
     if (result < 0)
@@ -269,6 +293,7 @@ const struct command command_device_add = {
         "With --from, all devices of the table are added or none: every problem is told with its row, before "
         "anything is done. A run that is cut is ended by the same command.",
     .example = "bulla device add kitchen --out kitchen.credential\n"
+               "bulla device add porch --label site=home --label floor=0 --out porch.credential\n"
                "bulla device add shed --counter --kid 11223344 --out shed.credential\n"
                "(umask 077; bulla device add attic > attic.credential)\n"
                "bulla device add --from devices.csv --out credentials --dry-run",

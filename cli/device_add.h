@@ -15,6 +15,7 @@ struct add_options {
     const char *from;
     bool counter;
     bool dry_run;
+    struct option_strings labels;
 };
 
 /* Adds the devices of a table. Returns what a command returns. */

@@ -29,17 +29,17 @@ static void print_json(const struct device_row *row, const char *done)
     printf("\",\"done\":\"%s\"}\n", done);
 }
 
-static int change(const struct device_change *what, struct store *store, const char *name, unsigned format,
-                  struct failure *failure)
+static int change(const struct device_change *what, const struct device_change_options *options,
+                  struct store *store, const char *name, struct failure *failure)
 {
     struct device_row row;
     int changed = database_device(store, name, &row, failure);
 
     if (changed == 0)
-        changed = what->change(store, &row, failure);
+        changed = what->change(options, store, &row, failure);
     if (changed < 0)
         return COMMAND_FAILED;
-    if (format == DEVICE_FORMAT_JSON) {
+    if (options->format == DEVICE_FORMAT_JSON) {
         print_json(&row, changed ? what->done : "nothing");
     } else {
         device_print_name(stdout, &row);
@@ -56,7 +56,7 @@ int device_change(const struct device_change *what, const struct device_change_o
 
     if (database_open(&store, &options->database, STORE_EXISTING, failure) < 0)
         return COMMAND_FAILED;
-    result = change(what, store, name, options->format, failure);
+    result = change(what, options, store, name, failure);
     database_close(store);
     return result;
 }

@@ -17,13 +17,15 @@ extern const struct option device_change_options[];
 
 struct device_change {
     const char *done; /* JSON: "revoked" */
-    /* Returns 1, 0 where it was so before, or -1. */
-    int (*change)(struct store *store, const struct device_row *row, struct failure *failure);
+    /* `options` as device_change() was given them. Returns 1, 0 where it was so before, or -1. */
+    int (*change)(const void *options, struct store *store, const struct device_row *row,
+                  struct failure *failure);
     /* Prints the rest of a sentence that begins with the device's name. */
     void (*tell)(const struct device_row *row, bool changed);
 };
 
-/* Opens the database, finds the device, changes it, says so. Returns what a command returns. */
+/* `options`: the command's own struct may begin with one. Opens the database, finds the device, changes it,
+ * says so. Returns what a command returns. */
 int device_change(const struct device_change *what, const struct device_change_options *options,
                   const char *name, struct failure *failure);
 

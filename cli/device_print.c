@@ -43,4 +43,5 @@ void device_json_members(FILE *out, const struct device_row *row)
         when_format(seen, row->last_seen);
         fprintf(out, "\"%s\"", seen);
     }
+    fprintf(out, ",\"lost\":%" PRIu64, row->lost);
 }

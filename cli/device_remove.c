@@ -6,8 +6,10 @@
 #include "cli/device_change.h"
 #include "cli/text.h"
 
-static int remove_device(struct store *store, const struct device_row *row, struct failure *failure)
+static int remove_device(const void *options, struct store *store, const struct device_row *row,
+                         struct failure *failure)
 {
+    (void)options;
     return store->ops->device_remove(store, row->id, failure) < 0 ? -1 : 1;
 }
 

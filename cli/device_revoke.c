@@ -5,8 +5,10 @@
 
 #include "cli/device_change.h"
 
-static int revoke(struct store *store, const struct device_row *row, struct failure *failure)
+static int revoke(const void *options, struct store *store, const struct device_row *row,
+                  struct failure *failure)
 {
+    (void)options;
     if (row->revoked)
         return 0;
     return store->ops->device_revoke(store, row->id, failure) < 0 ? -1 : 1;

@@ -7,6 +7,7 @@
 
 #include "cli/database.h"
 #include "cli/device_print.h"
+#include "cli/label_text.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/when.h"
@@ -106,7 +107,12 @@ static int show_table(struct store *store, const struct device_row *row, struct 
     printf("created    %s\n", time);
     if (row->last_seen)
         when_format(time, row->last_seen);
-    printf("last seen  %s\n\n", row->last_seen ? time : "never");
+    printf("last seen  %s\nlost       %" PRIu64 "\nlabels     ", row->last_seen ? time : "never", row->lost);
+    if (labels_print(stdout, store, row->id, failure) < 0) {
+        table_drop(&table);
+        return -1;
+    }
+    fputs("\n\n", stdout);
     return table_end(&table, stdout, failure);
 }
 
@@ -148,6 +154,9 @@ static int show_json(struct store *store, const struct device_row *row, struct f
 
     putchar('{');
     device_json_members(stdout, row);
+    fputs(",\"labels\":", stdout);
+    if (labels_json(stdout, store, row->id, failure) < 0)
+        return -1;
     fputs(",\"contexts\":[", stdout);
     if (store->ops->context_each(store, row->id, context_to_json, &first, failure) < 0)
         return -1;

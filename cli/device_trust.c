@@ -4,23 +4,58 @@
 #include <stdio.h>
 
 #include "cli/device_change.h"
+#include "cli/device_print.h"
+#include "device/keys.h"
 
-static int trust(struct store *store, const struct device_row *row, struct failure *failure)
+struct trust_options {
+    struct device_change_options change; /* first */
+    int64_t above;                       /* -1: the window as it is */
+};
+
+static const struct option options_table[] = {
+    {.name = "above",
+     .argument = "PIV",
+     .help =
+         "takes only messages above this sequence number from now on; the highest that the device has sealed "
+         "with, as far as you know",
+     .fallback = "-1",
+     .parse = option_number,
+     .least = -1,
+     .most = (int64_t)BULLA_PIV_MAX,
+     .offset = offsetof(struct trust_options, above)},
+    {.name = "format",
+     .letter = 'f',
+     .argument = "FORMAT",
+     .help = "table: a sentence; json: an object with name, kid, and what was done",
+     .fallback = "table",
+     .parse = option_choice,
+     .words = device_formats,
+     .offset = offsetof(struct trust_options, change.format)},
+    DATABASE_OPTIONS(struct device_change_options), /* the first member */
+    {0},
+};
+
+static int trust(const void *options, struct store *store, const struct device_row *row,
+                 struct failure *failure)
 {
+    const struct trust_options *trust_options = options;
+
     if (row->kind != BULLA_COUNTER)
         return fail(failure,
                     "%s: its sessions prove themselves, by answering a challenge; only a counter device can "
                     "be trusted by hand",
                     row->name);
-    return store->ops->device_trust(store, row->id, failure);
+    return store->ops->device_trust(store, row->id, (uint64_t)(trust_options->above + 1), failure);
 }
 
 static void tell(const struct device_row *row, bool changed)
 {
     (void)row;
     puts(changed
-             ? " is trusted: its messages are stored without a challenge. What it sealed before its\n"
-               "secret was imported may open once: whoever recorded such a message can have it stored, once"
+             ? " is trusted: its messages are stored without a challenge. Messages that it sealed since the\n"
+               "backup was made (or before its secret was imported) may open once: whoever recorded one can "
+               "have\n"
+               "it stored, unless its number is not above that of --above"
              : " was proven already; nothing changed");
 }
 
@@ -37,13 +72,16 @@ const struct command command_device_trust = {
     .summary = "proves a counter device by hand, where it can hear no challenge",
     .arguments = "NAME",
     .words = device_names,
-    .details = "A counter device with an imported secret is challenged before anything of it is stored. One "
-               "that can hear no reply cannot answer. This takes its word instead: messages that it sealed "
-               "before the import may open once. It does not make a copy of the database that was put back "
-               "safe; see docs/gateway.md, Damage.",
-    .example = "bulla device trust shed",
-    .options = device_change_options,
-    .options_size = sizeof(struct device_change_options),
+    .details =
+        "A counter device with an imported secret, and every device after a restore, is challenged before "
+        "anything of it is stored. One that can hear no reply cannot answer. This takes its word instead: "
+        "its replay window stays as it was, so messages that it sealed since the backup, or before the "
+        "import, may open once each. Where you know the highest number that it has used, --above shuts "
+        "them out.",
+    .example = "bulla device trust shed\n"
+               "bulla device trust shed --above 131072",
+    .options = options_table,
+    .options_size = sizeof(struct trust_options),
     .least = 1,
     .most = 1,
     .run = run,

@@ -9,7 +9,7 @@
 
 #include "gateway/failure.h"
 
-#define TABLE_COLUMNS_MAX 8
+#define TABLE_COLUMNS_MAX 12
 
 struct table_column {
     const char *title;

@@ -181,6 +181,25 @@ int vault_registry_secret(const struct vault *vault, struct store *store, const 
     return -1;
 }
 
+int vault_renew(const struct vault *vault, const char *name, uint8_t sealed[SEALED_SIZE(32)],
+                struct failure *failure)
+{
+    uint8_t secret[32];
+    int result = draw(secret, sizeof(secret), failure);
+
+    if (result == 0)
+        result = vault_seal(vault, name, NULL, 0, secret, sizeof(secret), sealed, failure);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return result;
+}
+
+int vault_is_known(struct store *store, struct failure *failure)
+{
+    uint8_t sealed[SEALED_SIZE(sizeof(check_value))];
+
+    return get_sealed(store, CHECK_NAME, sealed, sizeof(check_value), failure);
+}
+
 /* ---- the key's file ---- */
 
 int vault_key_path(const char *db, char *path, size_t size, struct failure *failure)

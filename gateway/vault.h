@@ -66,4 +66,14 @@ MUST_CHECK int vault_open_device(const struct vault *vault, const struct device_
 MUST_CHECK int vault_registry_secret(const struct vault *vault, struct store *store, const char *name,
                                      uint8_t secret[32], struct failure *failure);
 
+/*
+ * Draws a new value of the registry and seals it under its name, for who puts it there: K, after a restore
+ * (PROTOCOL 9).
+ */
+MUST_CHECK int vault_renew(const struct vault *vault, const char *name, uint8_t sealed[SEALED_SIZE(32)],
+                           struct failure *failure);
+
+/* Whether a registry has a master key already, which vault_open() checks: 1, 0 none yet, or -1. */
+MUST_CHECK int vault_is_known(struct store *store, struct failure *failure);
+
 #endif

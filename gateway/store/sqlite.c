@@ -138,11 +138,18 @@ void sqlite_rollback(struct sqlite *sqlite)
 
 /* ---- open, close ---- */
 
-static int open_file(struct sqlite *sqlite, struct failure *failure)
+static int check_there(const struct sqlite *sqlite, struct failure *failure)
 {
-    if (access(sqlite->path, F_OK) != 0)
-        return fail(failure, "cannot open the database %s: %s; is the path right?", sqlite->path,
-                    strerror(errno));
+    if (access(sqlite->path, F_OK) == 0)
+        return 0;
+    return fail(failure, "cannot open the database %s: %s; is the path right?", sqlite->path,
+                strerror(errno));
+}
+
+int sqlite_open_file(struct sqlite *sqlite, struct failure *failure)
+{
+    if (check_there(sqlite, failure) != 0)
+        return -1;
     if (sqlite3_open_v2(sqlite->path, &sqlite->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                         NULL) != SQLITE_OK) {
@@ -180,7 +187,7 @@ static int set_pragmas(struct sqlite *sqlite, struct failure *failure)
 
 static int open_database(struct sqlite *sqlite, struct failure *failure)
 {
-    if (open_file(sqlite, failure) != 0)
+    if (sqlite_open_file(sqlite, failure) != 0)
         return -1;
     /* Until it is known to be ours, not even closing may write to it. */
     sqlite3_db_config(sqlite->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -192,20 +199,34 @@ static int open_database(struct sqlite *sqlite, struct failure *failure)
     return sqlite_migrate(sqlite, failure);
 }
 
-static void sqlite_close(struct store *store)
+void sqlite_close_database(struct sqlite *sqlite)
+{
+    for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+        sqlite3_finalize(sqlite->statements[i]);
+        sqlite->statements[i] = NULL;
+    }
+    sqlite3_close(sqlite->db);
+    sqlite->db = NULL;
+}
+
+/* A copy that did not take its place goes; its lock last of all. */
+void sqlite_close(struct store *store)
 {
     struct sqlite *sqlite = sqlite_of(store);
 
-    for (size_t i = 0; i < STATEMENT_COUNT; i++)
-        sqlite3_finalize(sqlite->statements[i]);
-    sqlite3_close(sqlite->db);
+    sqlite_close_database(sqlite);
+    if (sqlite->replaces != NULL)
+        sqlite_remove_files(sqlite->path);
+    if (sqlite->lock >= 0)
+        close(sqlite->lock);
+    free(sqlite->replaces);
     sqlite_series_forget(&sqlite->series);
     free(sqlite->notes);
     free(sqlite->path);
     free(sqlite);
 }
 
-static struct sqlite *new_sqlite(const char *path)
+struct sqlite *sqlite_new(const char *path)
 {
     struct sqlite *sqlite = calloc(1, sizeof(*sqlite));
 
@@ -216,6 +237,7 @@ static struct sqlite *new_sqlite(const char *path)
         free(sqlite);
         return NULL;
     }
+    sqlite->lock = -1;
     /* Only against names chosen to fall into one bucket: no secret hangs on it, so failure does not matter.
      */
     if (getrandom(&sqlite->series.seed, sizeof(sqlite->series.seed), 0) < 0)
@@ -226,12 +248,12 @@ static struct sqlite *new_sqlite(const char *path)
 /* The schema is written before the log is switched on, so the file is complete without one. */
 static int fill_database(const char *path, struct failure *failure)
 {
-    struct sqlite *sqlite = new_sqlite(path);
+    struct sqlite *sqlite = sqlite_new(path);
     int result;
 
     if (sqlite == NULL)
         return fail(failure, "no memory is left to make %s", path);
-    result = open_file(sqlite, failure);
+    result = sqlite_open_file(sqlite, failure);
     if (result == 0)
         result = sqlite_migrate(sqlite, failure);
     if (result == 0)
@@ -274,10 +296,12 @@ static int open_path(struct store **store, const char *path, enum store_open_mod
 
     if (mode == STORE_CREATE && access(path, F_OK) != 0 && make_database(path, failure) != 0)
         return -1;
-    sqlite = new_sqlite(path);
+    sqlite = sqlite_new(path);
     if (sqlite == NULL)
         return fail(failure, "no memory is left to open %s", path);
-    if (open_database(sqlite, failure) != 0) {
+    if (check_there(sqlite, failure) != 0 ||
+        (sqlite->lock = sqlite_lock(path, mode == STORE_ALONE, failure)) < 0 ||
+        open_database(sqlite, failure) != 0) {
         sqlite_close(&sqlite->store);
         return -1;
     }
@@ -324,6 +348,11 @@ const struct store_ops store_sqlite = {
     .close = sqlite_close,
     .key_path = sqlite_key_path,
     .look = sqlite_look,
+    .backup = sqlite_backup,
+    .restored = sqlite_restored,
+    .restore_begin = sqlite_restore_begin,
+    .restore_compare = sqlite_restore_compare,
+    .restore_finish = sqlite_restore_finish,
     .meta_get = sqlite_meta_get,
     .meta_put = sqlite_meta_put,
     .device_add = sqlite_device_add,

@@ -38,6 +38,8 @@ struct sqlite {
     struct store store; /* first */
     sqlite3 *db;
     char *path;
+    int lock;       /* descriptor that holds it, or -1 */
+    char *replaces; /* a copy that is being restored: the database whose place it takes */
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct series_cache series;
     struct commit_note *notes; /* commit's scratch: one a context */
@@ -115,7 +117,56 @@ static inline void bind_text_or_null(sqlite3_stmt *statement, int parameter, con
     sqlite3_bind_text(statement, parameter, text, -1, SQLITE_STATIC);
 }
 
+/* A connection to be opened; NULL without memory. sqlite_close() closes it in any state. */
+struct sqlite *sqlite_new(const char *path);
+MUST_CHECK int sqlite_open_file(struct sqlite *sqlite, struct failure *failure);
+void sqlite_close(struct store *store);
+
+/* Closes what is SQLite's; what the struct says stays. */
+void sqlite_close_database(struct sqlite *sqlite);
+
+/* ---- sqlite_lock.c ---- */
+
+/* Takes the database's lock, shared or alone: a descriptor that holds it until it is closed, or -1. */
+MUST_CHECK int sqlite_lock(const char *path, bool alone, struct failure *failure);
+
+/* ---- sqlite_copy.c ---- */
+
+/* Copies all pages of one database into another, which is empty; both are open. */
+MUST_CHECK int sqlite_copy_pages(struct sqlite *from, struct sqlite *to,
+                                 const struct store_progress *progress, struct failure *failure);
+
+/* Makes a file and its name durable. */
+MUST_CHECK int sqlite_sync(const char *path, struct failure *failure);
+
+/* Removes a database and what lies beside it. */
+void sqlite_remove_files(const char *path);
+
+/* Whether a path leads to the database, or to a file beside it that is part of it. */
+bool sqlite_is_file_of(const char *path, const char *database);
+
+/* Opens a database so that it is whole in one file; its log is folded into it. NULL with the failure. */
+struct sqlite *sqlite_open_single(const char *path, struct failure *failure);
+
+/* Whether SQLite finds it sound; `name` is what to call it. */
+MUST_CHECK int sqlite_check_integrity(struct sqlite *sqlite, const char *name, struct failure *failure);
+
+int sqlite_backup(struct store *store, const struct store_backup *backup, struct failure *failure);
+int sqlite_restored(struct store *store, const void *challenge, size_t len, int64_t *contexts,
+                    struct failure *failure);
+
+/* ---- sqlite_restore.c ---- */
+
+int sqlite_restore_begin(struct store **copy, const char *location, const char *file,
+                         const struct store_progress *progress, struct failure *failure);
+int sqlite_restore_compare(struct store *copy, restore_visitor *visit, void *context,
+                           struct failure *failure);
+int sqlite_restore_finish(struct store *copy, bool discard, char *kept, size_t size, struct failure *failure);
+
 /* ---- sqlite_schema.c ---- */
+
+/* Makes sure that this is our database, of whatever version. */
+MUST_CHECK int sqlite_identify_own(struct sqlite *sqlite, struct failure *failure);
 
 /* Makes sure that this is our database, not another's, and reads it only. */
 MUST_CHECK int sqlite_identify(struct sqlite *sqlite, struct failure *failure);
@@ -151,7 +202,7 @@ int sqlite_device_remove(struct store *store, int64_t device, struct failure *fa
 int sqlite_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure);
 int sqlite_probe(struct store *store, struct failure *failure);
 int sqlite_device_exported(struct store *store, int64_t device, struct failure *failure);
-int sqlite_device_trust(struct store *store, int64_t device, struct failure *failure);
+int sqlite_device_trust(struct store *store, int64_t device, uint64_t lower, struct failure *failure);
 int sqlite_generation(struct store *store, int64_t *generation, struct failure *failure);
 int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
                           struct failure *failure);

@@ -456,13 +456,16 @@ int sqlite_device_remove(struct store *store, int64_t device, struct failure *fa
 }
 
 /* 1 proven now, 0 it was proven already. */
-static int trust_counter(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)
+static int trust_counter(struct sqlite *sqlite, int64_t device, uint64_t lower, const char *what,
+                         struct failure *failure)
 {
     sqlite3_stmt *state = sqlite_statement(sqlite, ST_COUNTER_STATE, failure);
+    sqlite3_stmt *trust = sqlite_statement(sqlite, ST_COUNTER_TRUST, failure);
 
-    if (state == NULL)
+    if (state == NULL || trust == NULL)
         return -1;
     bind_number(state, 1, device);
+    bind_unsigned(state, 2, lower);
     int found = sqlite_row(sqlite, state, what, failure);
     bool proven = found > 0 && sqlite3_column_int(state, 0) != 0;
     sqlite3_reset(state);
@@ -471,15 +474,17 @@ static int trust_counter(struct sqlite *sqlite, int64_t device, const char *what
                     what);
     if (found < 0 || proven)
         return found < 0 ? -1 : 0;
-    return sqlite_run_number(sqlite, ST_COUNTER_TRUST, device, what, failure);
+    bind_number(trust, 1, device);
+    bind_unsigned(trust, 2, lower);
+    return sqlite_run(sqlite, trust, what, failure);
 }
 
-int sqlite_device_trust(struct store *store, int64_t device, struct failure *failure)
+int sqlite_device_trust(struct store *store, int64_t device, uint64_t lower, struct failure *failure)
 {
     static const char what[] = "trust the device";
     struct sqlite *sqlite = sqlite_of(store);
 
     if (sqlite_begin(sqlite, what, failure) != 0)
         return -1;
-    return end_change(sqlite, trust_counter(sqlite, device, what, failure), what, failure);
+    return end_change(sqlite, trust_counter(sqlite, device, lower, what, failure), what, failure);
 }

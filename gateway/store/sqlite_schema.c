@@ -87,23 +87,31 @@ static int check_version(struct sqlite *sqlite, int version, struct failure *fai
                 sqlite->path, version, SCHEMA_VERSION);
 }
 
-int sqlite_identify(struct sqlite *sqlite, struct failure *failure)
+int sqlite_identify_own(struct sqlite *sqlite, struct failure *failure)
 {
     int application = 0;
-    int version = 0;
     int tables = 0;
 
     if (read_number(sqlite, "PRAGMA application_id", &application, failure) != 0 ||
-        read_number(sqlite, "PRAGMA user_version", &version, failure) != 0 ||
         read_number(sqlite, "SELECT count(*) FROM sqlite_schema", &tables, failure) != 0)
         return -1;
     if (application == APPLICATION_ID)
-        return check_version(sqlite, version, failure);
+        return 0;
     if (application == 0 && tables == 0)
         return fail(failure,
                     "%s is an empty file, not a database: is the path right? If it is, remove the file",
                     sqlite->path);
     return fail(failure, "%s is an SQLite database of another program; it was left alone", sqlite->path);
+}
+
+int sqlite_identify(struct sqlite *sqlite, struct failure *failure)
+{
+    int version = 0;
+
+    if (sqlite_identify_own(sqlite, failure) != 0 ||
+        read_number(sqlite, "PRAGMA user_version", &version, failure) != 0)
+        return -1;
+    return check_version(sqlite, version, failure);
 }
 
 int sqlite_schema_is_current(struct sqlite *sqlite, int *version, struct failure *failure)

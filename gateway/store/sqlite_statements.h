@@ -90,8 +90,12 @@
     X(LABELS_DELETE, "DELETE FROM labels WHERE device = ?1")                                                 \
                                                                                                              \
     X(COUNTER_ADD, "INSERT INTO contexts (device, id_context, proven) VALUES (?1, x'', ?2)")                 \
-    X(COUNTER_STATE, "SELECT proven FROM contexts WHERE device = ?1 AND id_context = x''")                   \
-    X(COUNTER_TRUST, "UPDATE contexts SET proven = 1 WHERE device = ?1 AND id_context = x''")                \
+    X(COUNTER_STATE, "SELECT proven AND lower >= ?2 FROM contexts WHERE device = ?1 AND id_context = x''")   \
+    X(COUNTER_TRUST, "UPDATE contexts SET proven = 1, lower = max(lower, ?2)"                                \
+                     " WHERE device = ?1 AND id_context = x''")                                              \
+    X(CONTEXTS_UNPROVE, "UPDATE contexts SET proven = 0 WHERE proven")                                       \
+    X(CHALLENGE_REPLACE, "INSERT INTO meta (name, value) VALUES ('challenge', ?1)"                           \
+                         " ON CONFLICT DO UPDATE SET value = excluded.value")                                \
     X(CONTEXT_FIND, "SELECT " FLOOR ", " CONTEXT_COLUMNS " FROM (SELECT 1) LEFT JOIN contexts c"             \
                     " ON c.device = ?1 AND c.id_context = ?3 AND " CONTEXT_IS_OPEN)                          \
     X(CONTEXT_NEWEST, "SELECT " FLOOR ", " CONTEXT_COLUMNS " FROM (SELECT 1) LEFT JOIN contexts c"           \

@@ -66,6 +66,13 @@ static int find_store(const char *url, const struct store_ops **ops, const char 
     return 0;
 }
 
+static void finish_store(struct store *store, const struct store_ops *ops)
+{
+    store->ops = ops;
+    store->now = unix_time;
+    store->now_context = NULL;
+}
+
 int store_open(struct store **store, const char *url, enum store_open_mode mode, struct failure *failure)
 {
     const struct store_ops *ops;
@@ -74,9 +81,21 @@ int store_open(struct store **store, const char *url, enum store_open_mode mode,
     *store = NULL;
     if (find_store(url, &ops, &location, failure) != 0 || ops->open(store, location, mode, failure) != 0)
         return -1;
-    (*store)->ops = ops;
-    (*store)->now = unix_time;
-    (*store)->now_context = NULL;
+    finish_store(*store, ops);
+    return 0;
+}
+
+int store_restore(struct store **copy, const char *url, const char *file,
+                  const struct store_progress *progress, struct failure *failure)
+{
+    const struct store_ops *ops;
+    const char *location;
+
+    *copy = NULL;
+    if (find_store(url, &ops, &location, failure) != 0 ||
+        ops->restore_begin(copy, location, file, progress, failure) != 0)
+        return -1;
+    finish_store(*copy, ops);
     return 0;
 }
 

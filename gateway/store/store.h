@@ -170,7 +170,34 @@ typedef int event_visitor(void *context, const struct event_row *row);
 enum store_open_mode {
     STORE_EXISTING, /* fails if it is not there */
     STORE_CREATE,   /* makes it if it is not there */
+    STORE_ALONE,    /* fails if it is not there, or if anybody else uses it; until it is closed, nobody can */
 };
+
+/* ---- copies (PROTOCOL 9) ---- */
+
+struct store_progress {
+    /* Of how many pages so many are copied; other than 0 stops. May be NULL. */
+    int (*tell)(void *context, int64_t done, int64_t all);
+    void *context;
+};
+
+struct store_backup {
+    const char *path;
+    bool replace;          /* a file that is there */
+    const void *challenge; /* a new K, sealed (vault_renew()) */
+    size_t challenge_len;
+    struct store_progress progress;
+};
+
+/* What is different once a backup is put in place of a database. */
+enum restore_difference {
+    RESTORE_REVOKED, /* the device was revoked since the backup, and comes back */
+    RESTORE_REMOVED, /* it was removed since, and comes back */
+    RESTORE_ADDED,   /* it was added since, and is forgotten */
+    RESTORE_DIFFERENCES,
+};
+
+typedef void restore_visitor(void *context, enum restore_difference difference, const char *name);
 
 struct store;
 struct follower; /* of readings: what it has seen */
@@ -192,6 +219,34 @@ struct store_ops {
      * nothing. Every line goes to look->visit. 0 if it can be opened, and is of this program's schema.
      */
     int (*look)(const char *location, struct look *look);
+
+    /*
+     * Writes a consistent copy, while others write to the store, mode 0600; under its name once it is whole,
+     * checked and on the disk. In the copy every context is unproven and K is another (PROTOCOL 9).
+     */
+    int (*backup)(struct store *store, const struct store_backup *backup, struct failure *failure);
+    /*
+     * What a store that came back needs (PROTOCOL 9): marks every context unproven, keeps its window, and
+     * replaces K. `contexts` receives how many were proven.
+     */
+    int (*restored)(struct store *store, const void *challenge, size_t len, int64_t *contexts,
+                    struct failure *failure);
+    /*
+     * Begins to put the backup `file` in the place of what is at `location`, which nobody may use meanwhile
+     * and from then on: opens a checked copy of it, a store like any other, which is to be restored().
+     * Closing it ends all that and changes nothing.
+     */
+    int (*restore_begin)(struct store **copy, const char *location, const char *file,
+                         const struct store_progress *progress, struct failure *failure);
+    /* Compares it with what it replaces, whose gateway ids it takes over: 1, or 0 if there is nothing. */
+    int (*restore_compare)(struct store *copy, restore_visitor *visit, void *context,
+                           struct failure *failure);
+    /*
+     * Does it, so that whenever this is killed the one or the other is there, whole. `kept` receives the path
+     * of what was replaced, "" if nothing is kept: there was nothing, or `discard` says so and it was not
+     * damaged. Afterwards, -1 or not, the copy can only be closed.
+     */
+    int (*restore_finish)(struct store *copy, bool discard, char *kept, size_t size, struct failure *failure);
 
     /* Registry's own values (sealed K, R, the key's check). get: 1 found, 0 none; *len is room, then size. */
     int (*meta_get)(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);
@@ -239,8 +294,11 @@ struct store_ops {
     /* A device's labels by key. The pointers last until the visitor returns, which may not use the store. */
     int (*labels_each)(struct store *store, int64_t device, label_visitor *visit, void *context,
                        struct failure *failure);
-    /* Proves a counter context by hand (PROTOCOL 9). 1 done, 0 it was proven already. */
-    int (*device_trust)(struct store *store, int64_t device, struct failure *failure);
+    /*
+     * Proves a counter context by hand (PROTOCOL 9), and raises its lower limit to `lower`. 1 done, 0 it was
+     * so already.
+     */
+    int (*device_trust)(struct store *store, int64_t device, uint64_t lower, struct failure *failure);
 
     /* A number that changes whenever anything in the registry is changed by an operator. Cheap: asked several
      * times a second. */
@@ -339,6 +397,10 @@ MUST_CHECK int store_open(struct store **store, const char *url, enum store_open
 
 /* Looks at the store that a URL names: ops->look(). A URL that names none is a line too. */
 MUST_CHECK int store_look(const char *url, struct look *look);
+
+/* As ops->restore_begin(), for the store that a URL names. */
+MUST_CHECK int store_restore(struct store **copy, const char *url, const char *file,
+                             const struct store_progress *progress, struct failure *failure);
 
 /* Where the master key of that store lies by default. */
 MUST_CHECK int store_key_path(const char *url, char *path, size_t size, struct failure *failure);

@@ -295,9 +295,26 @@ void lab_open(struct lab *lab, uint64_t seed)
     lab_start(lab, 0);
 }
 
+void lab_leave(struct lab *lab)
+{
+    for (unsigned i = 0; i < LAB_GATEWAYS; i++) {
+        if (lab->gateways[i].up)
+            lab_kill(lab, i);
+    }
+    sqlite3_close(lab->view);
+    lab->office->ops->close(lab->office);
+}
+
+void lab_return(struct lab *lab)
+{
+    lab->office = open_store(lab, STORE_EXISTING);
+    assert_int_equal(sqlite3_open(lab->path, &lab->view), SQLITE_OK);
+    lab_start(lab, 0);
+}
+
 static void remove_folder(const struct lab *lab)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
     char path[128];
 
     for (size_t i = 0; i < COUNT(suffixes); i++) {
@@ -309,14 +326,9 @@ static void remove_folder(const struct lab *lab)
 
 void lab_close(struct lab *lab)
 {
-    for (unsigned i = 0; i < LAB_GATEWAYS; i++) {
-        if (lab->gateways[i].up)
-            lab_kill(lab, i);
-    }
+    lab_leave(lab);
     assert_int_equal(lab->unanswered, 0);
     free_letters(lab);
-    sqlite3_close(lab->view);
-    lab->office->ops->close(lab->office);
     remove_folder(lab);
 }
 

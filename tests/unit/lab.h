@@ -87,6 +87,10 @@ void lab_start(struct lab *lab, unsigned gateway);
 void lab_kill(struct lab *lab, unsigned gateway);
 void lab_restart(struct lab *lab);
 
+/* Ends all gateways and closes all connections; opens them again, and starts the first gateway. */
+void lab_leave(struct lab *lab);
+void lab_return(struct lab *lab);
+
 void lab_forward(struct lab *lab, int64_t seconds);
 
 /* Hands a copy of a message to the first gateway, or to another. The letter is the lab's. */

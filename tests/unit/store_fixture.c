@@ -45,7 +45,7 @@ void reopen(struct fixture *f)
 
 int store_teardown(void **state)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
     struct fixture *f = *state;
     char path[128];
 

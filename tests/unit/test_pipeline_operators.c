@@ -100,7 +100,7 @@ static void trusted_while_it_is_known(void **state)
     lab_add_as(lab, &device, "shed", BULLA_COUNTER, BULLA_AES_CCM_16_64_128, false);
     packet = lab_seal(&device, 1);
     assert_fate(lab_deliver(lab, &packet), "challenged");
-    assert_int_equal(lab->office->ops->device_trust(lab->office, device.id, &failure), 1);
+    assert_int_equal(lab->office->ops->device_trust(lab->office, device.id, 0, &failure), 1);
     assert_fate(lab_deliver(lab, &packet), "stored"); /* the registry is asked before anyone is challenged */
 }
 

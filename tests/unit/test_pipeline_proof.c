@@ -319,7 +319,7 @@ static void trust_by_hand_keeps_the_restored_window(void **state)
     assert_fate(lab_deliver(lab, &packets[1]), "stored");
     restore(lab);
     assert_fate(lab_deliver(lab, &packets[0]), "challenged");
-    assert_int_equal(lab->office->ops->device_trust(lab->office, device.id, &failure), 1);
+    assert_int_equal(lab->office->ops->device_trust(lab->office, device.id, 0, &failure), 1);
     lab_idle(lab); /* the gateway hears of it */
     assert_fate(lab_deliver(lab, &packets[1]), "duplicate");
     assert_fate(lab_deliver(lab, &packets[0]), "stored");

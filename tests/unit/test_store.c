@@ -370,11 +370,11 @@ static void test_trust(void **state)
     assert_int_equal(call(f, context_find, counter.id, NULL, &row, &clock), 1);
     assert_true(row.counter);
     assert_false(row.proven);
-    assert_int_equal(call(f, device_trust, counter.id), 1);
-    assert_int_equal(call(f, device_trust, counter.id), 0);
+    assert_int_equal(call(f, device_trust, counter.id, 0), 1);
+    assert_int_equal(call(f, device_trust, counter.id, 0), 0);
     assert_int_equal(call(f, context_find, counter.id, NULL, &row, &clock), 1);
     assert_true(row.proven);
-    assert_int_equal(call(f, device_trust, other.id), -1);
+    assert_int_equal(call(f, device_trust, other.id, 0), -1);
 }
 
 /* ---- generation ---- */
@@ -399,7 +399,7 @@ static void test_generation(void **state)
     struct device_row row = add_device(f, "a", 1, BULLA_COUNTER, false);
     assert_int_equal(generation_of(f->store), before + 1);
     assert_int_equal(generation_of(other), before + 1);
-    assert_int_equal(call(f, device_trust, row.id), 1);
+    assert_int_equal(call(f, device_trust, row.id, 0), 1);
     assert_int_equal(call(f, device_exported, row.id), 1);
     ok(call(f, device_revoke, row.id));
     ok(call(f, device_remove, row.id));

@@ -111,7 +111,7 @@ static void test_both_new(void **state)
     ok(open_vault(f));
     assert_memory_equal(&first, &f->vault, sizeof(first));
     f->store->ops->close(f->store);
-    assert_int_equal(empty_folder(f), 2); /* database and key: no temporary file is left */
+    assert_int_equal(empty_folder(f), 3); /* database, its lock and key: no temporary file is left */
     open_store(f);
 }
 

@@ -8,10 +8,13 @@
  *     sync ERRNO    fsync() and fdatasync() fail; what was written is there
  *     read ERRNO    reading fails
  *     hold          fsync() and fdatasync() wait until the order changes, and then do as it says
+ *
+ * With BULLA_FAULT_KILL it kills its process at one of the changes that are made to these files.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +76,31 @@ static int fails(int fd, const char *what)
     return 1;
 }
 
+/*
+ * What changes a file or a name: the process is killed before the one of the number that BULLA_FAULT_KILL
+ * says, counted from 1 over files whose name holds BULLA_FAULT_FILES.
+ */
+static void count_change(const char *path)
+{
+    static long count;
+    const char *files = getenv("BULLA_FAULT_FILES");
+    const char *number = getenv("BULLA_FAULT_KILL");
+
+    if (number != NULL && files != NULL && strstr(path, files) != NULL && ++count == atol(number))
+        kill(getpid(), SIGKILL);
+}
+
+static void count_change_of(int fd)
+{
+    if (getenv("BULLA_FAULT_KILL") != NULL && is_ours(fd))
+        count_change(getenv("BULLA_FAULT_FILES"));
+}
+
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset)
 {
+    count_change_of(fd);
     if (fails(fd, "write"))
         return -1;
     if (fails(fd, "short")) {
@@ -102,12 +126,43 @@ ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
     return pread64(fd, bytes, len, offset);
 }
 
+int rename(const char *from, const char *to)
+{
+    count_change(from);
+    return NEXT(rename)(from, to);
+}
+
+int link(const char *from, const char *to)
+{
+    count_change(to);
+    return NEXT(link)(from, to);
+}
+
+int unlink(const char *path)
+{
+    count_change(path);
+    return NEXT(unlink)(path);
+}
+
+int ftruncate64(int fd, off64_t len)
+{
+    count_change_of(fd);
+    return NEXT(ftruncate64)(fd, len);
+}
+
+int ftruncate(int fd, off_t len)
+{
+    return ftruncate64(fd, len);
+}
+
 int fsync(int fd)
 {
+    count_change_of(fd);
     return fails(fd, "sync") ? -1 : NEXT(fsync)(fd);
 }
 
 int fdatasync(int fd)
 {
+    count_change_of(fd);
     return fails(fd, "sync") ? -1 : NEXT(fdatasync)(fd);
 }

@@ -1,0 +1,256 @@
+/*
+ * Copies of a database as a whole, page by page, while others write to it; and what has to be done to a copy
+ * before it may be served from (PROTOCOL 9).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/store/sqlite.h"
+
+#define STEP_PAGES 1024
+
+/* ---- pages ---- */
+
+static int copy_steps(sqlite3_backup *backup, const struct store_progress *progress, struct failure *failure)
+{
+    int code;
+
+    do {
+        code = sqlite3_backup_step(backup, STEP_PAGES);
+        if (progress != NULL && progress->tell != NULL &&
+            progress->tell(progress->context,
+                           sqlite3_backup_pagecount(backup) - sqlite3_backup_remaining(backup),
+                           sqlite3_backup_pagecount(backup)) != 0)
+            return fail(failure, "stopped; nothing was changed");
+    } while (code == SQLITE_OK);
+    return code == SQLITE_DONE ? 0 : 1;
+}
+
+int sqlite_copy_pages(struct sqlite *from, struct sqlite *to, const struct store_progress *progress,
+                      struct failure *failure)
+{
+    static const char what[] = "copy the database";
+
+    /* A read transaction of our own: what others write meanwhile is not in it, and does not begin it anew. */
+    if (sqlite3_exec(from->db, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) != SQLITE_OK) {
+        sqlite_fail(from, what, failure);
+        sqlite3_exec(from->db, "ROLLBACK", NULL, NULL, NULL);
+        return -1;
+    }
+    sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
+    int result = backup == NULL ? 1 : copy_steps(backup, progress, failure);
+    /* What went wrong, where reading did, the source says; else the copy. */
+    if (sqlite3_backup_finish(backup) != SQLITE_OK || result > 0) {
+        if (result >= 0)
+            result = sqlite3_errcode(from->db) != SQLITE_OK && sqlite3_errcode(from->db) != SQLITE_DONE
+                         ? sqlite_fail(from, what, failure)
+                         : sqlite_fail(to, what, failure);
+    }
+    sqlite3_exec(from->db, "COMMIT", NULL, NULL, NULL);
+    return result;
+}
+
+/* ---- files ---- */
+
+int sqlite_sync(const char *path, struct failure *failure)
+{
+    char *copy = strdup(path);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int folder = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int result = file >= 0 && folder >= 0 && fsync(file) == 0 && fsync(folder) == 0 ? 0 : -1;
+
+    if (result != 0)
+        fail(failure, "cannot make %s durable: %s; check the disk", path, strerror(errno));
+    if (file >= 0)
+        close(file);
+    if (folder >= 0)
+        close(folder);
+    free(copy);
+    return result;
+}
+
+void sqlite_remove_files(const char *path)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    char *name;
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (asprintf(&name, "%s%s", path, suffixes[i]) >= 0) {
+            unlink(name);
+            free(name);
+        }
+}
+
+bool sqlite_is_file_of(const char *path, const char *database)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
+    struct stat a, b;
+    char *name;
+    bool same = false;
+
+    if (stat(path, &a) != 0)
+        return false;
+    for (size_t i = 0; !same && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (asprintf(&name, "%s%s", database, suffixes[i]) >= 0) {
+            same = stat(name, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+            free(name);
+        }
+    return same;
+}
+
+/* ---- a database in one file ---- */
+
+struct sqlite *sqlite_open_single(const char *path, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_new(path);
+    sqlite3_stmt *mode = NULL;
+    int result;
+
+    if (sqlite == NULL) {
+        fail(failure, "no memory is left to open %s", path);
+        return NULL;
+    }
+    result = sqlite_open_file(sqlite, failure);
+    if (result == 0 &&
+        (sqlite3_prepare_v2(sqlite->db, "PRAGMA journal_mode = DELETE", -1, &mode, NULL) != SQLITE_OK ||
+         sqlite3_step(mode) != SQLITE_ROW))
+        result = sqlite_fail(sqlite, "open the database", failure);
+    else if (result == 0 && strcmp((const char *)sqlite3_column_text(mode, 0), "delete") != 0)
+        result = fail(failure, "the database %s is used by another program; end that first", path);
+    sqlite3_finalize(mode);
+    if (result == 0)
+        return sqlite;
+    sqlite_close(&sqlite->store);
+    return NULL;
+}
+
+/* The first thing that SQLite says is wrong. */
+int sqlite_check_integrity(struct sqlite *sqlite, const char *name, struct failure *failure)
+{
+    sqlite3_stmt *check = NULL;
+    int result = -1;
+
+    if (sqlite3_prepare_v2(sqlite->db, "PRAGMA integrity_check(1)", -1, &check, NULL) != SQLITE_OK ||
+        sqlite3_step(check) != SQLITE_ROW)
+        fail(failure, "%.100s is damaged: %s", name, sqlite3_errmsg(sqlite->db));
+    else if (strcmp((const char *)sqlite3_column_text(check, 0), "ok") != 0)
+        fail(failure, "%.100s is damaged: %.160s", name, (const char *)sqlite3_column_text(check, 0));
+    else
+        result = 0;
+    sqlite3_finalize(check);
+    return result;
+}
+
+/* ---- PROTOCOL 9 ---- */
+
+static int replace_challenge(struct sqlite *sqlite, const void *challenge, size_t len,
+                             struct failure *failure)
+{
+    sqlite3_stmt *put = sqlite_statement(sqlite, ST_CHALLENGE_REPLACE, failure);
+
+    if (put == NULL)
+        return -1;
+    bind_bytes(put, 1, challenge, len);
+    return sqlite_run(sqlite, put, "replace the challenge key", failure);
+}
+
+/* Every context unproven, their windows as they are; K replaced; R, F and the rest stay. */
+int sqlite_restored(struct store *store, const void *challenge, size_t len, int64_t *contexts,
+                    struct failure *failure)
+{
+    static const char what[] = "mark the contexts as unproven";
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_begin(sqlite, what, failure) != 0)
+        return -1;
+    sqlite->generation_known = false;
+    int marked = sqlite_run_id(sqlite, ST_CONTEXTS_UNPROVE, what, failure);
+    int result = marked < 0 ? -1 : replace_challenge(sqlite, challenge, len, failure);
+    if (result >= 0)
+        result = sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure);
+    if (sqlite_end(sqlite, result, what, failure) < 0)
+        return -1;
+    *contexts = marked;
+    return 0;
+}
+
+/* ---- backup ---- */
+
+static int check_target(const struct sqlite *sqlite, const char *path, bool replace, struct failure *failure)
+{
+    struct stat status;
+
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT
+                   ? 0
+                   : fail(failure, "cannot write %s: %s; is the folder there?", path, strerror(errno));
+    if (sqlite_is_file_of(path, sqlite->path))
+        return fail(failure, "%s is the database itself; give the backup another name", path);
+    if (!S_ISREG(status.st_mode))
+        return fail(failure, "%s is not a file; give the backup another name", path);
+    return replace ? 0 : fail(failure, "%s is there already; give another name, or --force", path);
+}
+
+static int fill_copy(struct sqlite *sqlite, const char *temporary, const struct store_backup *backup,
+                     struct failure *failure)
+{
+    struct sqlite *copy = sqlite_new(temporary);
+    int64_t marked;
+
+    if (copy == NULL)
+        return fail(failure, "no memory is left to make a backup");
+    int result = sqlite_open_file(copy, failure);
+    if (result == 0)
+        result = sqlite_copy_pages(sqlite, copy, &backup->progress, failure);
+    sqlite_close(&copy->store);
+    copy = result == 0 ? sqlite_open_single(temporary, failure) : NULL;
+    if (copy == NULL)
+        return -1;
+    copy->store.now = sqlite->store.now;
+    copy->store.now_context = sqlite->store.now_context;
+    result = sqlite_restored(&copy->store, backup->challenge, backup->challenge_len, &marked, failure);
+    if (result == 0)
+        result = sqlite_check_integrity(copy, sqlite->path, failure);
+    sqlite_close(&copy->store);
+    return result;
+}
+
+/* Gives the copy its name: in place of another file only where told. */
+static int publish(const char *temporary, const struct store_backup *backup, struct failure *failure)
+{
+    if (sqlite_sync(temporary, failure) != 0)
+        return -1;
+    if ((backup->replace ? rename(temporary, backup->path) : link(temporary, backup->path)) != 0)
+        return fail(failure, "cannot name the backup %s: %s", backup->path, strerror(errno));
+    return sqlite_sync(backup->path, failure);
+}
+
+int sqlite_backup(struct store *store, const struct store_backup *backup, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+    char *temporary;
+
+    if (check_target(sqlite, backup->path, backup->replace, failure) != 0)
+        return -1;
+    if (asprintf(&temporary, "%s%s.XXXXXX", strchr(backup->path, '/') == NULL ? "./" : "", backup->path) < 0)
+        return fail(failure, "no memory is left to make a backup");
+    int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+    int result = fd < 0 ? fail(failure, "cannot write %s: %s; is the folder there and writable?",
+                               backup->path, strerror(errno))
+                        : 0;
+    if (fd >= 0) {
+        close(fd);
+        result = fill_copy(sqlite, temporary, backup, failure);
+        if (result == 0)
+            result = publish(temporary, backup, failure);
+        sqlite_remove_files(temporary);
+    }
+    free(temporary);
+    return result;
+}
