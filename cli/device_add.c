@@ -253,8 +253,10 @@ out:
 
 static int check_from(const struct add_options *options, int argc, struct failure *failure)
 {
-    if (argc > 0 || options->kid || options->secret || options->counter || strcmp(options->alg, "10") != 0)
-        return usage(failure, "--from: names, kids, algorithms and kinds stand in the table, not beside it");
+    if (argc > 0 || options->kid || options->secret || options->counter || strcmp(options->alg, "10") != 0 ||
+        options->labels.count > 0)
+        return usage(failure,
+                     "--from: names, kids, algorithms, kinds and labels stand in the table, not beside it");
     if (options->out == NULL && !options->dry_run)
         return usage(failure, "--from: give --out FOLDER too, for the credentials");
     if (options->out != NULL && strcmp(options->out, "-") == 0)
