@@ -281,9 +281,9 @@ static void jump(struct sim *sim)
     else
         sim->offset = once_in(sim, 2) ? 0 : sim->offset - seconds * SECOND;
     tick(sim);
-    if (!sim->quiet && once_in(sim, 3))
+    if (!sim->quiet && once_in(sim, 6))
         restart_all(sim);
-    if (once_in(sim, 2))
+    if (once_in(sim, 4))
         attacker_storm(&sim->world);
 }
 
@@ -334,7 +334,7 @@ static void start_devices(struct sim *sim)
 
 static void open_world(struct sim *sim, uint64_t seed)
 {
-    struct world_config config = {.seed = seed, .rate = 1, .duration = 17, .last_words = true, .name = "n"};
+    struct world_config config = {.seed = seed, .rate = 1, .duration = 13, .last_words = true, .name = "n"};
 
     memset(sim, 0, sizeof(*sim));
     sim->draw = draw_stream(seed, UINT32_MAX);
