@@ -400,15 +400,32 @@ static int simulate(struct simulation *simulation, struct failure *failure)
     return tell(simulation, seconds, (size_t)devices, failure);
 }
 
+static int remove_devices(struct simulation *simulation, struct failure *failure)
+{
+    struct fleet *fleet = &simulation->fleet;
+    size_t count = fleet->id_count;
+    struct failure why;
+
+    restart_clock(simulation);
+    while (fleet->id_count > 0) {
+        if (fleet_remove(fleet, FLEET_BATCH, &why) < 0)
+            return fail(failure, "%zu simulated devices could not be removed: %.200s", fleet->id_count,
+                        why.text);
+        progress_count(&simulation->progress, "removing", count - fleet->id_count, count,
+                       seconds_of(simulation));
+    }
+    return 0;
+}
+
 /* The devices go, whatever happened; what went wrong before is told rather than what goes wrong now. */
 static int clean_up(struct simulation *simulation, int result, struct failure *failure)
 {
     struct failure why;
 
-    progress_end(&simulation->progress);
-    if (simulation->fleet.store && !simulation->options->keep && fleet_remove(&simulation->fleet, &why) < 0 &&
+    if (simulation->fleet.store && !simulation->options->keep && remove_devices(simulation, &why) < 0 &&
         result == 0)
         result = fail(failure, "%s", why.text);
+    progress_end(&simulation->progress);
     http_carrier_close(&simulation->http);
     world_wipe(&simulation->world);
     fleet_close(&simulation->fleet);

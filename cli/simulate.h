@@ -85,8 +85,8 @@ MUST_CHECK int fleet_renew(struct fleet *fleet, uint32_t device, struct bulla_cr
 /* Enters what the database holds of this run in the books. */
 MUST_CHECK int fleet_find(struct fleet *fleet, struct ledger *ledger, struct failure *failure);
 
-/* Takes the entered devices out of the registry; their readings stay. */
-MUST_CHECK int fleet_remove(struct fleet *fleet, struct failure *failure);
+/* Takes entered devices out of the registry, as many as said at most; their readings stay. */
+MUST_CHECK int fleet_remove(struct fleet *fleet, size_t most, struct failure *failure);
 
 /* ---- messages over HTTP ---- */
 

@@ -269,16 +269,12 @@ int fleet_find(struct fleet *fleet, struct ledger *ledger, struct failure *failu
     return fleet->store->ops->readings_each(fleet->store, &filter, find_one, &search, failure);
 }
 
-int fleet_remove(struct fleet *fleet, struct failure *failure)
+int fleet_remove(struct fleet *fleet, size_t most, struct failure *failure)
 {
-    struct failure why;
-    size_t left = 0;
-
-    for (size_t i = 0; i < fleet->id_count; i++) {
-        if (fleet->store->ops->device_remove(fleet->store, fleet->ids[i], &why) < 0)
-            left++;
+    while (fleet->id_count > 0 && most-- > 0) {
+        if (fleet->store->ops->device_remove(fleet->store, fleet->ids[fleet->id_count - 1], failure) < 0)
+            return -1;
+        fleet->id_count--;
     }
-    fleet->id_count = 0;
-    return left == 0 ? 0
-                     : fail(failure, "%zu simulated devices could not be removed: %.200s", left, why.text);
+    return 0;
 }

@@ -227,13 +227,3 @@ struct ledger_balance ledger_balance(const struct ledger *ledger)
     }
     return balance;
 }
-
-size_t ledger_bytes(const struct ledger *ledger)
-{
-    size_t bytes =
-        ledger->device_count * sizeof(*ledger->devices) + ledger->numbers_size * sizeof(*ledger->numbers);
-
-    for (size_t i = 0; i < ledger->device_count; i++)
-        bytes += ledger->devices[i].room;
-    return bytes;
-}

@@ -71,7 +71,4 @@ void ledger_found(struct ledger *ledger, size_t device, uint32_t reading, uint64
 
 struct ledger_balance ledger_balance(const struct ledger *ledger);
 
-/* Bytes that the books take. */
-size_t ledger_bytes(const struct ledger *ledger);
-
 #endif

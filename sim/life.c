@@ -131,7 +131,8 @@ static void brown_out(struct world *world, struct sim_lane *lane)
 static void lose_store(struct world *world, struct sim_lane *lane)
 {
     const struct sim_board *board = &lane->board;
-    bool whole = memcmp(board->counter[0], board->counter[1], sizeof(board->counter[0])) == 0;
+    bool whole = (board->written & 3) == 3 &&
+                 memcmp(board->counter[0], board->counter[1], sizeof(board->counter[0])) == 0;
     uint64_t out = world->counts.renewed + world->counts.retired;
     bool both = false;
 

@@ -17,11 +17,6 @@ struct held {
 
 /* ---- opening and closing ---- */
 
-size_t world_device_bytes(void)
-{
-    return sizeof(struct sim_lane) + sizeof(struct ledger_device) + sizeof(struct event);
-}
-
 /* Every device gets its share of the rate, and begins anywhere in its first interval. */
 static int64_t gap(const struct world *world)
 {

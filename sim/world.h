@@ -52,7 +52,10 @@ struct sim_reading {
     uint8_t buffer[PARCEL_MAX];
 };
 
-/* A device with its own chance and its own order of events. */
+/*
+ * A device with its own chance and its own order of events: 520 bytes, and 48 in the books and the heap of
+ * events. A reading that waits takes 264 more, a device that the attacker watches 5,352.
+ */
 struct sim_lane {
     struct draw draw;
     struct bulla bulla;
@@ -142,9 +145,6 @@ bool world_finished(const struct world *world);
 
 /* Nothing is expected of this device any more; what it waits for is given up. */
 void world_dismiss(struct world *world, uint32_t lane);
-
-/* Bytes that a device takes while nothing of it waits and nobody watches it. */
-size_t world_device_bytes(void);
 
 /* ---- for the parts of the world ---- */
 
