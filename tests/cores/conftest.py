@@ -1,5 +1,6 @@
 """Builds what the tests of the cores run, or skips them where a compiler is missing."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +32,15 @@ def image(request):
 def main_image(request):
     """Every core; one table-free provider and one small."""
     return request.param
+
+
+def _system_fixtures():
+    """The system tests' gateway and commands."""
+    spec = importlib.util.spec_from_file_location("system_fixtures", HERE.parent / "system" / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_system = _system_fixtures()
+bulla, make_gateway, gateway, connect = _system.bulla, _system.make_gateway, _system.gateway, _system.connect

@@ -22,6 +22,7 @@ struct run {
     avr_t *avr;
     avr_irq_t *input;
     FILE *log;
+    int output; /* standard output, which the simulator's own words do not get */
     avr_cycle_count_t begun;
     unsigned stack;  /* pointer at the mark */
     unsigned lowest; /* since then */
@@ -59,7 +60,7 @@ static void on_output(struct avr_irq_t *irq, uint32_t value, void *context)
     uint8_t byte = (uint8_t)value;
 
     (void)irq;
-    if (write(STDOUT_FILENO, &byte, 1) != 1)
+    if (write(((struct run *)context)->output, &byte, 1) != 1)
         ((struct run *)context)->status = 90;
 }
 
@@ -127,6 +128,9 @@ int main(int argc, char **argv)
     elf_firmware_t firmware;
 
     memset(&firmware, 0, sizeof(firmware));
+    run.output = dup(STDOUT_FILENO);
+    if (run.output < 0 || freopen("/dev/null", "w", stdout) == NULL)
+        return 2;
     if (argc != 4 || elf_read_firmware(argv[2], &firmware) != 0)
         return 2;
     run.avr = avr_make_mcu_by_name(argv[1]);
