@@ -6,6 +6,7 @@
 
 #include "cli/credential_text.h"
 #include "cli/database.h"
+#include "cli/derived_text.h"
 #include "cli/device_print.h"
 #include "cli/output.h"
 #include "device/crypto.h"
@@ -15,6 +16,7 @@ struct export_options {
     unsigned format;
     bool again;
     bool invert;
+    bool derived;
 };
 
 static const struct option options_table[] = {
@@ -35,6 +37,10 @@ static const struct option options_table[] = {
      .help = "draws the QR code for a terminal with dark letters on a light ground",
      .parse = option_flag,
      .offset = offsetof(struct export_options, invert)},
+    {.name = "derived",
+     .help = "with header: a counter device's keys instead of its secret, for a board that only seals",
+     .parse = option_flag,
+     .offset = offsetof(struct export_options, derived)},
     DATABASE_OPTIONS(struct export_options),
     {0},
 };
@@ -99,10 +105,27 @@ static void warn_second_copy(struct store *store, const struct device_row *row)
         warn(row, why, "; this credential is for the board that has it, and for no other");
 }
 
+/* Keys that are derived beforehand are for one kind of context and one form. */
+static int allow_derived(const struct device_row *row, const struct export_options *options,
+                         struct failure *failure)
+{
+    if (options->format != CREDENTIAL_HEADER)
+        return fail(failure, "'--derived' goes with '--format header'");
+    if (row->kind != BULLA_COUNTER)
+        return fail(failure,
+                    "%s has a session context: its keys are new at every start of the board, so none can be "
+                    "derived beforehand; a board that only seals takes a counter context, 'bulla device add "
+                    "--counter'",
+                    row->name);
+    return 0;
+}
+
 /* Whether this form may leave: 0, or -1 with the reason. */
 static int allow(struct store *store, const struct device_row *row, const struct export_options *options,
                  struct failure *failure)
 {
+    if (options->derived && allow_derived(row, options, failure) < 0)
+        return -1;
     if (!credential_form_is_for_boards((enum credential_form)options->format)) {
         warn_second_copy(store, row);
         return 0;
@@ -114,8 +137,9 @@ static int print(const struct device_row *row, const struct bulla_credential *cr
                  const struct export_options *options, struct failure *failure)
 {
     char text[CREDENTIAL_TEXT_SIZE];
-    int len =
-        credential_text(text, (enum credential_form)options->format, credential, row->name, options->invert);
+    int len = options->derived ? derived_text(text, credential, row->name)
+                               : credential_text(text, (enum credential_form)options->format, credential,
+                                                 row->name, options->invert);
     int result = len < 0 ? fail(failure, "%s: its credential cannot be written", row->name)
                          : output_secret(text, (size_t)len, failure);
 
@@ -172,6 +196,7 @@ const struct command command_device_export = {
         "A QR code is drawn with half blocks where the locale is UTF-8, else with # signs.",
     .example = "bulla device export kitchen --format json\n"
                "(umask 077; bulla device export kitchen --format header > credential.h)\n"
+               "(umask 077; bulla device export shed --format header --derived > credential.h)\n"
                "(umask 077; bulla device export kitchen --format nvs > nvs.csv)",
     .options = options_table,
     .options_size = sizeof(struct export_options),

@@ -448,6 +448,35 @@ def test_a_counter_header_leaves_once(cli):
     assert "no other" in cli.run("device", "export", "shed").err
 
 
+def test_derived_keys_leave_once(cli):
+    """The reference's keys, in C that compiles; no secret is in it."""
+    credential = r.parse_credential(cli.run("device", "add", "shed", "--counter").out[:-1])
+    done = cli.run("device", "export", "shed", "--format", "header", "--derived")
+    found = bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2})", done.out))
+    key = r.derive_key(credential.secret, credential.kid, None, 10)
+    assert found == key + r.derive_common_iv(credential.secret, None, 10) + credential.kid
+    assert credential.secret[:4] not in found and "bulla_provision_derived" in done.out
+    (cli.directory / "shed.h").write_text(done.out)
+    (cli.directory / "main.c").write_text(
+        '#include "shed.h"\nint main(void)\n{\n    return derived.kid_len == %d && derived.alg == 10 ? 0 : 1;\n}\n'
+        % len(credential.kid))
+    for compiler, standard in (("gcc", "c99"), ("g++", "c++11")):
+        subprocess.run([compiler, "-x", "c" if compiler == "gcc" else "c++", "-std=" + standard, "-Wall", "-Wextra",
+                        "-Werror", "-I", ROOT / "device", "main.c", "-o", "main"], cwd=cli.directory, check=True)
+        subprocess.run(["./main"], cwd=cli.directory, check=True)
+    again = cli.run("device", "export", "shed", "--format", "header", "--derived", status=1)
+    assert again.out == "" and "exported before" in again.err
+
+
+def test_derived_keys_are_of_counters(cli):
+    cli.add("kitchen")
+    cli.add("shed", "--counter")
+    done = cli.run("device", "export", "kitchen", "--format", "header", "--derived", status=1)
+    assert done.out == "" and "session context" in done.err and "--counter" in done.err
+    assert "--format header" in cli.run("device", "export", "shed", "--derived", status=1).err
+    assert cli.run("device", "export", "shed", "--format", "header").err == ""  # it has not left yet
+
+
 def test_a_session_header_leaves_any_time(cli):
     cli.add("kitchen")
     for _ in range(2):
