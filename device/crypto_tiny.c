@@ -30,12 +30,13 @@ struct mac {
     const uint8_t *key;
     uint8_t at; /* bytes of `block` that are taken in, but not encrypted yet */
     uint8_t block[TINY_AES_SIZE];
+    uint8_t scratch[2 * TINY_AES_SIZE];
 };
 
 static void mac_end(struct mac *mac)
 {
     if (mac->at > 0)
-        bulla_tiny_aes(mac->key, mac->block);
+        bulla_tiny_aes(mac->key, mac->block, mac->scratch);
     mac->at = 0;
 }
 
@@ -74,14 +75,14 @@ static void ccm(struct mac *mac, int seal, const uint8_t *nonce, uint8_t *text, 
 
         if (at == 0) {
             nonce_block(stream, 1, nonce, (uint16_t)(i / TINY_AES_SIZE + 1));
-            bulla_tiny_aes(mac->key, stream);
+            bulla_tiny_aes(mac->key, stream, mac->scratch);
         }
         text[i] ^= stream[at];
         mac_byte(mac, seal ? was : text[i]);
     }
     mac_end(mac);
     nonce_block(stream, 1, nonce, 0);
-    bulla_tiny_aes(mac->key, stream);
+    bulla_tiny_aes(mac->key, stream, mac->scratch);
     for (uint8_t i = 0; i < TINY_AES_SIZE; i++)
         mac->block[i] ^= stream[i];
     bulla_wipe(stream, sizeof(stream));
@@ -108,7 +109,7 @@ int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     mac_begin(&mac, nonce, tag_len, aad, aad_len, len);
     ccm(&mac, 1, nonce, text, len);
     memcpy(text + len, mac.block, tag_len);
-    bulla_wipe(mac.block, sizeof(mac.block));
+    bulla_wipe(&mac, sizeof(mac));
     return 0;
 }
 
@@ -129,7 +130,7 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     mac_begin(&mac, nonce, tag_len, aad, aad_len, len);
     ccm(&mac, 0, nonce, text, len);
     good = bulla_equal(mac.block, text + len, tag_len);
-    bulla_wipe(mac.block, sizeof(mac.block));
+    bulla_wipe(&mac, sizeof(mac));
     return good ? 0 : BULLA_E_FORGED;
 }
 

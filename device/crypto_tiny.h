@@ -27,8 +27,10 @@
 #define TINY_AES_SIZE    16 /* bytes of an AES block, and of the key */
 #define TINY_SHA256_SIZE 32
 
-/* Encrypts a block in place (FIPS 197). The round keys are made on the way, in 16 bytes. */
-void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZE]);
+/* Encrypts a block in place (FIPS 197). The round keys are made on the way, in `scratch`: secrets stay in it,
+ * which the caller wipes after the last block. */
+void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZE],
+                    uint8_t scratch[2 * TINY_AES_SIZE]);
 
 /* A hash under way (FIPS 180-4). */
 struct bulla_tiny_sha256 {

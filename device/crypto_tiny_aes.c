@@ -30,10 +30,11 @@ static const uint8_t sbox[256] TINY_ROM = {
     0x8c, 0xa1, 0x89, 0x0d, 0xbf, 0xe6, 0x42, 0x68, 0x41, 0x99, 0x2d, 0x0f, 0xb0, 0x54, 0xbb, 0x16,
 };
 
-/* Doubles in GF(2^8), by a mask: what the byte is takes no branch. */
+/* Doubles in GF(2^8), by a mask: what the byte is takes no branch. (The shift keeps the sign, as every
+ * compiler of these parts has it; the vectors would tell.) */
 static uint8_t twice(uint8_t x)
 {
-    return (uint8_t)(x << 1 ^ (0x1b & (uint8_t) - (x >> 7)));
+    return (uint8_t)(x << 1 ^ (0x1b & ((int8_t)x >> 7)));
 }
 
 static void next_round_key(uint8_t key[TINY_AES_SIZE], uint8_t constant)
@@ -47,19 +48,23 @@ static void next_round_key(uint8_t key[TINY_AES_SIZE], uint8_t constant)
 
 static void mix_column(uint8_t column[4])
 {
-    uint8_t all = column[0] ^ column[1] ^ column[2] ^ column[3];
-    uint8_t first = column[0];
+    uint8_t a = column[0];
+    uint8_t b = column[1];
+    uint8_t c = column[2];
+    uint8_t d = column[3];
+    uint8_t all = a ^ b ^ c ^ d;
 
-    for (uint8_t i = 0; i < 4; i++) {
-        uint8_t next = i < 3 ? column[i + 1] : first;
-        column[i] ^= all ^ twice(column[i] ^ next);
-    }
+    column[0] = a ^ all ^ twice(a ^ b);
+    column[1] = b ^ all ^ twice(b ^ c);
+    column[2] = c ^ all ^ twice(c ^ d);
+    column[3] = d ^ all ^ twice(d ^ a);
 }
 
-void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZE])
+void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZE],
+                    uint8_t scratch[2 * TINY_AES_SIZE])
 {
-    uint8_t round_key[TINY_AES_SIZE];
-    uint8_t before[TINY_AES_SIZE];
+    uint8_t *round_key = scratch;
+    uint8_t *before = scratch + TINY_AES_SIZE;
     uint8_t constant = 1;
 
     memcpy(round_key, key, TINY_AES_SIZE);
@@ -70,13 +75,13 @@ void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZ
             break;
         next_round_key(round_key, constant);
         constant = twice(constant);
-        for (uint8_t i = 0; i < TINY_AES_SIZE; i++) /* SubBytes and ShiftRows */
-            block[i] = TINY_READ_BYTE(&sbox[before[(uint8_t)(5 * i) & 15]]);
+        for (uint8_t i = 0, from = 0; i < TINY_AES_SIZE; i++) { /* SubBytes and ShiftRows */
+            block[i] = TINY_READ_BYTE(&sbox[before[from]]);
+            from = (uint8_t)((from + 5) % TINY_AES_SIZE);
+        }
         for (uint8_t i = 0; constant != ROUNDS_END && i < TINY_AES_SIZE; i += 4)
             mix_column(block + i);
     }
-    bulla_wipe(round_key, sizeof(round_key));
-    bulla_wipe(before, sizeof(before));
 }
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * What a device costs: this program once with the library (COST_DERIVED: a board with derived keys, COST_WHOLE: a
- * session that opens replies) and once without (COST_NOTHING), for the difference. The first pair of marks is
- * around everything that a device does, for the stack; the second around one more reading, for its cost.
+ * What a device costs: this program once with the library (COST_DERIVED: a board with derived keys,
+ * COST_WHOLE: a session that opens replies) and once without (COST_NOTHING), for the difference. The first
+ * pair of marks is around everything that a device does, for the stack; the second around one more reading,
+ * for its cost.
  */
 #include <string.h>
 
@@ -60,17 +61,17 @@ static void must(int result)
 
 struct bulla_sealer cost_context;
 
-static void begin_life(void)
+__attribute__((noinline)) static void begin_life(void)
 {
     must(bulla_provision_derived(&derived, &port));
     must(bulla_open_derived(&cost_context, &derived, &port));
 }
 
-static void end_life(void)
+__attribute__((noinline)) static void end_life(void)
 {
 }
 
-static void read_and_seal(void)
+__attribute__((noinline)) static void read_and_seal(void)
 {
     bulla_begin(&cost_message, cost_buffer, sizeof(cost_buffer));
     bulla_add_float(&cost_message, "t", NULL, 21.5f);
@@ -81,12 +82,12 @@ static void read_and_seal(void)
 
 struct bulla cost_context;
 
-static void begin_life(void)
+__attribute__((noinline)) static void begin_life(void)
 {
     must(bulla_open(&cost_context, &credential, &port));
 }
 
-static void read_and_seal(void)
+__attribute__((noinline)) static void read_and_seal(void)
 {
     bulla_begin(&cost_message, cost_buffer, sizeof(cost_buffer));
     bulla_add_float(&cost_message, "t", NULL, 21.5f);
@@ -94,7 +95,7 @@ static void read_and_seal(void)
 }
 
 /* The reply says nothing of the message: it is sealed again; then sent again. */
-static void end_life(void)
+__attribute__((noinline)) static void end_life(void)
 {
     memcpy(bytes, reply, sizeof(reply));
     must(bulla_open_reply(&cost_context, bytes, sizeof(reply), NULL));
@@ -109,15 +110,15 @@ static void end_life(void)
 
 uint8_t cost_context[1];
 
-static void begin_life(void)
+__attribute__((noinline)) static void begin_life(void)
 {
 }
 
-static void end_life(void)
+__attribute__((noinline)) static void end_life(void)
 {
 }
 
-static void read_and_seal(void)
+__attribute__((noinline)) static void read_and_seal(void)
 {
     must(0);
     cost_message.size = cost_old(cost_buffer);
@@ -127,15 +128,15 @@ static void read_and_seal(void)
 
 uint8_t cost_context[1];
 
-static void begin_life(void)
+__attribute__((noinline)) static void begin_life(void)
 {
 }
 
-static void end_life(void)
+__attribute__((noinline)) static void end_life(void)
 {
 }
 
-static void read_and_seal(void)
+__attribute__((noinline)) static void read_and_seal(void)
 {
     must(0);
 }
@@ -152,9 +153,10 @@ static void live(void)
 /* Whatever is the application's stays in every image. */
 static void touch(void)
 {
-    sink = ((const volatile uint8_t *)&derived)[0] + ((const volatile uint8_t *)&credential)[0] + reply[sink] +
-           ((volatile uint8_t *)slots)[sink] + cost_buffer[sink] + ((volatile uint8_t *)&cost_message)[0] +
-           ((const volatile uint8_t *)&port)[sink] + bytes[sink] + ((volatile uint8_t *)&cost_context)[0];
+    sink = ((const volatile uint8_t *)&derived)[0] + ((const volatile uint8_t *)&credential)[0] +
+           reply[sink] + ((volatile uint8_t *)slots)[sink] + cost_buffer[sink] +
+           ((volatile uint8_t *)&cost_message)[0] + ((const volatile uint8_t *)&port)[sink] + bytes[sink] +
+           ((volatile uint8_t *)&cost_context)[0];
     sink = 0;
 }
 

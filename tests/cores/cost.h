@@ -1,4 +1,5 @@
-/* What cost.c is told by the build (a credential, and a reply to it made by the reference), and the older scheme. */
+/* What cost.c is told by the build (a credential, and a reply to it made by the reference), and the older
+ * scheme. */
 #ifndef BULLA_TEST_COST_H
 #define BULLA_TEST_COST_H
 

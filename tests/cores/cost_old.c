@@ -1,6 +1,6 @@
 /*
- * The older scheme, for comparison: three values, each AES-128-CBC of one block under a key schedule of its own,
- * HMAC-SHA1 over the ciphertexts, all in hex with separators: 3 * 32 + 40 + 3 = 139 bytes.
+ * The older scheme, for comparison: three values, each AES-128-CBC of one block under a key schedule of its
+ * own, HMAC-SHA1 over the ciphertexts, all in hex with separators: 3 * 32 + 40 + 3 = 139 bytes.
  */
 #include <string.h>
 
@@ -11,8 +11,8 @@
 static uint8_t *put_hex(uint8_t *out, const uint8_t *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        *out++ = (uint8_t)"0123456789abcdef"[bytes[i] >> 4];
-        *out++ = (uint8_t)"0123456789abcdef"[bytes[i] & 15];
+        *out++ = (uint8_t) "0123456789abcdef"[bytes[i] >> 4];
+        *out++ = (uint8_t) "0123456789abcdef"[bytes[i] & 15];
     }
     return out;
 }
