@@ -894,8 +894,12 @@ def test_raw_waits_no_longer_than_it_is_told(cli):
 class Gateway:
     def __init__(self, cli):
         self.process = cli.start("serve", "--listen", "127.0.0.1:0", "--admin", "off", stderr=subprocess.PIPE)
-        line = self.process.stderr.readline().decode()
-        self.url = re.search(r"devices on (http://\S+)", line).group(1)
+        found = None
+        while not found:  # what it warns of comes first
+            line = self.process.stderr.readline().decode()
+            assert line, "it ended before it was ready"
+            found = re.search(r"devices on (http://\S+)", line)
+        self.url = found.group(1)
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def close(self):
