@@ -11,7 +11,7 @@ from program import BINARY, REPOSITORY
 MANUAL = REPOSITORY / "docs" / "man"
 PAGES = sorted(MANUAL.glob("*.[1-9]"))
 # Lines of any length are read as well; a page of another package need not be installed here.
-MANDOC_MAY = re.compile(r"input text line longer than 80 bytes|referenced manual not found|trailing delimiter: Ss \.\.\.")
+MANDOC_MAY = re.compile(r"input text line longer than 80 bytes|referenced manual not found|outdated mandoc.db|trailing delimiter: Ss \.\.\.")
 
 
 def needs(program):
