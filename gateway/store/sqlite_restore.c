@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/owner.h"
 #include "gateway/store/sqlite.h"
 
 #define NAMES_MAX 100 /* for what is replaced, in one second */
@@ -118,6 +119,7 @@ static int make_empty(const char *path, struct failure *failure)
 
     if (fd < 0)
         return fail(failure, "cannot write %s: %s; is the folder there and writable?", path, strerror(errno));
+    owner_follow_folder(fd, path);
     close(fd);
     return 0;
 }

@@ -289,6 +289,23 @@ def test_the_key_as_a_credential(installed, encrypted):
     assert values(installed) == [1, 2, 3]
 
 
+def test_a_backup_is_put_back(installed):
+    """By root, as docs/operating.md says; the gateway's own user can open what comes of it."""
+    add_device(installed)
+    send(installed, 1)
+    installed("bulla backup --db %s/bulla.db /root/monday.db" % STATE)
+    send(installed, 2)
+    assert "in use" in installed.run("bulla restore --yes --db %s/bulla.db /root/monday.db" % STATE, status=1).stderr
+    installed("systemctl stop bulla && bulla restore --yes --db %s/bulla.db /root/monday.db" % STATE)
+    assert {owner for _, owner in listing(installed).values()} == {"bulla:bulla"}
+    installed("systemctl start bulla")
+    send(installed, 3)
+    assert values(installed) == [1, 3]
+    installed("systemctl stop bulla && bulla restored --yes --db %s/bulla.db && systemctl start bulla" % STATE)
+    send(installed, 4)
+    assert values(installed) == [1, 3, 4]
+
+
 # ---- its life ------------------------------------------------------------------------------------------------
 
 
