@@ -5,8 +5,10 @@
  *     static struct esp32_port board;
  *
  *     esp32_port_init(&board, esp32_wifi_is_on, &saved);  // Wi-Fi is started before the context is opened
- *     if (esp32_port_credential(&credential, NULL) < 0)   // from NVS, as `bulla device export --format nvs`
- * wrote it stop(); if (bulla_wake(&device, &credential, &board.port) < 0) stop();
+ *     if (esp32_port_credential(&credential, NULL) < 0)   // from NVS: bulla device export --format nvs
+ *         stop();
+ *     if (bulla_wake(&device, &credential, &board.port) < 0)
+ *         stop();
  *
  * Randomness: esp_fill_random() gives noise only while the radio is on or bootloader_random_enable() is in
  * force, and says nothing when neither is. So this port asks `radio_is_on` at every draw, and fails if it
