@@ -3,12 +3,13 @@
  * SoftDevice: one that is enabled owns the generator and the flash, and faults what touches them; give struct
  * bulla_port functions over sd_rand_application_vector_get() and sd_flash_write() then.
  *
- *     __attribute__((section(".noinit"))) static struct retained_slot saved; // RAM kept powered in System
- * OFF static struct nrf5x_port board;
+ *     // in RAM that System OFF keeps powered, and that start-up code leaves alone
+ *     __attribute__((section(".noinit"))) static struct retained_slot saved;
+ *     static struct nrf5x_port board;
  *
- *     nrf5x_port_init(&board, &saved);                 // session contexts
- *     nrf5x_port_store(&board, page_a, page_b);        // only for a counter context: two pages of flash of
- * its own
+ *     nrf5x_port_init(&board, &saved);
+ *     if (nrf5x_port_store(&board, page_a, page_b) < 0) // only for a counter context: two pages of its own
+ *         stop();
  *
  * Randomness: the RNG peripheral, with its bias correction on (without it the vendor promises no uniformity).
  * It is given some milliseconds for a byte; if it does not answer, or gives the same 8 bytes twice, the draw

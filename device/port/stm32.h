@@ -4,11 +4,13 @@
  *     static struct stm32_port board;
  *
  *     stm32_port_init(&board, NULL);
- *     stm32_port_store(&board, 0x0801f000, 0x0801f800, 2048); // F0, F1, F3: two pages of flash, for a
- * counter context stm32_port_use_rng(&board, &hrng);                      // families with an RNG unit: for a
- * session context
+ *     // F0, F1, F3, for a counter context: two pages of flash of its own
+ *     if (stm32_port_store(&board, 0x0801f000, 0x0801f800, 2048) < 0)
+ *         stop();
+ *     // families with an RNG unit, for a session context
+ *     stm32_port_use_rng(&board, &hrng);
  *
- * Randomness: stm32_port_init() gives none, so session contexts are refused. F0, F1, F3, L0x1, G0 have no RNG
+ * Randomness: stm32_port_init() gives none, so session contexts are refused. F0, F1 and F3 have no RNG
  * unit: they use a counter context; the 96-bit unique id is no secret, and noise of the ADC is not measured
  * here. F2, F4, F7, H7, L4, L0x2, G4, WB and others have one: add stm32_rng.c and call stm32_port_use_rng();
  * the HAL reports the unit's seed and clock errors, and then the draw fails.
