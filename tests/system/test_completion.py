@@ -197,7 +197,7 @@ def test_every_device_option_offers_devices(shell, bulla, tmp_path):
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
-@pytest.mark.parametrize("command", ["show", "revoke", "remove", "trust", "export"])
+@pytest.mark.parametrize("command", ["show", "revoke", "remove", "trust", "label", "export"])
 def test_device_commands_offer_devices(shell, command, bulla, tmp_path):
     bulla("device", "add", "kitchen")
     bulla("device", "add", "o'brien $(id)")
