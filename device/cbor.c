@@ -73,8 +73,8 @@ void bulla_cbor_integer(struct bulla_cbor_writer *writer, int64_t value)
         bulla_cbor_head(writer, BULLA_CBOR_NINT, ~(uint64_t)value);
 }
 
-static void string(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, const void *bytes,
-                   size_t len)
+void bulla_cbor_string(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, const void *bytes,
+                       size_t len)
 {
     if (len > UINT16_MAX)
         writer->overflow = 1;
@@ -85,12 +85,12 @@ static void string(struct bulla_cbor_writer *writer, enum bulla_cbor_major major
 
 void bulla_cbor_bytes(struct bulla_cbor_writer *writer, const uint8_t *bytes, size_t len)
 {
-    string(writer, BULLA_CBOR_BYTES, bytes, len);
+    bulla_cbor_string(writer, BULLA_CBOR_BYTES, bytes, len);
 }
 
 void bulla_cbor_text(struct bulla_cbor_writer *writer, const char *text, size_t len)
 {
-    string(writer, BULLA_CBOR_TEXT, text, len);
+    bulla_cbor_string(writer, BULLA_CBOR_TEXT, text, len);
 }
 
 /*

@@ -38,7 +38,9 @@ void bulla_cbor_head(struct bulla_cbor_writer *writer, enum bulla_cbor_major maj
 /* The same for a small argument: without arithmetic in 64 bits, which is long on 8-bit parts. */
 void bulla_cbor_small(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, uint16_t argument);
 void bulla_cbor_integer(struct bulla_cbor_writer *writer, int64_t value);
-/* Strings: of more than 65,535 bytes they overflow, whatever room there is. */
+/* Strings, of bytes or text: of more than 65,535 bytes they overflow, whatever room there is. */
+void bulla_cbor_string(struct bulla_cbor_writer *writer, enum bulla_cbor_major major, const void *bytes,
+                       size_t len);
 void bulla_cbor_bytes(struct bulla_cbor_writer *writer, const uint8_t *bytes, size_t len);
 void bulla_cbor_text(struct bulla_cbor_writer *writer, const char *text, size_t len);
 /* Writes bytes as they are. */

@@ -69,6 +69,8 @@ static int check_example(json_t *root)
     assert_int_equal(vector_bytes(vector_member(root, "intermediates"), "CEK_hex", key, sizeof(key)),
                      bulla_key_size(alg));
     assert_int_equal(iv.argument, bulla_nonce_size(alg));
+    if (!provider_offers(alg))
+        return 1;
     bulla_cbor_head(&writer, BULLA_CBOR_ARRAY, 3);
     bulla_cbor_text(&writer, "Encrypt0", 8);
     bulla_cbor_bytes(&writer, protected_item.data, (size_t)protected_item.argument);
