@@ -21,6 +21,8 @@
 #include "cli/table.h"
 #include "device/crypto.h"
 
+#define NOTHING_ADDED "nothing was added"
+
 /* What one run holds. */
 struct run {
     const struct add_options *options;
@@ -75,8 +77,11 @@ static int print_rows(const struct provision *provision, struct failure *failure
     return 0;
 }
 
-/* Where there is no database yet, nothing can be taken in it; a trial does not make one. */
-static int try_rows(struct run *run, struct failure *failure)
+/*
+ * Looks for all that may be wrong, and makes nothing: where there is no database yet, nothing can be taken in
+ * it, and where there is no folder, nothing lies in it.
+ */
+static int look_over(struct run *run, const char *what, struct failure *failure)
 {
     if (access(run->options->database.db, F_OK) == 0 &&
         database_open(&run->store, &run->options->database, STORE_EXISTING, failure) < 0)
@@ -91,9 +96,7 @@ static int try_rows(struct run *run, struct failure *failure)
         if (there)
             provision_files_check(&run->files, &run->provision);
     }
-    if (provision_end(&run->provision, "nothing would be added", failure) < 0)
-        return -1;
-    return print_rows(&run->provision, failure);
+    return provision_end(&run->provision, what, failure);
 }
 
 /* ---- doing it ---- */
@@ -114,7 +117,28 @@ static size_t left_to_do(const struct provision *provision)
     return left;
 }
 
-/* Everything that may be wrong is looked for before anything is made. */
+/* True where an earlier run can have left nothing: the database or the folder is not there yet. */
+static bool is_first_run(const struct run *run)
+{
+    return access(run->options->database.db, F_OK) != 0 || access(run->options->out, F_OK) != 0;
+}
+
+/* A table that is refused leaves neither a database nor a folder behind. */
+static int open_all(struct run *run, struct failure *failure)
+{
+    if (is_first_run(run)) {
+        if (look_over(run, NOTHING_ADDED, failure) < 0)
+            return -1;
+        provision_files_close(&run->files);
+    }
+    if (run->store == NULL && database_open(&run->store, &run->options->database, STORE_CREATE, failure) < 0)
+        return -1;
+    if (database_vault(&run->vault, run->store, &run->options->database, failure) < 0)
+        return -1;
+    return provision_files_open(&run->files, run->options->out, failure);
+}
+
+/* What may be wrong, with the rows that an earlier run has done told apart. */
 static int check_rows(struct run *run, struct failure *failure)
 {
     say(run, "checking");
@@ -122,16 +146,14 @@ static int check_rows(struct run *run, struct failure *failure)
         provision_check_rows(&run->provision, run->store, failure) < 0)
         return -1;
     provision_files_check(&run->files, &run->provision);
-    return provision_end(&run->provision, "nothing was added", failure);
+    return provision_end(&run->provision, NOTHING_ADDED, failure);
 }
 
 static int add_rows(struct run *run, struct failure *failure)
 {
     size_t left;
 
-    if (database_open(&run->store, &run->options->database, STORE_CREATE, failure) < 0 ||
-        database_vault(&run->vault, run->store, &run->options->database, failure) < 0 ||
-        provision_files_open(&run->files, run->options->out, failure) < 0 || check_rows(run, failure) < 0)
+    if (open_all(run, failure) < 0 || check_rows(run, failure) < 0)
         return -1;
     left = left_to_do(&run->provision);
     if (left > 0) {
@@ -160,7 +182,9 @@ static int run_table(struct run *run, char *bytes, struct failure *failure)
     run->provision.source = strcmp(path, "-") == 0 ? "standard input" : path;
     if (provision_read_csv(&run->provision, bytes, (size_t)len, failure) < 0)
         return -1;
-    return run->options->dry_run ? try_rows(run, failure) : add_rows(run, failure);
+    if (!run->options->dry_run)
+        return add_rows(run, failure);
+    return look_over(run, "nothing would be added", failure) < 0 ? -1 : print_rows(&run->provision, failure);
 }
 
 int device_add_from(const struct add_options *options, struct failure *failure)

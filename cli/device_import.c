@@ -52,9 +52,8 @@ static void tell(const struct provision *provision)
         counters += provision->rows[i].credential.kind == BULLA_COUNTER;
     printf("%zu device%s imported\n", provision->count, provision->count == 1 ? " was" : "s were");
     if (counters > 0)
-        printf("%zu of them count%s, and may have sealed messages before: nothing of a counter is stored "
-               "before it "
-               "answers\na challenge. 'bulla device trust NAME' is for one that can hear none\n",
+        printf("%zu of them count%s, and may have sealed messages before: nothing of a counter is stored\n"
+               "before it answers a challenge. 'bulla device trust NAME' is for one that can hear none\n",
                counters, counters == 1 ? "s" : "");
 }
 

@@ -232,6 +232,29 @@ def test_bad_headers(bulla, text, complaint):
     assert [path.name for path in bulla.folder.iterdir()] == ["devices.csv"]
 
 
+@pytest.mark.parametrize("text", ["name,alg\na,10\nb,11\n", "name\na\na\n", "name\n\"a\n"])
+@pytest.mark.parametrize("there", [None, "bulla.db", "made"])
+def test_a_refused_table_makes_nothing(bulla, text, there):
+    """Neither the database and its key nor the folder, whichever of them is there already."""
+    name = table(bulla, text)
+    if there == "bulla.db":
+        bulla.add("other")
+    elif there == "made":
+        (bulla.folder / "made").mkdir()
+    before = sorted(path.name for path in bulla.folder.iterdir())
+    done = bulla.run("device", "add", "--from", name, "--out", "made", status=1)
+    assert ": row 3, " in done.stderr or ": row 2: " in done.stderr, done.stderr
+    assert done.stderr.endswith("1 problem; nothing was added\n")
+    assert sorted(path.name for path in bulla.folder.iterdir()) == before
+
+
+def test_a_device_that_is_taken_makes_no_folder(bulla):
+    bulla.add("a")
+    done = bulla.run("device", "add", "--from", table(bulla, "name\na\nb\n"), "--out", "made", status=1)
+    assert "row 2, name: there is a device of this name already" in done.stderr
+    assert not (bulla.folder / "made").exists() and set(devices(bulla)) == {"a"}
+
+
 def test_problems_are_bounded(bulla):
     name = table(bulla, "name,kid\n" + "a,zz\n" * 500)
     said = bulla.run("device", "add", "--from", name, "--out", "made", status=1).stderr
