@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/settings.h"
+#include "gateway/http.h"
 
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number)  TEXT_OF_(number)
@@ -45,6 +46,16 @@ static int option_days(const struct option *option, const char *text, void *fiel
                 (long long)option->least, (long long)option->most);
 }
 
+/* const char *: of the form that a listener takes, or the word that stands for none. Looked up only later. */
+static int option_address(const struct option *option, const char *text, void *field, struct failure *failure)
+{
+    if (http_is_address(text) || (option->words != NULL && strcmp(text, option->words[0]) == 0))
+        return option_string(option, text, field, failure);
+    return fail(failure, "'%.80s' is no address; give HOST:PORT, or [HOST]:PORT for IPv6%s%s", text,
+                option->words != NULL ? ", or " : "", option->words != NULL ? option->words[0] : "");
+}
+
+static const char *const no_listener[] = {"off", NULL};
 static const char *const switch_words[] = {"off", "on", NULL};
 
 static const struct option options_table[] = {
@@ -65,13 +76,14 @@ static const struct option options_table[] = {
      .argument = "HOST:PORT",
      .help = "where devices send to; [::] is every address of this host, port 0 picks a free one",
      .fallback = SERVE_DEFAULT_LISTEN,
-     .parse = option_string,
+     .parse = option_address,
      .offset = offsetof(struct serve_values, listen)},
     {.name = "admin",
      .argument = "HOST:PORT",
      .help = "where /healthz and /metrics are, for the administrator; off: nowhere",
      .fallback = SERVE_DEFAULT_ADMIN,
-     .parse = option_string,
+     .parse = option_address,
+     .words = no_listener,
      .offset = offsetof(struct serve_values, admin)},
     {.name = "log-level",
      .argument = "LEVEL",

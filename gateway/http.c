@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #define BACKLOG           1024
+#define HOST_SIZE         256  /* bytes of a name, with its zero */
 #define REQUEST_SECONDS   10   /* a request may take, from when an idle connection would have been closed */
 #define SWEEP_EVERY       1000 /* milliseconds */
 #define CONNECTION_MEMORY 6144 /* bytes a connection may take: a request's header must fit in */
@@ -45,6 +46,14 @@ static int split(const char *listen_on, char *host, size_t host_size, const char
     memcpy(host, listen_on, len);
     host[len] = '\0';
     return 0;
+}
+
+bool http_is_address(const char *listen_on)
+{
+    char host[HOST_SIZE];
+    const char *port;
+
+    return split(listen_on, host, sizeof(host), &port) == 0;
 }
 
 static int bind_one(const struct addrinfo *address)
@@ -94,7 +103,7 @@ static int bind_listener(const char *listen_on, struct failure *failure)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *found = NULL;
-    char host[256];
+    char host[HOST_SIZE];
     const char *port;
     int listener = -1;
     int error;

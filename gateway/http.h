@@ -49,6 +49,9 @@ struct http {
     char address[80]; /* as it goes into a URL: 127.0.0.1:8620, [::1]:8620 */
 };
 
+/* Whether a text has the form of `listen`; its host is not looked up. */
+bool http_is_address(const char *listen_on);
+
 /* Binds and begins to serve. Returns 0, or -1 with the failure and nothing open. */
 MUST_CHECK int http_open(struct http *http, uv_loop_t *loop, const struct http_options *options,
                          struct failure *failure);

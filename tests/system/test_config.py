@@ -93,6 +93,10 @@ def test_a_value_that_a_file_cannot_hold(bulla):
     ("idle = 7\0\n", ":1: there is a zero byte"),
     ("db = %s\n" % ("x" * 5000), ":1: this line has 5005 bytes; it may have 4000"),
     ("config = other.conf\n", ":1: config: this can only be said on the command line"),
+    ("listen = nowhere\n", ":1: listen: 'nowhere' is no address; give HOST:PORT, or [HOST]:PORT for IPv6\n"),
+    ("[serve]\nlisten = ::1:8620\n", ":2: listen: '::1:8620' is no address"),
+    ("\n\nadmin = 127.0.0.1:99999\n", ":3: admin: '127.0.0.1:99999' is no address; give HOST:PORT, or [HOST]:PORT for IPv6, or off\n"),
+    ("listen = off\n", ":1: listen: 'off' is no address"),
     ("print-config = yes\n", ":1: print-config: this can only be said on the command line"),
 ])
 def test_errors_name_file_and_line(bulla, tmp_path, text, complaint):
@@ -147,7 +151,7 @@ def test_arguments_outweigh_the_file_at_reload_too(make_gateway, tmp_path):
     assert not any("option=" in line for line in reload(gateway))
 
 
-@pytest.mark.parametrize("text", ["log-level = debug\nidel = 7\n", "log-level = debug\n[x]\n", None])
+@pytest.mark.parametrize("text", ["log-level = debug\nidel = 7\n", "log-level = debug\n[x]\n", "log-level = debug\nlisten = here\n", None])
 def test_an_error_changes_nothing(make_gateway, tmp_path, text):
     conf = write(tmp_path, "log-level = info\n")
     gateway = make_gateway("--config", conf).start()

@@ -63,6 +63,7 @@ static void test_without_ipv6(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(every) / sizeof(every[0]); i++) {
+        assert_true(http_is_address(every[i]));
         assert_int_equal(listen_on(every[i], &http, &failure), 0);
         assert_int_equal(strncmp(http.address, "127.0.0.1:", 10), 0);
     }
@@ -78,6 +79,7 @@ static void test_not_an_address(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        assert_false(http_is_address(wrong[i]));
         assert_int_equal(listen_on(wrong[i], &http, &failure), -1);
         assert_non_null(strstr(failure.text, "give HOST:PORT"));
     }
