@@ -151,7 +151,8 @@ static int finish(const char *path, const struct command *command, int result, s
 {
     struct failure unwritten = {""};
 
-    if (output_finish(&unwritten) < 0 && result == COMMAND_DONE) {
+    /* A failure that was told on standard output was not, where that does not work. */
+    if (output_finish(&unwritten) < 0 && (result == COMMAND_DONE || *failure->text == 0)) {
         *failure = unwritten;
         result = COMMAND_FAILED;
     }

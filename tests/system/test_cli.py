@@ -1054,7 +1054,8 @@ def test_a_header_does_not_leave_after_the_first_message(served):
 
 @pytest.mark.parametrize("words", [
     ["readings", "--format", "jsonl"], ["readings", "--format", "csv"], ["readings"], ["events"], ["device", "list"],
-    ["device", "show", "kitchen"], ["device", "export", "kitchen"], ["--help"], ["--version"], ["completion", "bash"],
+    ["device", "show", "kitchen"], ["device", "export", "kitchen"], ["open", "00"], ["check", "--db", "none"],
+    ["--help"], ["--version"], ["completion", "bash"],
 ])
 def test_a_full_disk(served, words):
     with open("/dev/full", "w") as full:
