@@ -87,11 +87,9 @@ static const int plain[] = {
     SCMP_SYS(utimensat),
     SCMP_SYS(write),
     SCMP_SYS(writev),
-    /* the loop and its sockets */
+    /* the loop and its sockets: those that listen do so already, and it calls nobody */
     SCMP_SYS(accept),
     SCMP_SYS(accept4),
-    SCMP_SYS(bind),
-    SCMP_SYS(connect),
     SCMP_SYS(epoll_create),
     SCMP_SYS(epoll_create1),
     SCMP_SYS(epoll_ctl),
@@ -102,7 +100,6 @@ static const int plain[] = {
     SCMP_SYS(getpeername),
     SCMP_SYS(getsockname),
     SCMP_SYS(getsockopt),
-    SCMP_SYS(listen),
     SCMP_SYS(pipe),
     SCMP_SYS(pipe2),
     SCMP_SYS(poll),
@@ -178,10 +175,7 @@ static const struct narrow {
     {SCMP_SYS(mprotect), 2, PROT_EXEC, 0},
     /* threads, and no processes: glibc takes clone() where clone3() is not there */
     {SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD},
-    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET},
-    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET6},
-    {SCMP_SYS(socket), 0, UINT32_MAX, AF_UNIX},
-    {SCMP_SYS(socketpair), 0, UINT32_MAX, AF_UNIX},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_UNIX}, /* to the service manager */
     {SCMP_SYS(ioctl), 1, UINT32_MAX, FIONBIO},
     {SCMP_SYS(ioctl), 1, UINT32_MAX, FIONREAD},
     {SCMP_SYS(ioctl), 1, UINT32_MAX, 0x5401}, /* TCGETS: whether stderr is a terminal */
