@@ -142,8 +142,12 @@ MUST_CHECK int sqlite_sync(const char *path, struct failure *failure);
 /* Removes a database and what lies beside it. */
 void sqlite_remove_files(const char *path);
 
-/* Whether a path leads to the database, or to a file beside it that is part of it. */
-bool sqlite_is_file_of(const char *path, const char *database);
+/*
+ * Whether a path leads to the database, or is a name beside it that SQLite, the lock or a restore uses,
+ * whether that file is there or not: what stands behind the database's name ("" the database itself), or
+ * NULL.
+ */
+const char *sqlite_part_of(const char *path, const char *database);
 
 /* Opens a database so that it is whole in one file; its log is folded into it. NULL with the failure. */
 struct sqlite *sqlite_open_single(const char *path, struct failure *failure);

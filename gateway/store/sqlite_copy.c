@@ -87,21 +87,44 @@ void sqlite_remove_files(const char *path)
         }
 }
 
-bool sqlite_is_file_of(const char *path, const char *database)
+static bool is_same_file(const char *a, const char *b)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
-    struct stat a, b;
-    char *name;
-    bool same = false;
+    struct stat x, y;
 
-    if (stat(path, &a) != 0)
-        return false;
-    for (size_t i = 0; !same && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-        if (asprintf(&name, "%s%s", database, suffixes[i]) >= 0) {
-            same = stat(name, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* Whether two paths are the same name in the same folder, whether there is such a file or not. */
+static bool is_same_name(const char *a, const char *b)
+{
+    char *copies[] = {strdup(a), strdup(b), strdup(a), strdup(b)};
+    bool same = copies[0] != NULL && copies[1] != NULL && copies[2] != NULL && copies[3] != NULL &&
+                strcmp(basename(copies[0]), basename(copies[1])) == 0 &&
+                is_same_file(dirname(copies[2]), dirname(copies[3]));
+
+    for (size_t i = 0; i < sizeof(copies) / sizeof(copies[0]); i++)
+        free(copies[i]);
+    return same;
+}
+
+const char *sqlite_part_of(const char *path, const char *database)
+{
+    static const char *const suffixes[] = {
+        "",           "-wal",           "-shm",           "-journal",           "-lock",
+        ".restoring", ".restoring-wal", ".restoring-shm", ".restoring-journal",
+    };
+    char *real = realpath(database, NULL); /* what belongs to it lies beside it, not beside a link to it */
+    const char *part = NULL;
+    char *name;
+
+    for (size_t i = 0; part == NULL && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (asprintf(&name, "%s%s", real == NULL ? database : real, suffixes[i]) >= 0) {
+            if (is_same_file(path, name) || is_same_name(path, name))
+                part = suffixes[i];
             free(name);
         }
-    return same;
+    free(real);
+    return part;
 }
 
 /* ---- a database in one file ---- */
@@ -182,16 +205,40 @@ int sqlite_restored(struct store *store, const void *challenge, size_t len, int6
 
 /* ---- backup ---- */
 
+/* A log beside the backup would be taken for its own: SQLite would play an older state into it. */
+static int check_no_log_beside(const char *path, struct failure *failure)
+{
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    struct stat status;
+    char *log;
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        if (asprintf(&log, "%s%s", path, suffixes[i]) < 0)
+            return fail(failure, "no memory is left to make a backup");
+        bool there = lstat(log, &status) == 0 && (!S_ISREG(status.st_mode) || status.st_size > 0);
+        free(log);
+        if (there)
+            return fail(failure,
+                        "%s%s is there, the log of another database, and would be taken for the backup's; "
+                        "move it away with what it belongs to, or give the backup another name",
+                        path, suffixes[i]);
+    }
+    return 0;
+}
+
 static int check_target(const struct sqlite *sqlite, const char *path, bool replace, struct failure *failure)
 {
     struct stat status;
 
+    if (sqlite_part_of(path, sqlite->path) != NULL)
+        return fail(failure, "%s is the database itself, or a name that belongs to it; give another name",
+                    path);
+    if (check_no_log_beside(path, failure) != 0)
+        return -1;
     if (lstat(path, &status) != 0)
         return errno == ENOENT
                    ? 0
                    : fail(failure, "cannot write %s: %s; is the folder there?", path, strerror(errno));
-    if (sqlite_is_file_of(path, sqlite->path))
-        return fail(failure, "%s is the database itself; give the backup another name", path);
     if (!S_ISREG(status.st_mode))
         return fail(failure, "%s is not a file; give the backup another name", path);
     return replace ? 0 : fail(failure, "%s is there already; give another name, or --force", path);
@@ -221,12 +268,31 @@ static int fill_copy(struct sqlite *sqlite, const char *temporary, const struct 
     return result;
 }
 
+/* A name that nobody has. Not every file system has hard links; that of a USB stick has none. */
+static int take_new_name(const char *from, const char *to)
+{
+    struct stat status;
+
+    if (link(from, to) == 0)
+        return 0;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return -1;
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (lstat(to, &status) != 0)
+        return errno == ENOENT ? rename(from, to) : -1;
+    errno = EEXIST;
+    return -1;
+}
+
 /* Gives the copy its name: in place of another file only where told. */
 static int publish(const char *temporary, const struct store_backup *backup, struct failure *failure)
 {
     if (sqlite_sync(temporary, failure) != 0)
         return -1;
-    if ((backup->replace ? rename(temporary, backup->path) : link(temporary, backup->path)) != 0)
+    if ((backup->replace ? rename(temporary, backup->path) : take_new_name(temporary, backup->path)) != 0)
         return fail(failure, "cannot name the backup %s: %s", backup->path, strerror(errno));
     return sqlite_sync(backup->path, failure);
 }

@@ -70,13 +70,20 @@ static struct sqlite *open_backup(const char *file, struct failure *failure)
 
 static int check_backup(const char *file, const char *path, struct failure *failure)
 {
+    const char *part = sqlite_part_of(file, path);
     struct stat status;
 
     if (stat(file, &status) != 0)
         return fail(failure, "cannot read the backup %s: %s", file, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return fail(failure, "%s is not a file, so it is no backup", file);
-    if (sqlite_is_file_of(file, path))
+    if (part != NULL && part[0] == '.')
+        return fail(
+            failure,
+            "%s is what a restore that was killed has left, and every restore removes it; restore the "
+            "backup itself, or give this file another name first",
+            file);
+    if (part != NULL)
         return fail(
             failure,
             "%s is the database itself; was it put there as a copy of an older one, type: bulla restored",
@@ -224,10 +231,16 @@ static int visit_differences(struct sqlite *sqlite, restore_visitor *visit, void
     return result;
 }
 
-/* The ids of gateways that ran since the backup stay taken (PROTOCOL 2). */
-static int take_gateway_ids(struct sqlite *sqlite, struct failure *failure)
+/* What was given out since the backup is not given out again: gateways' ids (PROTOCOL 2), and the kids of
+ * devices that were added and removed since (PROTOCOL 9). */
+static int take_what_was_given_out(struct sqlite *sqlite, struct failure *failure)
 {
-    if (sqlite3_exec(sqlite->db, "INSERT OR IGNORE INTO main.gateway_ids SELECT * FROM replaced.gateway_ids",
+    if (sqlite3_exec(sqlite->db,
+                     "INSERT OR IGNORE INTO main.gateway_ids (id, started)"
+                     " SELECT id, started FROM replaced.gateway_ids;"
+                     "INSERT OR IGNORE INTO main.tombstones (kid, name, removed)"
+                     " SELECT kid, name, removed FROM replaced.tombstones"
+                     " WHERE kid NOT IN (SELECT kid FROM main.devices)",
                      NULL, NULL, NULL) != SQLITE_OK)
         return sqlite_fail(sqlite, "compare the databases", failure);
     return 0;
@@ -254,7 +267,7 @@ int sqlite_restore_compare(struct store *copy, restore_visitor *visit, void *con
         return -1;
     result = visit_differences(sqlite, visit, context, failure);
     if (result == 0)
-        result = take_gateway_ids(sqlite, failure);
+        result = take_what_was_given_out(sqlite, failure);
     sqlite3_exec(sqlite->db, "DETACH replaced", NULL, NULL, NULL);
     return result < 0 ? -1 : 1;
 }
@@ -274,21 +287,27 @@ static int fold(const char *path, struct failure *failure)
     return damaged;
 }
 
-/* A second name for what is replaced, beside it. */
-static int keep(const struct sqlite *copy, char *kept, size_t size, struct failure *failure)
+/* The name beside it under which something that is replaced is kept; the next one with each `i`. */
+static int name_kept(const struct sqlite *copy, int i, char *kept, size_t size, struct failure *failure)
 {
     time_t now = (time_t)copy->store.now(copy->store.now_context);
     char stamp[32];
     struct tm tm;
-    int result = -1;
 
     gmtime_r(&now, &tm);
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm);
+    int len = snprintf(kept, size, i == 0 ? "%s.replaced-%s" : "%s.replaced-%s-%d", copy->replaces, stamp, i);
+    return len >= 0 && (size_t)len < size ? 0 : fail(failure, "the path of the database is too long");
+}
+
+/* A second name for what is replaced, beside it. */
+static int keep(const struct sqlite *copy, char *kept, size_t size, struct failure *failure)
+{
+    int result = -1;
+
     for (int i = 0; i < NAMES_MAX; i++) {
-        int len =
-            snprintf(kept, size, i == 0 ? "%s.replaced-%s" : "%s.replaced-%s-%d", copy->replaces, stamp, i);
-        if (len < 0 || (size_t)len >= size)
-            return fail(failure, "the path of the database is too long");
+        if (name_kept(copy, i, kept, size, failure) != 0)
+            return -1;
         result = link(copy->replaces, kept);
         if (result == 0 || errno != EEXIST)
             break;
@@ -322,17 +341,49 @@ static int move_logs(const char *from, const char *to, struct failure *failure)
     return 0;
 }
 
+/* The log beside a database: what stands behind the name, or NULL. */
+static const char *log_beside(const char *path)
+{
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    const char *found = NULL;
+    char *log;
+
+    for (size_t i = 0; found == NULL && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (asprintf(&log, "%s%s", path, suffixes[i]) >= 0) {
+            found = access(log, F_OK) == 0 ? suffixes[i] : NULL;
+            free(log);
+        }
+    return found;
+}
+
+/*
+ * Somebody has taken the database away, and left its log, which may hold its last readings: it is kept, for
+ * whoever puts the two together again. `kept` becomes its name.
+ */
+static int keep_lonely_log(const struct sqlite *copy, char *kept, size_t size, struct failure *failure)
+{
+    const char *suffix = log_beside(copy->replaces);
+
+    if (suffix == NULL)
+        return move_logs(copy->replaces, copy->path, failure); /* shared memory, which goes with the copy */
+    for (int i = 0; i < NAMES_MAX; i++) {
+        if (name_kept(copy, i, kept, size - strlen("-journal"), failure) != 0)
+            return -1;
+        if (access(kept, F_OK) == 0 || log_beside(kept) != NULL)
+            continue;
+        int result = move_logs(copy->replaces, kept, failure);
+        strcat(kept, suffix);
+        return result;
+    }
+    return fail(failure, "cannot keep the log beside %s: too many are kept already", copy->replaces);
+}
+
 /* A log that is there belongs to what is replaced: somebody who does not heed the lock has opened it. */
 static int check_no_log(const char *path, struct failure *failure)
 {
-    char *log;
-    bool there;
-
-    if (asprintf(&log, "%s-wal", path) < 0)
-        return fail(failure, "no memory is left to %s", what);
-    there = access(log, F_OK) == 0;
-    free(log);
-    return there ? fail(failure, "another program has opened %s meanwhile; end that first", path) : 0;
+    return log_beside(path) == NULL
+               ? 0
+               : fail(failure, "another program has opened %s meanwhile; end that first", path);
 }
 
 /* Makes the way free for the copy. */
@@ -342,7 +393,7 @@ static int set_aside(const struct sqlite *copy, bool discard, char *kept, size_t
     int damaged;
 
     if (access(copy->replaces, F_OK) != 0)
-        return move_logs(copy->replaces, copy->path, failure); /* of one that was taken away */
+        return keep_lonely_log(copy, kept, size, failure);
     damaged = fold(copy->replaces, failure);
     if (damaged < 0)
         return -1;
@@ -360,6 +411,9 @@ int sqlite_restore_finish(struct store *copy, bool discard, char *kept, size_t s
     kept[0] = '\0';
     sqlite_close_database(sqlite);
     if (sqlite_sync(sqlite->path, failure) != 0 || set_aside(sqlite, discard, kept, size, failure) != 0)
+        return -1;
+    /* That no log is left, and that what is kept has its name, is on the disk before the new database is. */
+    if (sqlite_sync(sqlite->path, failure) != 0)
         return -1;
     if (rename(sqlite->path, sqlite->replaces) != 0)
         return fail(failure, "cannot put the backup in place of %s: %s", sqlite->replaces, strerror(errno));

@@ -9,7 +9,9 @@
  *     read ERRNO    reading fails
  *     hold          fsync() and fdatasync() wait until the order changes, and then do as it says
  *
- * With BULLA_FAULT_KILL it kills its process at one of the changes that are made to these files.
+ * With BULLA_FAULT_KILL it kills its process at one of the changes that are made to these files. With
+ * BULLA_FAULT_NO_LINKS the file system has no hard links; with BULLA_FAULT_TRACE the changes of names, and
+ * what fsync() is called for, are written to a file.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -96,6 +98,31 @@ static void count_change_of(int fd)
         count_change(getenv("BULLA_FAULT_FILES"));
 }
 
+/* One line for each change of a name, and each fsync(), in the order in which they happen: BULLA_FAULT_TRACE.
+ */
+static void trace(const char *what, const char *path)
+{
+    const char *to = getenv("BULLA_FAULT_TRACE");
+    FILE *file = to == NULL ? NULL : fopen(to, "ae");
+
+    if (file != NULL) {
+        fprintf(file, "%s %s\n", what, path);
+        fclose(file);
+    }
+}
+
+static void trace_fd(const char *what, int fd)
+{
+    char link[64];
+    char path[4096];
+    ssize_t len;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    len = readlink(link, path, sizeof(path) - 1);
+    path[len < 0 ? 0 : len] = '\0';
+    trace(what, path);
+}
+
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset)
@@ -129,18 +156,25 @@ ssize_t pread(int fd, void *bytes, size_t len, off_t offset)
 int rename(const char *from, const char *to)
 {
     count_change(from);
+    trace("rename", to);
     return NEXT(rename)(from, to);
 }
 
 int link(const char *from, const char *to)
 {
     count_change(to);
+    trace("link", to);
+    if (getenv("BULLA_FAULT_NO_LINKS") != NULL) {
+        errno = EPERM;
+        return -1;
+    }
     return NEXT(link)(from, to);
 }
 
 int unlink(const char *path)
 {
     count_change(path);
+    trace("unlink", path);
     return NEXT(unlink)(path);
 }
 
@@ -158,6 +192,7 @@ int ftruncate(int fd, off_t len)
 int fsync(int fd)
 {
     count_change_of(fd);
+    trace_fd("sync", fd);
     return fails(fd, "sync") ? -1 : NEXT(fsync)(fd);
 }
 
