@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/owner.h"
 #include "gateway/store/sqlite.h"
 
 #define WAIT_STEP 20 /* milliseconds */
@@ -82,12 +83,14 @@ static int fail_held(const char *path, int fd, bool alone, struct failure *failu
 
 /* ---- the file ---- */
 
-/* Made by root for a database of another user, it is to be that user's. */
+/* Made by root for a database of another user, it is to be that user's; before there is one, the folder's. */
 static void give_to_owner(const char *path, int fd)
 {
     struct stat database;
 
-    if (geteuid() == 0 && stat(path, &database) == 0 && fchown(fd, database.st_uid, database.st_gid) != 0)
+    if (stat(path, &database) != 0)
+        owner_follow_folder(fd, path);
+    else if (geteuid() == 0 && fchown(fd, database.st_uid, database.st_gid) != 0)
         return; /* then the owner is told that the file cannot be opened */
 }
 
