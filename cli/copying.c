@@ -23,24 +23,32 @@ static int tell(void *context, int64_t done, int64_t all)
     return stopped;
 }
 
-static void handle(void (*handler)(int))
-{
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        struct sigaction action = {.sa_handler = handler};
-        sigaction(signals[i], &action, NULL);
-    }
-}
+#define SIGNALS (sizeof(signals) / sizeof(signals[0]))
+
+static struct sigaction former[SIGNALS];
 
 struct store_progress copying_begin(void)
 {
+    struct sigaction action = {.sa_handler = on_signal}; /* not SA_RESTART: it interrupts a question */
+
     stopped = 0;
-    handle(on_signal);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], &action, &former[i]);
+        if (former[i].sa_handler == SIG_IGN) /* under nohup */
+            sigaction(signals[i], &former[i], NULL);
+    }
     return (struct store_progress){.tell = tell};
+}
+
+int copying_goes_on(struct failure *failure)
+{
+    return stopped ? fail(failure, "stopped; nothing was changed") : 0;
 }
 
 void copying_end(void)
 {
-    handle(SIG_DFL);
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &former[i], NULL);
 }

@@ -140,7 +140,9 @@ static int replace(struct store *copy, const struct restore_options *options, st
     char kept[PATH_MAX];
 
     compare(copy);
-    if (confirm("\nThe backup takes the place of the database.", options->yes, failure) != 0 ||
+    if (copying_goes_on(failure) != 0 ||
+        confirm("\nThe backup takes the place of the database.", options->yes, failure) != 0 ||
+        copying_goes_on(failure) != 0 ||
         copy->ops->restore_finish(copy, options->discard, kept, sizeof(kept), failure) != 0)
         return -1;
     puts("\nThe backup is in place of the database.");
@@ -158,12 +160,12 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 
     (void)argc;
     result = store_restore(&copy, options->database.db, argv[0], &progress, failure);
-    copying_end();
     if (result == 0)
         result = make_ready(copy, options, argv[0], failure);
     if (result == 0)
         result = replace(copy, options, failure);
-    database_close(copy);
+    database_close(copy); /* with what was copied, if that did not take its place */
+    copying_end();
     return result < 0 ? COMMAND_FAILED : COMMAND_DONE;
 }
 
