@@ -1,104 +1,61 @@
-// Opens sealed messages with nothing but the credential (spec/PROTOCOL.md), in browsers and Node.js 18 or later, on
-// WebCrypto alone. It has no ChaCha20: algorithm 24 is refused, decode.py opens it. Only the gateway can tell a replay.
-// usage: node decode.mjs CREDENTIAL|@FILE [ID_CONTEXT] < message     as it is, or lines of hex; prints JSON for each
+// Opens sealed messages (spec/PROTOCOL.md) on WebCrypto alone, in browsers and Node.js. Only a gateway tells a replay.
+// usage: node decode.mjs CREDENTIAL|@FILE [ID_CONTEXT] < message, as it is, or lines of hex; algorithm 24: decode.py
 const { subtle } = globalThis.crypto ?? (await import("node:crypto")).webcrypto;
-const refuse = (why) => { throw new Error(why); };
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (two) => parseInt(two, 16));
-const digits = (n, size) => n.toString(16).padStart(2 * size, "0");
-const padded = (text) => text + "0".repeat(-text.length & 31);
-const bstr = (text, n = text.length / 2) => (n < 24 ? digits(64 + n, 1) : n < 256 ? "58" + digits(n, 1) : "59" + digits(n, 2)) + text;
-const unpack = (big) => big < 2n ** 53n ? Number(big) : big;
-
-// PROTOCOL 3 in hex: each number in its shortest form, each header in its place. Lengths and counts are compared below.
-const UINT = "(?:0.|1[0-7]|18(?!0|1[0-7])..|19(?!00).{4}|1a(?!0000).{8}|1b(?!0{8}).{16})";
-const HEAD = "(?:4.|5[0-7]|58..|59.{4})";
-const MESSAGE = new RegExp(`^d083${HEAD}(?<inner>a[234]01(?<alg>0a|1818|181e)03(?<format>(?!1[ab])${UINT})(?:627265(?<re>${UINT}))?`
-  + "(?:646563686f48(?<echo>.{16}))?)a[23]04(?<kid>41..|42.{4}|43.{6}|44.{8}|45.{10})06(?<piv>41..|42(?!00).{4}|43(?!00).{6}"
-  + `|44(?!00).{8}|45(?!00).{10})(?:0a48(?<session>.{16}))?${HEAD}(?<sealed>.*)$`);
-
-export function cbor(bytes) { // one item of RFC 8949; maps become Map
-  let at = 0;
-  const take = (n) => (at += Number(n)) <= bytes.length ? bytes.slice(at - Number(n), at) : refuse("truncated");
-  const float = (raw, n) => {
-    if (raw.length > 2) return new DataView(raw.buffer)[raw.length === 4 ? "getFloat32" : "getFloat64"](0);
-    const e = (n >> 10) & 31, m = n & 1023;
-    return (n >> 15 ? -1 : 1) * (e === 31 ? (m ? NaN : Infinity) : e ? (1024 + m) * 2 ** (e - 25) : m * 2 ** -24);
+const utf8 = (bytes) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+const number = (text, big = BigInt(text)) => big < 2n ** 53n ? Number(big) : big;
+const half = (sign, e, m) => (-1) ** sign * (e ? 1024 + m : 2 * m) * 2 ** (e < 31 ? e - 25 : m ? NaN : Infinity);
+const padded = (...list) => [...list, ...Array(-list.length & 15).fill(0)], refuse = (why) => { throw new Error(why); };
+const run = async (op, how, key, it) => subtle[op](how, await subtle.importKey("raw", key, how.name, false, [op]), it);
+export function cbor(data, strict, at = 0) { // an item of RFC 8949; strict: of the shortest form, a map shows each pair
+  const take = (n) => (at += n) <= data.length ? data.slice(at - n, at) : refuse("cut off");
+  const item = () => {
+    const [first] = take(1), major = first >> 5, info = first & 31, open = info === 31 && major > 1 && major < 6;
+    const raw = info < 24 || open ? [info] : take([1, 2, 4, 8][info - 24] ?? refuse("reserved")), list = [];
+    const n = number("0x" + hex(raw)), count = open ? Infinity : major === 4 || major === 5 ? n : 0;
+    if (strict && (open || major > 5 || n < [24, 256, 65536, 2 ** 32][info - 24])) refuse("not the shortest form");
+    while (count > list.length && !(open && data[at] === 255 && ++at)) list.push(major < 5 ? item() : [item(), item()]);
+    return [() => n, () => typeof n === "bigint" ? ~n : -1 - n, () => open ? unhex(list.map(hex).join("")) : take(n),
+      () => open ? list.join("") : utf8(take(n)), () => list, () => strict ? { pairs: list } : new Map(list),
+      () => ({ tag: n, value: item() }), () => info < 25 ? [false, true][n - 20] ?? null : info > 25
+        ? new DataView(raw.buffer)[`getFloat${8 * raw.length}`](0) : half(n >> 15, (n >> 10) & 31, n & 1023)][major]();
   };
-  const item = (depth, breaks) => {
-    const [first] = take(1), major = first >> 5, info = first & 31, endless = info === 31;
-    if (first === 255 && breaks) return take; // stands for the end
-    if (depth > 64 || (endless ? major < 2 || major > 5 : info > 27)) refuse("not well-formed");
-    const raw = info < 24 ? Uint8Array.of(info) : take(endless ? 0 : 2 ** (info - 24));
-    const n = endless ? Infinity : unpack(BigInt("0x" + hex(raw)));
-    const list = (all = [], next) => {
-      while (all.length < n && (next = item(depth + 1, endless)) !== take) all.push(next);
-      return all;
-    };
-    switch (major) {
-      case 0: return n;
-      case 1: return typeof n === "bigint" ? -1n - n : -1 - n;
-      case 2: return endless ? Uint8Array.from(list().flatMap((part) => [...part])) : take(n);
-      case 3: return endless ? list().join("") : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(take(n));
-      case 4: return list();
-      case 5: {
-        const map = new Map();
-        for (let key; map.size < n && (key = item(depth + 1, endless)) !== take;) map.set(key, item(depth + 1));
-        return map;
-      }
-      case 6: return { tag: n, value: item(depth + 1) };
-      default: return info > 24 ? float(raw, n) : [false, true, null, undefined][n - 20] ?? null;
-    }
-  };
-  const value = item(0);
-  return at === bytes.length ? value : refuse("bytes behind the end");
+  return [item(), at === data.length || refuse("bytes behind the end")][0];
 }
-
-async function openCcm(key, nonce, aad, sealed, size) { // RFC 3610 for 13 bytes of nonce, made of AES-CTR and AES-CBC
-  const [ctr, cbc] = await Promise.all(["AES-CTR", "AES-CBC"].map((name) => subtle.importKey("raw", unhex(key), name, false, ["encrypt"])));
-  const length = sealed.length - 2 * size, counter = unhex(`01${nonce}0000`), first = digits(0x41 + 8 * (size / 2 - 1), 1);
-  const opened = length < 0 ? "" : hex(new Uint8Array(await subtle.encrypt({ name: "AES-CTR", counter, length: 16 }, ctr,
-    unhex(padded(sealed.slice(length)) + sealed.slice(0, length)))));
-  const text = first + nonce + digits(Math.max(length, 0) / 2, 2) + padded(digits(aad.length / 2, 2) + aad) + padded(opened.slice(32));
-  const mac = new Uint8Array(await subtle.encrypt({ name: "AES-CBC", iv: new Uint8Array(16) }, cbc, unhex(text))).slice(-32, size - 32);
-  const wrong = unhex(opened.slice(0, 2 * size)).reduce((sum, byte, i) => sum | (byte ^ mac[i]), 0);
-  return length < 0 || wrong ? refuse("forged: it does not authenticate") : unhex(opened.slice(32));
-}
-
-/** What a message says; throws if it is refused. "content" is bytes, "value" that decoded, or bytes. */
-export async function openMessage(line, message, session) {
-  const given = Object.fromEntries((line.trim().split("?")[1] ?? "").split("&").map((part) => part.split("=")));
-  const secret = Uint8Array.from(atob((given.secret ?? "").replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
-  const alg = { 10: ["0a", "10", 8], 30: ["181e", "10", 16], 24: refuse }[given.alg ?? 10];
-  if (alg === refuse) refuse("algorithm 24 is ChaCha20/Poly1305, which WebCrypto does not have: use decode.py");
-  if (!line.startsWith("bulla:") || !alg || secret.length !== 32 || !given.kid || !/^(session|counter)$/.test(given.context ?? "session"))
-    refuse("not a credential line");
-  const found = message.length <= 4096 && hex(message).match(MESSAGE)?.groups, counter = given.context === "counter";
-  const { inner, format, re, echo, kid, piv, sealed } = found || refuse("malformed"), written = found.session;
-  if (hex(message) !== `d083${bstr(inner)}${written ? "a3" : "a2"}04${kid}06${piv}${written ? "0a48" + written : ""}${bstr(sealed)}`
-    || inner[1] != 2 + !!re + !!echo) refuse("malformed");
-  const context = written ?? (counter ? undefined : session);
-  if (found.alg !== alg[0] || kid.slice(2) !== given.kid.toLowerCase() || counter !== !context)
+const DECODE = { 112: cbor, 60: cbor, 110: (it) => JSON.parse(utf8(it)), 50: (it) => JSON.parse(utf8(it)), 0: utf8 };
+const CREDENTIAL = /^bulla:,([\da-fA-F]{2}){1,5},[\w-]{43},(10|30),(session|counter)$/; // PROTOCOL 1, and 3:
+const FORM = new RegExp(/^{1,(?<alg>\d+),3,(?<type>\d+)(,"re",(?<re>\d+))?(,"echo",'\w{16}')?},'(?<inner>\w+)',/.source
+  + /{4,'(?<kid>\w{2,10})',6,'(?<piv>00|(?!00)\w{2,10})'(,10,'(?<own>\w{16})')?},'(?<sealed>\w*)'$/.source);
+const show = (it) => it instanceof Uint8Array ? `'${hex(it)}'` : it.pairs ? `{${it.pairs.flat().map(show)}}`
+  : Array.isArray(it) ? `[${it.map(show)}]` : typeof it === "string" ? JSON.stringify(it) : `${it}`;
+const parse = async (data, all = cbor(data.slice(1), true)) => FORM.exec([cbor(all[0], true), ...all].map(show)).groups;
+export async function openMessage(line, message, session) { // "content" is bytes, "value" that decoded; or it throws
+  const { kid: known, secret, alg = "10", context = "session" } = Object.fromEntries(new URL(line).searchParams);
+  if (!CREDENTIAL.test([line.slice(0, 6), known, secret, alg, context])) refuse("no credential; of alg 24: decode.py");
+  const { inner, kid, piv, own, sealed, re, type, ...found } = await parse(message).catch(() => refuse("malformed"));
+  if (message[0] !== 0xd0 || message.length > 4096 || type > 65535) refuse("malformed");
+  const id = own ?? (context === "session" && session ? session : null), tag = alg === "10" ? 8 : 16;
+  if (kid !== known.toLowerCase() || found.alg !== alg || (context === "counter") !== (id === null))
     refuse("forged: another kid, alg or kind of context; or a session's, and ID_CONTEXT is needed");
-  const hkdf = await subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
-  const derive = async (id, kind, size) => hex(new Uint8Array(await subtle.deriveBits({ name: "HKDF", hash: "SHA-256", // RFC 8613 3.2.1
-    salt: new Uint8Array(), info: unhex(`85${id}${context ? "48" + context : "f6"}${alg[0]}${kind}${digits(size, 1)}`) }, hkdf, 8 * size)));
-  const number = digits(kid.length / 2 - 1, 1) + kid.slice(2).padStart(14, "0") + piv.slice(2).padStart(10, "0"); // RFC 8613 5.2
-  const nonce = digits(BigInt("0x" + number) ^ BigInt("0x" + await derive("40", "624956", 13)), 13);
-  const content = await openCcm(await derive(kid, "634b6579", 16), nonce, `8368456e637279707430${bstr(inner)}40`, sealed, alg[2]);
-  const value = (text) => unpack(BigInt("0x" + (text.length > 2 ? text.slice(2) : text))), type = value(format);
-  const said = { kid: kid.slice(2), piv: value(piv), id_context: context ?? null, re: re ? value(re) : null, format: type, content, value: content };
-  const text = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
-  const decoders = { 112: () => cbor(content), 60: () => cbor(content), 110: () => JSON.parse(text()), 50: () => JSON.parse(text()), 0: text };
-  try { said.value = (decoders[type] ?? (() => content))(); } catch { /* authentic, but not of the format that it says */ }
-  return said;
+  const master = Uint8Array.from(atob(secret.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+  const derive = (owner, kind, bits) => run("deriveBits", { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info:
+    unhex(`854${owner.length / 2}${owner}${id ? "48" + id : "f6"}${tag === 8 ? "0a" : "181e"}${kind}`) }, master, bits);
+  const key = await derive(kid, "634b657910", 128), iv = new Uint8Array(await derive("", "6249560d", 104)); // RFC 8613:
+  const nonce = unhex(`0${kid.length / 2}${kid.padStart(14, 0)}${piv.padStart(10, 0)}`).map((a, i) => a ^ iv[i]); // 5.2
+  const aad = unhex(`8368456e637279707430${hex(message).slice(4, inner.length + (inner.length < 48 ? 6 : 8))}40`);
+  const size = sealed.length / 2 - tag, counter = Uint8Array.of(1, ...nonce, 0, 0); // RFC 3610
+  const opened = new Uint8Array(await run("encrypt", { name: "AES-CTR", counter, length: 16 }, key,
+    Uint8Array.of(...padded(...message.slice(-tag)), ...message.slice(-tag - size, -tag)))), content = opened.slice(16);
+  const mac = new Uint8Array(await run("encrypt", { name: "AES-CBC", iv: new Uint8Array(16) }, key, Uint8Array.of(
+    4 * tag + 57, ...nonce, size >> 8, size, ...padded(0, aad.length, ...aad), ...padded(...content)))).slice(-32, -16);
+  if (size < 0 || mac.reduce((sum, it, i) => sum | (i < tag && it ^ opened[i]), 0)) refuse("forged: not authentic");
+  return { kid, piv: parseInt(piv, 16), id_context: id, re: re ? number(re) : null, format: Number(type), content,
+    value: await Promise.resolve(content).then(DECODE[type]).catch(() => content) };
 }
-
 if (globalThis.process?.argv[1]?.endsWith("decode.mjs")) {
-  const { readFileSync } = await import("node:fs"), [line, session] = process.argv.slice(2), data = readFileSync(0);
-  for (const message of data[0] === 0xd0 ? [new Uint8Array(data)] : data.toString().trim().split(/\s+/).map(unhex)) {
-    const said = await openMessage(line[0] === "@" ? readFileSync(line.slice(1), "utf8") : line, message, session);
-    console.log(JSON.stringify(said, (_, it) => it instanceof Uint8Array ? hex(it) : it instanceof Map ? Object.fromEntries(it)
-      : typeof it === "bigint" ? it.toString() : it));
-  }
+  const { readFileSync: read } = await import("node:fs"), [line, id] = process.argv.slice(2), data = read(0);
+  const json = (_, a) => ({ Map: Object.fromEntries, Uint8Array: hex, BigInt: String }[a?.constructor.name]?.(a) ?? a);
+  for (const each of data[0] === 0xd0 ? [new Uint8Array(data)] : `${data}`.trim().split(/\s+/).map(unhex))
+    console.log(JSON.stringify(await openMessage(line[0] === "@" ? `${read(line.slice(1))}` : line, each, id), json));
 }

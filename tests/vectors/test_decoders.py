@@ -228,3 +228,10 @@ def test_what_is_no_credential(in_javascript, line):
     with pytest.raises(ValueError):
         decode.parse_credential(line)
     assert "refused" in in_javascript([(line, load("forged")["good"], None)])[0]
+
+
+@pytest.mark.parametrize("name, most", [("decode.py", 60), ("decode.mjs", 61)])
+def test_decoders_stay_short(name, most):
+    lines = (ROOT / "contrib" / name).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= most
+    assert max(map(len, lines)) <= 120
