@@ -1,6 +1,8 @@
 """Builds what the tests of the cores run, or skips them where a compiler is missing."""
 
+import fcntl
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +15,30 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "system"), str(HERE.parents[1] / "s
 import core  # noqa: E402
 
 
-@pytest.fixture(scope="session", autouse=True)
-def images():
+def _build():
     done = subprocess.run([HERE / "build", core.FOLDER], capture_output=True, text=True)
     if done.returncode == 77:
         pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session", autouse=True)
+def images():
+    """Built once, by the first of several workers; the others wait for it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        _build()
+        return
+    folder = Path(core.FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "built-for", "a+", encoding="ascii") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        mark.seek(0)
+        if mark.read() != run:
+            _build()
+            mark.truncate(0)
+            mark.write(run)
+            mark.flush()
 
 
 @pytest.fixture(params=core.IMAGES, ids=lambda image: "-".join(image))

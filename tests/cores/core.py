@@ -112,7 +112,7 @@ def marks(core, image):
 class Device:
     """A board whose power is on."""
 
-    def __init__(self, core, provider, flash=None, counts=None, seconds=60):
+    def __init__(self, core, provider, flash=None, counts=None, seconds=300):
         self.flash = flash if flash is not None else Flash()
         self.random = os.urandom
         self.now = 0

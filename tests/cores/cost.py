@@ -76,7 +76,7 @@ def measure(variant):
     grown = {section: used.get(section, 0) - unused.get(section, 0) for section in used.keys() | unused.keys()}
     counts = image.with_suffix(".counts")
     command = list(map(str, core.emulator(name, image, counts)))
-    with subprocess.Popen(["timeout", "60", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(["timeout", "300", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         report = process.stdout.read()  # its input stays open: the end of it would end the program
     assert process.returncode == 0 and len(report) == 4 and report[3] == 0, (variant, report)
     lines = [list(map(int, line.split())) for line in counts.read_text().splitlines()]
