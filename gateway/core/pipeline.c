@@ -93,6 +93,19 @@ static void move_events(struct pipeline *pipeline, struct cycle *cycle, int64_t 
     pipeline->events_taken = now;
 }
 
+static void plan_expiry(struct pipeline *pipeline, struct cycle *cycle, int64_t now)
+{
+    bool doubted = pipeline->expiry.ahead > 0;
+
+    expiry_plan(&pipeline->expiry, cycle, pipeline->config.keep_seconds, now);
+    if (!doubted && pipeline->expiry.ahead > 0)
+        log_line(
+            pipeline->config.log, LOG_LEVEL_WARN, "clock-jumped",
+            "ahead_seconds=%lld detail=\"no reading is deleted by the new time for a day; if it is right, a "
+            "restart believes it at once\"",
+            (long long)pipeline->expiry.ahead);
+}
+
 struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
 {
     struct cycle *cycle = pipeline->gathered;
@@ -112,7 +125,7 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     cycle->count_devices = pipeline->recount;
     pipeline->recount = false;
     if (!pipeline->draining)
-        expiry_plan(&pipeline->expiry, cycle, pipeline->config.keep_seconds, now);
+        plan_expiry(pipeline, cycle, now);
     cycle->probe = pipeline->failing_since != 0;
     if (cycle->lookup_count > 0 && current_t(pipeline) > pipeline->kept_t)
         cycle->keep_t = current_t(pipeline);
