@@ -31,6 +31,19 @@ static int board_load(void *context, enum bulla_slot slot, uint8_t *out, size_t 
     return 0;
 }
 
+#define COUNTER_COPIES (1u << BULLA_SLOT_COUNTER_A | 1u << BULLA_SLOT_COUNTER_B)
+
+bool sim_board_keeps_counter(const struct sim_board *board)
+{
+    return (board->whole & COUNTER_COPIES) == COUNTER_COPIES;
+}
+
+static void note_risk(struct sim_board *board, enum bulla_slot slot)
+{
+    if (slot != BULLA_SLOT_SESSION && (board->whole & COUNTER_COPIES) == 1u << slot)
+        board->risked = true;
+}
+
 /* The power goes while a slot is written. */
 static void cut(struct sim_board *board, enum bulla_slot slot, uint8_t *bytes, const uint8_t *data,
                 size_t len)
@@ -43,6 +56,10 @@ static void cut(struct sim_board *board, enum bulla_slot slot, uint8_t *bytes, c
     board->written |= (uint8_t)(1u << slot);
     memcpy(bytes, data, whole);
     draw_fill(&board->draw, bytes + whole, len - whole);
+    if (memcmp(bytes, data, len) == 0)
+        board->whole |= (uint8_t)(1u << slot);
+    else
+        board->whole &= (uint8_t) ~(1u << slot);
 }
 
 static int board_store(void *context, enum bulla_slot slot, const uint8_t *data, size_t len)
@@ -53,12 +70,14 @@ static int board_store(void *context, enum bulla_slot slot, const uint8_t *data,
 
     if (board->dead || len != size)
         return -1;
+    note_risk(board, slot);
     if (board->cut_in > 0 && --board->cut_in == 0) {
         cut(board, slot, bytes, data, len);
         return -1;
     }
     memcpy(bytes, data, len);
     board->written |= (uint8_t)(1u << slot);
+    board->whole |= (uint8_t)(1u << slot);
     return 0;
 }
 
@@ -100,6 +119,7 @@ void sim_board_lose(struct sim_board *board, enum bulla_slot slot)
     size_t size;
     uint8_t *bytes = bytes_of(board, slot, &size);
 
+    board->whole &= (uint8_t) ~(1u << slot);
     if (draw_below(&board->draw, 2) == 0)
         board->written &= (uint8_t) ~(1u << slot);
     else

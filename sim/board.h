@@ -36,9 +36,12 @@ struct sim_board {
     uint8_t counter[2][BULLA_COUNTER_SIZE];
     uint8_t session[BULLA_SLEEP_SIZE];
     uint8_t written; /* bit n: slot n was written */
-    uint8_t cut_in;  /* the power goes at this write: 1 is the next one; 0 never */
-    uint8_t loss;    /* enum board_loss */
-    bool dead;       /* the power is gone: nothing works until sim_board_power_on() */
+    uint8_t whole;   /* bit n: and what was written there last is there, all of it */
+    bool
+        risked; /* the only whole copy of the counter was written over: a cut there would have been the end */
+    uint8_t cut_in; /* the power goes at this write: 1 is the next one; 0 never */
+    uint8_t loss;   /* enum board_loss */
+    bool dead;      /* the power is gone: nothing works until sim_board_power_on() */
 };
 
 void sim_board_init(struct sim_board *board, const struct sim_entropy *entropy, struct bulla_crypto *crypto,
@@ -47,6 +50,9 @@ void sim_board_init(struct sim_board *board, const struct sim_entropy *entropy, 
 /* The power will go at write `in`. */
 void sim_board_arm(struct sim_board *board, unsigned in, enum board_loss loss);
 void sim_board_power_on(struct sim_board *board);
+
+/* Both copies of the counter are there. */
+bool sim_board_keeps_counter(const struct sim_board *board);
 
 /* A slot is gone: emptied, or its bytes are damaged. */
 void sim_board_lose(struct sim_board *board, enum bulla_slot slot);

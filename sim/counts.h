@@ -64,7 +64,9 @@ enum sim_attack {
     X(malformed, "  refused: no replies")                                                                    \
     X(reboots, "reboots")                                                                                    \
     X(sleeps, "deep sleeps")                                                                                 \
+    X(kept_awake, "  kept awake when all was saved")                                                         \
     X(woken, "  woken with their session")                                                                   \
+    X(twins, "second contexts opened beside a board's first")                                                \
     X(brown_outs, "brown-outs at a bad moment")                                                              \
     X(lost_stores, "stores lost or damaged")                                                                 \
     X(renewed, "boards that lost their counter and got a new credential")                                    \

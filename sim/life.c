@@ -15,6 +15,12 @@ static void tick(struct world *world, struct sim_lane *lane)
     lane->board.now = (uint32_t)(world->now / 1000);
 }
 
+/* Where the world says so, what seals may fail at any time. */
+static bool may_fail(const struct world *world, int error)
+{
+    return world->config.crypto_fails && error == BULLA_E_CRYPTO;
+}
+
 static struct sim_reading **free_slot(struct world *world, struct sim_lane *lane)
 {
     for (unsigned i = 0; i < world->config.slots; i++) {
@@ -61,6 +67,30 @@ static int renew(struct world *world, struct sim_lane *lane)
     return 0;
 }
 
+/*
+ * A second context on the same board, as a firmware opens by mistake, that seals something which nobody ever
+ * gets: the first one must not use its numbers, and, woken from one blob with it, must go on in a new session
+ * (PROTOCOL 2).
+ */
+static void open_twin(struct world *world, struct sim_lane *lane, bool wakes)
+{
+    uint8_t buffer[PARCEL_MAX];
+    struct bulla_message message;
+    struct bulla twin;
+    int error = wakes ? bulla_wake(&twin, &lane->credential, &lane->board.port)
+                      : bulla_open(&twin, &lane->credential, &lane->board.port);
+
+    world->counts.twins++;
+    bulla_begin(&message, buffer, sizeof(buffer));
+    bulla_add_integer(&message, world->config.name, NULL, 0);
+    if (error >= 0)
+        error = bulla_seal(&twin, &message);
+    if (error < 0 && !may_fail(world, error))
+        world_break(world, "device %u has a second context that does not seal: %s", world_lane(world, lane),
+                    bulla_strerror(error));
+    bulla_close(&twin);
+}
+
 int life_boot(struct world *world, struct sim_lane *lane)
 {
     bool wakes = lane->credential.kind == BULLA_SESSION && draw_below(&lane->draw, 4) != 0;
@@ -75,6 +105,8 @@ int life_boot(struct world *world, struct sim_lane *lane)
     if (error < 0)
         world_break(world, "device %u does not start: %s", world_lane(world, lane), bulla_strerror(error));
     world->counts.woken += error == 1;
+    if (error >= 0 && draw_below(&lane->draw, 8) == 0)
+        open_twin(world, lane, wakes);
     if (error == 0)
         attacker_turn(lane);
     return error;
@@ -87,7 +119,10 @@ static void reboot(struct world *world, struct sim_lane *lane)
     life_boot(world, lane);
 }
 
-/* Deep sleep keeps only what is saved; some firmware keeps its messages in RTC memory too. */
+/*
+ * Deep sleep keeps only what is saved; some firmware keeps its messages in RTC memory too. Now and then
+ * something keeps the board awake when it has saved already, and it goes on.
+ */
 static void sleep_and_wake(struct world *world, struct sim_lane *lane)
 {
     int error = bulla_sleep(&lane->bulla);
@@ -97,7 +132,10 @@ static void sleep_and_wake(struct world *world, struct sim_lane *lane)
         life_forget(world, lane);
     if (error < 0 && error != BULLA_E_STATE && error != BULLA_E_STORE)
         world_break(world, "device %u cannot sleep: %s", world_lane(world, lane), bulla_strerror(error));
-    life_boot(world, lane);
+    if (lane->board.dead || draw_below(&lane->draw, 4) != 0)
+        life_boot(world, lane);
+    else
+        world->counts.kept_awake++;
 }
 
 /*
@@ -130,9 +168,7 @@ static void brown_out(struct world *world, struct sim_lane *lane)
  */
 static void lose_store(struct world *world, struct sim_lane *lane)
 {
-    const struct sim_board *board = &lane->board;
-    bool whole = (board->written & 3) == 3 &&
-                 memcmp(board->counter[0], board->counter[1], sizeof(board->counter[0])) == 0;
+    bool whole = sim_board_keeps_counter(&lane->board);
     uint64_t out = world->counts.renewed + world->counts.retired;
     bool both = false;
 
@@ -198,10 +234,23 @@ static void send(struct world *world, struct sim_lane *lane, unsigned slot)
     attacker_message(world, lane, reading->message.data, reading->message.size);
 }
 
+/* Both copies are written before anything is sealed, and never the only whole one first (PROTOCOL 2). */
+static void check_counter(struct world *world, const struct sim_lane *lane)
+{
+    if (lane->board.risked)
+        world_break(world, "device %u wrote over the only whole copy of its counter",
+                    world_lane(world, lane));
+    if (!sim_board_keeps_counter(&lane->board))
+        world_break(world, "device %u sealed while a copy of its counter was missing",
+                    world_lane(world, lane));
+}
+
 static void tell_sealed(struct world *world, struct sim_lane *lane, const struct sim_reading *reading)
 {
     const struct sim_observer *observer = &world->config.observer;
 
+    if (lane->credential.kind == BULLA_COUNTER)
+        check_counter(world, lane);
     if (observer->sealed != NULL)
         observer->sealed(observer->context, world_lane(world, lane), reading->number, reading->message.piv,
                          lane->credential.kind == BULLA_SESSION ? reading->message.id_context : NULL);
@@ -231,7 +280,7 @@ void life_reading(struct world *world, struct sim_lane *lane)
     bulla_add_integer(&reading->message, world->config.name, NULL, ledger_value(number, reading->number));
     error = bulla_seal(&lane->bulla, &reading->message);
     if (error < 0) {
-        if (!lane->board.dead)
+        if (!lane->board.dead && !may_fail(world, error))
             world_break(world, "device %u cannot seal: %s", number, bulla_strerror(error));
         free(reading);
         power_fails(world, lane);
@@ -265,7 +314,7 @@ static void seal_again(struct world *world, struct sim_lane *lane, unsigned slot
     int error = bulla_seal_again(&lane->bulla, &reading->message);
 
     world->counts.forgotten += fate == BULLA_FORGOTTEN;
-    if (error == BULLA_E_STATE && fate == BULLA_FORGOTTEN) {
+    if ((error == BULLA_E_STATE && fate == BULLA_FORGOTTEN) || may_fail(world, error)) {
         give_up(world, lane, slot);
     } else if (error < 0) {
         if (!lane->board.dead)

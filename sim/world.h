@@ -95,10 +95,11 @@ struct world_config {
     double rate;     /* readings a second, of all devices together */
     double duration; /* seconds */
     struct sim_faults faults;
-    unsigned slots;   /* readings that a device has on the way: 1 to WORLD_SLOTS */
-    bool serial;      /* one message of a device at the gateway at a time */
-    bool last_words;  /* every device takes one more reading once the faults are over */
-    const char *name; /* of the readings: SenML's "n" */
+    unsigned slots;    /* readings that a device has on the way: 1 to WORLD_SLOTS */
+    bool serial;       /* one message of a device at the gateway at a time */
+    bool crypto_fails; /* sealing may end in BULLA_E_CRYPTO, and the reading is lost */
+    bool last_words;   /* every device takes one more reading once the faults are over */
+    const char *name;  /* of the readings: SenML's "n" */
     const struct sim_entropy *entropy;
     struct bulla_crypto *crypto;
     struct sim_carrier *carrier;

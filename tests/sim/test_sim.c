@@ -16,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap.h"
 #include "lab_device.h"
 #include "provider.h"
+#include "recorder.h"
 
 #define SEEDS    2000
 #define DEVICES  4 /* at most */
@@ -186,7 +188,7 @@ static void kill_gateway(struct sim *sim, unsigned number)
 {
     lab_kill(&sim->lab, number);
     collect(sim);
-    sim->lab.queue = once_in(sim, 3) ? 4 : 256;
+    sim->lab.queue = once_in(sim, 3) ? 4 : 128;
     sim->lab.devices = once_in(sim, 3) ? 1 : 64;
 }
 
@@ -228,6 +230,13 @@ static void spend_numbers(struct sim *sim)
 
     if (gateway->up)
         gateway->pipeline.answerer.limit = gateway->pipeline.answerer.next + 2;
+}
+
+/* The next sealing but a few fails, whoever's it is: its number is spent. */
+static void break_crypto(struct sim *sim)
+{
+    if (sim->world.config.crypto_fails)
+        recorder_fail_seal(1 + (unsigned)below(sim, 4));
 }
 
 static void restart_all(struct sim *sim)
@@ -289,8 +298,8 @@ static void jump(struct sim *sim)
 
 static void mischief(struct sim *sim)
 {
-    static void (*const kinds[])(struct sim *) = {break_store,   break_store,      jump,   jump,
-                                                  spend_numbers, declare_restored, operate};
+    static void (*const kinds[])(struct sim *) = {break_store,   break_store,  jump,    jump,
+                                                  spend_numbers, break_crypto, operate, declare_restored};
 
     kinds[below(sim, COUNT(kinds))](sim);
 }
@@ -349,6 +358,7 @@ static void open_world(struct sim *sim, uint64_t seed)
     config.rate = (double)(1 + below(sim, 4));
     config.slots = 1 + (unsigned)below(sim, WORLD_SLOTS);
     config.faults = draw_faults(sim);
+    config.crypto_fails = !sim->quiet;
     config.entropy = &sim->entropy;
     config.crypto = provider_state();
     config.carrier = &sim->carrier;
@@ -388,6 +398,7 @@ static void step(struct sim *sim)
 /* The faults are over. */
 static void heal(struct sim *sim)
 {
+    recorder_fail_seal(0);
     for (unsigned i = 0; i < sim->gateways; i++) {
         struct lab_gateway *gateway = &sim->lab.gateways[i];
         if (!gateway->up)
@@ -501,6 +512,7 @@ static void worlds(void **state)
 
 static int setup(void **state)
 {
+    heap_use();
     *state = malloc(sizeof(struct sim));
     return *state == NULL;
 }

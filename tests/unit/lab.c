@@ -278,6 +278,54 @@ static void make_folder(struct lab *lab)
     snprintf(lab->path, sizeof(lab->path), "%s/bulla.db", lab->folder);
 }
 
+/* A database as it is made, from its file: what a test that opens thousands of them copies. */
+struct template
+{
+    uint8_t *bytes; /* NULL: not made yet; they stay until the end */
+    size_t len;
+};
+
+static struct template template;
+
+static void read_template(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    long len;
+
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    len = ftell(file);
+    assert_true(len > 0);
+    rewind(file);
+    template.len = (size_t)len;
+    template.bytes = malloc(template.len);
+    assert_non_null(template.bytes);
+    assert_int_equal(fread(template.bytes, 1, template.len, file), template.len);
+    fclose(file);
+}
+
+static void write_template(const char *path)
+{
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(template.bytes, 1, template.len, file), template.len);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Closed before it is copied, so that its log is folded into it. */
+static struct store *open_new(struct lab *lab)
+{
+    if (template.bytes == NULL) {
+        struct store *store = open_store(lab, STORE_CREATE);
+        store->ops->close(store);
+        read_template(lab->path);
+    } else {
+        write_template(lab->path);
+    }
+    return open_store(lab, STORE_EXISTING);
+}
+
 void lab_open(struct lab *lab, uint64_t seed)
 {
     memset(lab, 0, sizeof(*lab));
@@ -290,7 +338,7 @@ void lab_open(struct lab *lab, uint64_t seed)
     make_folder(lab);
     test_fill(&lab->seed, lab->vault.key, sizeof(lab->vault.key));
     test_fill(&lab->seed, lab->challenge_key, sizeof(lab->challenge_key));
-    lab->office = open_store(lab, STORE_CREATE);
+    lab->office = open_new(lab);
     assert_int_equal(sqlite3_open(lab->path, &lab->view), SQLITE_OK);
     lab_start(lab, 0);
 }
