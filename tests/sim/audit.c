@@ -70,6 +70,7 @@ void audit_restored(struct audit *audit)
         audit->contexts[i].proven = false;
     for (unsigned i = 0; i < AUDIT_LANES; i++)
         audit->lanes[i].proven = false;
+    audit->restored = audit->sealing_count;
 }
 
 /* ---- T ---- */
@@ -172,6 +173,9 @@ static void prove(struct audit *audit, struct audited *context, const struct sea
     if (t > sealing->t + 1)
         lab_fail("device %u: number %llu, sealed at T = %llu, proved its context at T = %llu", sealing->lane,
                  (unsigned long long)sealing->piv, (unsigned long long)sealing->t, (unsigned long long)t);
+    if ((size_t)(sealing - audit->sealings) < audit->restored)
+        lab_fail("device %u: number %llu, sealed before the restore, proved its context", sealing->lane,
+                 (unsigned long long)sealing->piv);
     context->proven = true;
     context->closes = 0;
     context->lower = sealing->piv > context->lower || !context->any ? sealing->piv : context->lower;

@@ -7,6 +7,7 @@
  * - Nothing is stored below the window of 64 of its context, nor below the number that proved it.
  * - A context is proven only by a message that was sealed when its challenge was fresh: T at the gateway is
  * at most one more than it was when the message was sealed, however the clock was set in between.
+ * - After a restore nothing that was sealed before it proves a context: its challenges are of another key.
  * - An older session is closed an hour after a newer one was proven, and has to be proven anew. (Where the
  * clock never goes back: how long its hour is otherwise, is the clock's affair.)
  * - Nothing of a revoked device is stored.
@@ -67,6 +68,7 @@ struct audit {
     struct sealing *sealings;
     size_t sealing_count;
     size_t sealing_room;
+    size_t restored; /* so many were made before the last restore */
     struct audited contexts[AUDIT_CONTEXTS];
     unsigned context_count;
     struct audited_lane lanes[AUDIT_LANES];

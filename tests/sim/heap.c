@@ -15,15 +15,15 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, len) ((void)(at), (void)(len))
 #endif
 
-#define LEAST  32u /* bytes of the smallest piece, its head included */
-#define KINDS  13  /* up to 128 KiB; what is larger is the usual heap's */
-#define BLOCK  (1u << 20)
-#define USUAL  KINDS
+#define LEAST 32u /* bytes of the smallest piece, its head included */
+#define KINDS 13  /* up to 128 KiB; what is larger is the usual heap's */
+#define BLOCK (1u << 20)
+#define USUAL KINDS
 
 /* In front of every piece. */
 struct head {
     uint32_t kind;
-    uint32_t len; /* that was asked for */
+    uint32_t len;      /* that was asked for */
     struct head *next; /* free ones of a kind */
 };
 

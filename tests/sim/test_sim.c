@@ -248,18 +248,34 @@ static void restart_all(struct sim *sim)
     }
 }
 
+/* As a gateway does when it starts: K is the registry's. */
+static void read_challenge_key(struct sim *sim)
+{
+    struct failure failure;
+
+    assert_int_equal(vault_registry_secret(&sim->lab.vault, sim->lab.office, "challenge",
+                                           sim->lab.challenge_key, &failure),
+                     0);
+}
+
 /* As after `bulla restored`: every context is unproven, K is another one, gateways start anew. */
 static void declare_restored(struct sim *sim)
 {
+    struct store *office = sim->lab.office;
+    uint8_t sealed[SEALED_SIZE(32)];
+    struct failure failure;
+    int64_t contexts;
+
     if (!sim->restores || !once_in(sim, 3))
         return;
     for (unsigned i = 0; i < sim->gateways; i++) {
         if (sim->lab.gateways[i].up)
             kill_gateway(sim, i);
     }
-    lab_sql(&sim->lab, "UPDATE contexts SET proven = 0");
+    assert_int_equal(vault_renew(&sim->lab.vault, "challenge", sealed, &failure), 0);
+    assert_int_equal(office->ops->restored(office, sealed, sizeof(sealed), &contexts, &failure), 0);
+    read_challenge_key(sim);
     audit_restored(&sim->audit);
-    draw_fill(&sim->secrets, sim->lab.challenge_key, sizeof(sim->lab.challenge_key));
 }
 
 /* An operator changes something; now and then that is the end of a device. */
@@ -278,6 +294,13 @@ static void operate(struct sim *sim)
     world_dismiss(&sim->world, lane);
 }
 
+/* Gateways do not learn which T was the highest, and have nothing but their clock. */
+static void withhold_t(struct sim *sim)
+{
+    for (unsigned i = 0; i < sim->gateways; i++)
+        lab_store_fail(&sim->lab.gateways[i].store, CALL_ISSUED_T, FAULT_BEFORE, 4);
+}
+
 /* The clock jumps. Where it goes back, now and then exactly as far as it came, and the attacker tries all he
  * has. */
 static void jump(struct sim *sim)
@@ -290,8 +313,11 @@ static void jump(struct sim *sim)
     else
         sim->offset = once_in(sim, 2) ? 0 : sim->offset - seconds * SECOND;
     tick(sim);
-    if (!sim->quiet && once_in(sim, 6))
+    if (!sim->quiet && once_in(sim, 6)) {
         restart_all(sim);
+        if (once_in(sim, 2))
+            withhold_t(sim);
+    }
     if (once_in(sim, 4))
         attacker_storm(&sim->world);
 }
@@ -364,6 +390,10 @@ static void open_world(struct sim *sim, uint64_t seed)
     config.carrier = &sim->carrier;
     config.observer = (struct sim_observer){on_sealed, on_told, on_renew, sim};
     lab_open(&sim->lab, seed);
+    if (sim->restores) {
+        read_challenge_key(sim);
+        lab_restart(&sim->lab);
+    }
     audit_open(&sim->audit, &sim->lab, sim->clock_goes_back);
     sim->lab.gateways[0].store.after_commit = audit_commit;
     sim->lab.gateways[0].store.auditor = &sim->audit;
