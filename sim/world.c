@@ -78,6 +78,7 @@ void world_wipe(struct world *world)
 int world_start(struct world *world, uint32_t number, const struct bulla_credential *credential)
 {
     struct sim_lane *lane = &world->lanes[number];
+    int64_t first;
     int error = 0;
 
     lane->credential = *credential;
@@ -88,9 +89,11 @@ int world_start(struct world *world, uint32_t number, const struct bulla_credent
     if (error < 0)
         return error;
     lane->out = false;
+    first = (int64_t)draw_below(&lane->draw, (uint64_t)gap(world));
+    if (first >= world->duration && !world->config.last_words)
+        return 0; /* its turn would come when all is over: nobody waits for that */
     world->readers++;
-    world_put(world, lane, (int64_t)draw_below(&lane->draw, (uint64_t)gap(world)),
-              (struct event){.kind = EVENT_READING});
+    world_put(world, lane, first, (struct event){.kind = EVENT_READING});
     return 0;
 }
 

@@ -315,7 +315,7 @@ static void jump(struct sim *sim)
     tick(sim);
     if (!sim->quiet && once_in(sim, 6)) {
         restart_all(sim);
-        if (once_in(sim, 2))
+        if (sim->gateways == 1 && once_in(sim, 2))
             withhold_t(sim);
     }
     if (once_in(sim, 4))

@@ -88,6 +88,12 @@ def test_a_seed_sends_the_same_again(bulla, simulate):
     assert len(names) == 3
 
 
+def test_devices_whose_turn_never_comes_are_not_waited_for(simulate):
+    result = simulate("--devices", "300", "--rate", "3", "--duration", "2", "--faults", "none")
+    assert 0 < result["readings"]["told"] < 30
+    assert result["seconds"] < 20  # the last one's turn would come in the 100th second
+
+
 def test_no_faults(simulate):
     result = simulate("--devices", "5", "--rate", "20", "--duration", "2", "--faults", "none", "--counters", "0")
     counts = result["counts"]
