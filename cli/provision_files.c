@@ -222,16 +222,8 @@ struct recovery {
     struct store *store;
     int moved;
     int left;
+    bool ended; /* a run that was cut after its devices had been entered */
 };
-
-/* Marks the rows of a device that the earlier run entered. */
-static void mark_done(struct provision *provision, const char *name)
-{
-    for (size_t i = 0; i < provision->count; i++) {
-        if (strcmp(provision->rows[i].name, name) == 0)
-            provision->rows[i].done = true;
-    }
-}
 
 /* Reads a credential; its secret is not kept. -1 if it is none. */
 static int read_file(int staging, const char *file, struct bulla_credential *credential,
@@ -279,7 +271,6 @@ static int recover_file(struct recovery *recovery, int staging, const char *file
     }
     if (move_file(recovery->files, staging, file) != 0)
         return fail(failure, "%s/%s: %s", recovery->files->path, file, strerror(errno));
-    mark_done(recovery->provision, name);
     recovery->moved++;
     return 0;
 }
@@ -304,9 +295,41 @@ static int recover_folder(struct recovery *recovery, const char *folder, struct 
             "bulla: %s/%s holds %d credentials of an earlier run that are not in this database; if it was "
             "this one that they were for, remove that folder\n",
             recovery->files->path, folder, recovery->left - left);
-    else if (result == 0)
+    else if (result == 0) {
         unlinkat(recovery->files->folder, folder, AT_REMOVEDIR);
+        recovery->ended = true;
+    }
     return result;
+}
+
+/* Whether a row's credential stands at its place, and its device in the registry. */
+static int is_done(const struct recovery *recovery, const struct provision_row *row, struct failure *failure)
+{
+    struct bulla_credential credential;
+    char name[BULLA_NAME_MAX + 1];
+    char file[PROVISION_FILE_SIZE];
+
+    provision_file_name(file, row->name);
+    if (read_file(recovery->files->folder, file, &credential, name) < 0 || strcmp(name, row->name) != 0)
+        return 0;
+    if (row->credential.kid_len > 0 && (row->credential.kid_len != credential.kid_len ||
+                                        memcmp(row->credential.kid, credential.kid, credential.kid_len) != 0))
+        return 0;
+    return is_entered(recovery->store, &credential, name, failure);
+}
+
+/* Some of the files may have been moved by the run that was cut, and some by this one. */
+static int mark_done(const struct recovery *recovery, struct failure *failure)
+{
+    for (size_t i = 0; i < recovery->provision->count; i++) {
+        struct provision_row *row = &recovery->provision->rows[i];
+        int done = is_done(recovery, row, failure);
+
+        if (done < 0)
+            return -1;
+        row->done = done > 0;
+    }
+    return 0;
 }
 
 int provision_files_recover(struct provision_files *files, struct provision *provision, struct store *store,
@@ -325,6 +348,8 @@ int provision_files_recover(struct provision_files *files, struct provision *pro
             result = recover_folder(&recovery, entry->d_name, failure);
     }
     closedir(list);
+    if (result == 0 && recovery.ended)
+        result = mark_done(&recovery, failure);
     if (result == 0 && recovery.moved > 0)
         fprintf(stderr,
                 "bulla: %d credentials of an earlier run, which was cut, were moved to their places\n",

@@ -292,20 +292,22 @@ def test_thousands(bulla):
     assert took < 60, took
 
 
-def test_a_run_that_is_killed_is_ended_by_the_next(bulla, rng):
+def test_a_run_that_is_killed_is_ended_by_the_next(bulla, rng, long_run):
     """Killed at any moment: all devices or none are entered, and the same command once more ends with all."""
     name = many(bulla, 400)
     command = [program.BINARY, "device", "add", "--from", name, "--out", "made"]
     environment = program.environment({"BULLA_DB": bulla.db})
     recovered = 0
-    for _ in range(12):
+    for _ in range(12 if long_run else 6):
         process = subprocess.Popen(command, cwd=bulla.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
         time.sleep(rng.uniform(0.05, 0.5))
         process.kill()
         process.communicate()
         assert len(devices(bulla)) in (0, 400)
+        cut = any(path.name.startswith(".bulla-add.") for path in (bulla.folder / "made").glob(".*"))
         done = bulla.run("device", "add", "--from", name, "--out", "made", status=None)
         if done.returncode:  # the first run had come to its end
+            assert not cut
             assert "there is a device of this name already" in done.stderr, done.stderr
         recovered += "were moved to their places" in done.stderr
         left = [path for path in (bulla.folder / "made").iterdir() if path.name.startswith(".bulla-add.")]
@@ -340,6 +342,30 @@ def test_a_run_cut_between_entering_and_moving(bulla):
     done = bulla.run("device", "add", "--from", name, "--out", "made")
     assert "holds 1 credentials of an earlier run that are not in this database" in done.stderr
     assert (staging / "other.credential").exists() and "new" in devices(bulla)
+
+
+@pytest.mark.parametrize("left", [["d1", "d3"], []])
+def test_a_run_cut_while_it_moves(bulla, left):
+    """Some credentials are at their places, some or none aside: the same command ends it, and a later one is another."""
+    name = many(bulla, 4)
+    bulla("device", "add", "--from", name, "--out", "made")
+    staging = bulla.folder / "made" / ".bulla-add.abcdef"
+    staging.mkdir(mode=0o700)
+    for each in left:
+        (bulla.folder / "made" / f"{each}.credential").rename(staging / f"{each}.credential")
+    before = devices(bulla)
+    done = bulla.run("device", "add", "--from", name, "--out", "made")
+    assert done.stdout.startswith("0 devices were added") and not staging.exists()
+    assert set(credentials(bulla.folder / "made")) == set(before) == set(devices(bulla))
+    done = bulla.run("device", "add", "--from", name, "--out", "made", status=1)
+    assert "8 problems; nothing was added" in done.stderr
+
+
+def test_another_table_is_not_taken_for_the_one_that_was_cut(bulla):
+    bulla("device", "add", "--from", table(bulla, "name,kid\na,01\nb,02\n"), "--out", "made")
+    (bulla.folder / "made" / ".bulla-add.abcdef").mkdir(mode=0o700)
+    done = bulla.run("device", "add", "--from", table(bulla, "name,kid\na,01\nb,03\n"), "--out", "made", status=1)
+    assert "row 3, name: there is a device of this name already" in done.stderr and "row 2" not in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
