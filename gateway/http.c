@@ -99,6 +99,20 @@ static void name_address(int listener, char *out, size_t size)
     }
 }
 
+static const char *advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; is another gateway running? Choose another port, or 0 for any";
+    case EACCES:
+        return "; a port below 1024 is root's: start it as root with --user NAME, or choose another port";
+    case EADDRNOTAVAIL:
+        return "; this host has no such address";
+    default:
+        return "";
+    }
+}
+
 static int bind_listener(const char *listen_on, struct failure *failure)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
@@ -128,9 +142,7 @@ static int bind_listener(const char *listen_on, struct failure *failure)
         error = errno;
     }
     if (listener < 0)
-        return fail(failure, "cannot listen on %s: %s%s", listen_on, strerror(error),
-                    error == EADDRINUSE ? "; is another gateway running? Choose another port, or 0 for any"
-                                        : "");
+        return fail(failure, "cannot listen on %s: %s%s", listen_on, strerror(error), advice(error));
     return listener;
 }
 

@@ -75,6 +75,15 @@ def test_root_becomes_another_for_good(make_gateway, open_folder):
 
 
 @needs_root
+@pytest.mark.skipif(int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 81,
+                    reason="everybody may listen on port 81 here")
+def test_a_port_that_is_roots(open_folder):
+    done = program.Commands(open_folder).run("serve", "--listen", "127.0.0.1:81", "--admin", "off", status=1,
+                                             user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=[])
+    assert "Permission denied; a port below 1024 is root's: start it as root with --user NAME" in done.stderr
+
+
+@needs_root
 def test_a_port_below_1024(make_gateway, open_folder):
     with socket.socket() as probe:
         for port in range(1000, 900, -1):
