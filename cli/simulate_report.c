@@ -100,6 +100,15 @@ static void judge_found(struct report *report)
            ledger->strange);
 }
 
+/* It answered, and never but as to a stranger. */
+static bool knows_nobody(const struct sim_counts *counts)
+{
+    const uint64_t *answers = counts->answers[FROM_DEVICE];
+
+    return answers[ANSWER_REFUSED] > 0 && answers[ANSWER_STORED] == 0 && answers[ANSWER_CHALLENGED] == 0 &&
+           answers[ANSWER_STALE] == 0;
+}
+
 void report_judge(struct report *report)
 {
     const struct world *world = report->world;
@@ -111,6 +120,8 @@ void report_judge(struct report *report)
     object(report, world->broken[0] != 0, "%s", world->broken);
     if (report->searched)
         judge_found(report);
+    object(report, waiting > 0 && knows_nobody(counts),
+           "the gateway knows none of these devices; give the database that it serves (--db)");
     object(report, waiting, "%" PRIu64 " readings got no proof that they are stored", waiting);
     object(report,
            waiting == 0 && !report->interrupted &&

@@ -212,6 +212,14 @@ def test_errors(bulla, gateway, arguments, status, what):
     assert what in done.stderr and done.stdout == ""
 
 
+def test_another_database(bulla, gateway):
+    """The devices are entered where the gateway does not look."""
+    bulla.run("device", "add", "elsewhere", "--db", "other.db")
+    done = bulla.run("simulate", "--to", gateway.url, "--db", "other.db", "--devices", "3", "--rate", "6", "--duration", "1",
+                     "--patience", "2", "--faults", "none", status=1)
+    assert "knows none of these devices" in done.stderr and "--db" in done.stderr
+
+
 def test_names_that_are_taken(bulla, gateway):
     arguments = ["--devices", "3", "--rate", "5", "--duration", "1", "--faults", "none", "--prefix", "mine"]
     bulla("simulate", "--to", gateway.url, *arguments, "--keep")
