@@ -307,18 +307,20 @@ static void jump(struct sim *sim)
 {
     static const int64_t jumps[] = {5, 20, 60, 256, 600, 4000, 4000};
     int64_t seconds = sim->quiet ? 0 : jumps[below(sim, COUNT(jumps))];
+    bool withheld = false;
 
     if (!sim->clock_goes_back || once_in(sim, 2))
         sim->offset += seconds * SECOND;
     else
         sim->offset = once_in(sim, 2) ? 0 : sim->offset - seconds * SECOND;
     tick(sim);
-    if (!sim->quiet && once_in(sim, 6)) {
+    if (!sim->quiet && once_in(sim, 4)) {
         restart_all(sim);
-        if (sim->gateways == 1 && once_in(sim, 2))
-            withhold_t(sim);
+        withheld = sim->gateways == 1 && once_in(sim, 2);
     }
-    if (once_in(sim, 4))
+    if (withheld)
+        withhold_t(sim);
+    if (withheld || once_in(sim, 4))
         attacker_storm(&sim->world);
 }
 
