@@ -49,9 +49,6 @@ void bulla_cbor_raw(struct bulla_cbor_writer *writer, const void *bytes, size_t 
 void bulla_cbor_float(struct bulla_cbor_writer *writer, float value);
 /* Writes a double, as single or half precision where that is the same number. */
 void bulla_cbor_double(struct bulla_cbor_writer *writer, double value);
-/* Writes the 4 bytes of a single, or the 2 of a half, that these are. */
-void bulla_cbor_single_bits(struct bulla_cbor_writer *writer, uint32_t single);
-void bulla_cbor_half_bits(struct bulla_cbor_writer *writer, uint16_t half);
 /* Write a float in its own precision, whatever a shorter one could hold. */
 void bulla_cbor_float32(struct bulla_cbor_writer *writer, float value);
 void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value);

@@ -133,19 +133,9 @@ static uint32_t bits_of(float value)
     return bits;
 }
 
-void bulla_cbor_single_bits(struct bulla_cbor_writer *writer, uint32_t single)
-{
-    put(writer, 0xfa, single, 4);
-}
-
-void bulla_cbor_half_bits(struct bulla_cbor_writer *writer, uint16_t half)
-{
-    put(writer, 0xf9, half, 2);
-}
-
 void bulla_cbor_float32(struct bulla_cbor_writer *writer, float value)
 {
-    bulla_cbor_single_bits(writer, bits_of(value));
+    put(writer, 0xfa, bits_of(value), 4);
 }
 
 void bulla_cbor_float64(struct bulla_cbor_writer *writer, double value)
@@ -165,7 +155,7 @@ void bulla_cbor_float(struct bulla_cbor_writer *writer, float value)
     uint16_t half;
 
     if (half_of_single(bits_of(value), &half))
-        bulla_cbor_half_bits(writer, half);
+        put(writer, 0xf9, half, 2);
     else
         bulla_cbor_float32(writer, value);
 }

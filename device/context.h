@@ -80,6 +80,9 @@ uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);
  * ours. */
 uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
 
+/* What it is of a record that ends with its own. */
+#define BULLA_CRC_OF_WHOLE 0x2144df1cu
+
 /* Writes it, in 4 bytes, the least significant first. */
 void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
 

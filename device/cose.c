@@ -1,3 +1,7 @@
+/*
+ * Headers are written backwards, from the content on: a string's length is known by then, and nothing has to
+ * be moved. Every function takes where the bytes written so far begin, and returns where they begin then.
+ */
 #include "cose.h"
 
 #include <string.h>
@@ -11,107 +15,126 @@
 #define HEADER_KID_CONTEXT  10
 #define COSE_ENCRYPT0       16
 
-void bulla_cose_protect(struct bulla_cose *cose, uint8_t entries, uint16_t content_format)
+/* The Enc_structure (RFC 9052 5.3): "Encrypt0", the protected header as a string, and the empty external AAD.
+ */
+#define AAD_MAX (10 + 2 + BULLA_PROTECTED_MAX + 1)
+
+static uint8_t *push_head(uint8_t *at, uint8_t initial, uint16_t argument)
 {
-    struct bulla_cbor_writer writer = {cose->aad + BULLA_AAD_PREFIX, BULLA_PROTECTED_MAX, 0, 0};
-
-    bulla_cbor_small(&writer, BULLA_CBOR_MAP, entries);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, HEADER_ALG);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, cose->alg);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, HEADER_CONTENT_TYPE);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, content_format);
-    cose->protected_len = (uint8_t)writer.used;
-}
-
-/* Completes the additional data around the protected header. Returns where they begin: a head of one byte
- * begins one later. The header itself, as a string, begins ten further on. */
-static uint8_t *complete_aad(struct bulla_cose *cose)
-{
-    uint8_t *header = cose->aad + BULLA_AAD_PREFIX;
-    uint8_t *aad = cose->aad;
-
-    header[cose->protected_len] = BULLA_CBOR_BYTES << 5;
-    header[-1] = cose->protected_len;
-    if (cose->protected_len < 24) {
-        header[-1] |= BULLA_CBOR_BYTES << 5;
-        aad++;
-    } else {
-        header[-2] = BULLA_CBOR_BYTES << 5 | 24;
+    if (argument > 23) {
+        *--at = (uint8_t)argument;
+        argument >>= 8;
+        initial |= 24;
+        if (argument != 0) {
+            *--at = (uint8_t)argument;
+            initial |= 25;
+        }
+        argument = 0;
     }
-    memcpy(aad,
-           "\x83\x68"
-           "Encrypt0",
-           10);
-    return aad;
+    *--at = (uint8_t)(initial | argument);
+    return at;
 }
 
-/* Its length, from where it begins. */
-static size_t aad_len(const struct bulla_cose *cose, const uint8_t *aad)
+/* Bytes as they are. */
+static uint8_t *push(uint8_t *at, const uint8_t *bytes, uint8_t len)
 {
-    return (size_t)(cose->aad + BULLA_AAD_PREFIX - aad) + cose->protected_len + 1u;
+    while (len > 0)
+        *--at = bytes[--len];
+    return at;
 }
 
-/* The Partial IV in the fewest bytes; zero is one zero byte. */
-static void write_piv(struct bulla_cbor_writer *writer, const uint8_t *piv)
+/* A header's number and the byte string that is its value. */
+static uint8_t *push_entry(uint8_t *at, uint8_t number, const uint8_t *bytes, uint8_t len)
 {
+    at = push(at, bytes, len);
+    *--at = (uint8_t)(BULLA_CBOR_BYTES << 5 | len);
+    *--at = number;
+    return at;
+}
+
+/* The protected header, as a string. */
+static uint8_t *push_protected(uint8_t *at, const struct bulla_cose *cose)
+{
+    uint8_t *end = at;
+
+    at = push(at, cose->more, cose->more_len);
+    at = push_head(at, BULLA_CBOR_UINT << 5, cose->content_format);
+    *--at = HEADER_CONTENT_TYPE;
+    at = push_head(at, BULLA_CBOR_UINT << 5, cose->alg);
+    *--at = HEADER_ALG;
+    *--at = (uint8_t)(BULLA_CBOR_MAP << 5 | cose->entries);
+    return push_head(at, BULLA_CBOR_BYTES << 5, (uint16_t)(end - at));
+}
+
+/* What stands before the protected header in the Enc_structure (RFC 9052 5.3). */
+static uint8_t *push_aad_begin(uint8_t *at)
+{
+    static const uint8_t begin[10] = {0x83, 0x68, 'E', 'n', 'c', 'r', 'y', 'p', 't', '0'};
+
+    return push(at, begin, sizeof(begin));
+}
+
+/* The Partial IV, in the fewest bytes; zero is one zero byte. */
+static uint8_t *push_piv(uint8_t *at, const uint8_t *piv)
+{
+    uint8_t *end = at;
     uint8_t len = BULLA_PIV_SIZE;
 
     while (len > 1 && piv[len - 1] == 0)
         len--;
-    bulla_cbor_small(writer, BULLA_CBOR_BYTES, len);
-    while (len > 0)
-        bulla_cbor_raw(writer, &piv[--len], 1);
+    do
+        *--at = *piv++;
+    while (end - at < len);
+    *--at = (uint8_t)(BULLA_CBOR_BYTES << 5 | len);
+    *--at = HEADER_PARTIAL_IV;
+    return at;
 }
 
-size_t bulla_cose_header(struct bulla_cose *cose, uint8_t *content, size_t sealed_len)
+size_t bulla_cose_header(const struct bulla_cose *cose, uint8_t *content, size_t sealed_len)
 {
-    const uint8_t *aad = complete_aad(cose);
-    struct bulla_cbor_writer writer = {content - BULLA_HEADROOM, BULLA_HEADROOM, 0, 0};
+    uint8_t *at = push_head(content, BULLA_CBOR_BYTES << 5, (uint16_t)sealed_len);
 
-    bulla_cbor_small(&writer, BULLA_CBOR_TAG, COSE_ENCRYPT0);
-    bulla_cbor_small(&writer, BULLA_CBOR_ARRAY, 3);
-    bulla_cbor_raw(&writer, aad + 10, aad_len(cose, aad) - 11);
-    bulla_cbor_small(&writer, BULLA_CBOR_MAP, cose->id_context != NULL ? 3 : 2);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, HEADER_KID);
-    bulla_cbor_bytes(&writer, cose->id, cose->id_len);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, HEADER_PARTIAL_IV);
-    write_piv(&writer, cose->piv);
-    if (cose->id_context != NULL) {
-        bulla_cbor_small(&writer, BULLA_CBOR_UINT, HEADER_KID_CONTEXT);
-        bulla_cbor_bytes(&writer, cose->id_context, BULLA_ID_CONTEXT_SIZE);
-    }
-    bulla_cbor_small(&writer, BULLA_CBOR_BYTES, (uint16_t)sealed_len);
-    memmove(content - writer.used, writer.out, writer.used);
-    return writer.used;
+    if (cose->id_context != NULL)
+        at = push_entry(at, HEADER_KID_CONTEXT, cose->id_context, BULLA_ID_CONTEXT_SIZE);
+    at = push_piv(at, cose->piv);
+    at = push_entry(at, HEADER_KID, cose->id, cose->id_len);
+    *--at = BULLA_CBOR_MAP << 5 | (cose->id_context != NULL ? 3 : 2);
+    at = push_protected(at, cose);
+    *--at = BULLA_CBOR_ARRAY << 5 | 3;
+    *--at = BULLA_CBOR_TAG << 5 | COSE_ENCRYPT0;
+    return (size_t)(content - at);
 }
 
-int bulla_cose_seal(struct bulla_cose *cose, uint8_t *content, size_t len)
+/* The additional data take the header's place until the content is sealed. */
+int bulla_cose_seal(const struct bulla_cose *cose, uint8_t *content, size_t len)
 {
     uint8_t nonce[BULLA_NONCE_MAX];
-    size_t sealed_len = len + bulla_tag_size(cose->alg);
-    size_t header_len;
-    const uint8_t *aad;
+    uint8_t *aad = content - 1;
     int error;
 
-    header_len = bulla_cose_header(cose, content, sealed_len);
-    if (header_len + sealed_len > BULLA_MESSAGE_MAX)
-        return BULLA_E_SPACE;
-    aad = complete_aad(cose);
+    *aad = BULLA_CBOR_BYTES << 5;
+    aad = push_aad_begin(push_protected(aad, cose));
     bulla_nonce_of(cose->alg, cose->common_iv, cose->id, cose->id_len, cose->piv, nonce);
-    error = bulla_aead_seal(cose->crypto, cose->alg, cose->key, nonce, aad, aad_len(cose, aad), content, len);
+    error = bulla_aead_seal(cose->crypto, cose->alg, cose->key, nonce, aad, (size_t)(content - aad), content,
+                            len);
     bulla_wipe(nonce, sizeof(nonce));
-    return error < 0 ? error : (int)header_len;
+    return error < 0 ? error : (int)bulla_cose_header(cose, content, len + bulla_tag_size(cose->alg));
 }
 
-int bulla_cose_open(struct bulla_cose *cose, uint8_t *ciphertext, size_t len)
+int bulla_cose_open(const struct bulla_cose *cose, uint8_t *ciphertext, size_t len)
 {
+    uint8_t bytes[AAD_MAX];
     uint8_t nonce[BULLA_NONCE_MAX];
-    const uint8_t *aad = complete_aad(cose);
+    uint8_t *end = bytes + sizeof(bytes);
+    uint8_t *aad = end - 1;
     int error;
 
+    *aad = BULLA_CBOR_BYTES << 5;
+    aad = push(aad, cose->more, cose->more_len);
+    aad = push_aad_begin(push_head(aad, BULLA_CBOR_BYTES << 5, cose->more_len));
     bulla_nonce_of(cose->alg, cose->common_iv, cose->id, cose->id_len, cose->piv, nonce);
     error =
-        bulla_aead_open(cose->crypto, cose->alg, cose->key, nonce, aad, aad_len(cose, aad), ciphertext, len);
+        bulla_aead_open(cose->crypto, cose->alg, cose->key, nonce, aad, (size_t)(end - aad), ciphertext, len);
     bulla_wipe(nonce, sizeof(nonce));
     return error;
 }

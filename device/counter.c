@@ -13,13 +13,14 @@
 #define LIMIT_OFFSET 4
 #define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
 
+/* Whether b - a borrows. */
 int bulla_number_above(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
-    for (uint8_t i = BULLA_NUMBER_SIZE; i-- > 0;) {
-        if (a[i] != b[i])
-            return a[i] > b[i];
-    }
-    return 0;
+    uint8_t borrow = 0;
+
+    for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++)
+        borrow = (uint16_t)a[i] + borrow > b[i];
+    return borrow;
 }
 
 void bulla_number_step(uint8_t number[BULLA_NUMBER_SIZE], uint8_t from)
@@ -34,56 +35,48 @@ static int is_past(const uint8_t number[BULLA_NUMBER_SIZE])
     return (number[5] | number[6] | number[7]) != 0;
 }
 
-/* version, 3 zero bytes, the number in 8 bytes, CRC-32 in 4. */
-static void encode(uint8_t record[BULLA_COUNTER_SIZE], const struct bulla_counter *counter,
-                   const uint8_t limit[BULLA_NUMBER_SIZE])
-{
-    memset(record, 0, LIMIT_OFFSET);
-    record[0] = VERSION;
-    memcpy(record + LIMIT_OFFSET, limit, BULLA_NUMBER_SIZE);
-    bulla_put_crc(record + CRC_OFFSET, counter->kid, counter->kid_len, record, CRC_OFFSET);
-}
-
-/* Reads one copy. 1 if it is good: what encode() makes of its number, which is at most 2^40. */
+/* Reads one copy: version, 3 zero bytes, the number in 8, CRC-32 in 4. 1 if it is good: whole, and its number
+ * at most 2^40. */
 static int load_copy(const struct bulla_counter *counter, enum bulla_slot slot,
                      uint8_t limit[BULLA_NUMBER_SIZE])
 {
     static const uint8_t most[BULLA_NUMBER_SIZE] = {0, 0, 0, 0, 0, 1, 0, 0};
     const struct bulla_port *port = counter->port;
     uint8_t record[BULLA_COUNTER_SIZE];
-    uint8_t again[BULLA_COUNTER_SIZE];
 
     memset(record, 0, sizeof(record));
     if (port->load(port->context, slot, record, sizeof(record)) != 0)
         return 0;
     memcpy(limit, record + LIMIT_OFFSET, BULLA_NUMBER_SIZE);
-    encode(again, counter, limit);
-    return memcmp(record, again, sizeof(record)) == 0 && !bulla_number_above(limit, most);
+    return record[0] == VERSION && (record[1] | record[2] | record[3]) == 0 &&
+           bulla_record_crc(counter->kid, counter->kid_len, record, sizeof(record)) == BULLA_CRC_OF_WHOLE &&
+           !bulla_number_above(limit, most);
 }
 
-/* Writes one copy and reads it back. */
-static int store_copy(const struct bulla_counter *counter, enum bulla_slot slot,
+/*
+ * Writes one copy after the other and reads it back, the worse one first: a cut leaves at least one of them
+ * whole, also if the cut before has torn one.
+ */
+static int store_both(const struct bulla_counter *counter, uint8_t slot,
                       const uint8_t limit[BULLA_NUMBER_SIZE])
 {
     const struct bulla_port *port = counter->port;
     uint8_t record[BULLA_COUNTER_SIZE];
+    uint8_t again[BULLA_COUNTER_SIZE];
 
-    encode(record, counter, limit);
-    if (port->store(port->context, slot, record, sizeof(record)) != 0 || !load_copy(counter, slot, record) ||
-        memcmp(record, limit, BULLA_NUMBER_SIZE) != 0)
-        return BULLA_E_STORE;
+    memset(record, 0, LIMIT_OFFSET);
+    record[0] = VERSION;
+    memcpy(record + LIMIT_OFFSET, limit, BULLA_NUMBER_SIZE);
+    bulla_put_crc(record + CRC_OFFSET, counter->kid, counter->kid_len, record, CRC_OFFSET);
+    for (uint8_t copies = 2; copies > 0; copies--) {
+        memset(again, 0, sizeof(again));
+        if (port->store(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0 ||
+            port->load(port->context, (enum bulla_slot)slot, again, sizeof(again)) != 0 ||
+            memcmp(record, again, sizeof(record)) != 0)
+            return BULLA_E_STORE;
+        slot = BULLA_SLOT_COUNTER_B - slot;
+    }
     return 0;
-}
-
-/*
- * One copy after the other, the worse one first: a cut leaves at least one of them whole, also if the cut
- * before has torn one.
- */
-static int store_both(const struct bulla_counter *counter, int worse, const uint8_t limit[BULLA_NUMBER_SIZE])
-{
-    int error = store_copy(counter, (enum bulla_slot)worse, limit);
-
-    return error < 0 ? error : store_copy(counter, (enum bulla_slot)(BULLA_SLOT_COUNTER_B - worse), limit);
 }
 
 int bulla_counter_read(const struct bulla_counter *counter, uint8_t unused[BULLA_NUMBER_SIZE])
@@ -95,10 +88,10 @@ int bulla_counter_read(const struct bulla_counter *counter, uint8_t unused[BULLA
 
     if (!good_a && !good_b)
         return BULLA_E_NO_COUNTER;
-    if (!good_a || (good_b && !bulla_number_above(unused, other)))
-        memcpy(unused, other, BULLA_NUMBER_SIZE);
-    else
+    if (!good_b || (good_a && bulla_number_above(unused, other)))
         worse = BULLA_SLOT_COUNTER_B;
+    else
+        memcpy(unused, other, BULLA_NUMBER_SIZE);
     if (!good_a || !good_b) /* the bad one may have been written last, and reserved once more */
         bulla_number_step(unused, RESERVE_BYTE);
     return worse;
@@ -125,7 +118,7 @@ int bulla_counter_take(const struct bulla_counter *counter, uint8_t next[BULLA_N
     bulla_number_step(end, RESERVE_BYTE);
     if (is_past(end))
         memset(end, 0, 5); /* 2^40: the last of all is reserved */
-    error = store_both(counter, worse, end);
+    error = store_both(counter, (uint8_t)worse, end);
     if (error < 0)
         return error;
     memcpy(next, begin, sizeof(begin));

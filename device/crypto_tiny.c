@@ -17,75 +17,80 @@
 #define AAD_MAX  0xfeff /* RFC 3610 2.2: lengths that two bytes tell */
 #define TEXT_MAX 0xffff /* what two bytes of length leave room for beside 13 of nonce */
 
+struct ccm {
+    const uint8_t *key;
+    const uint8_t *nonce;
+    uint32_t mac[4];
+    uint32_t stream[4];
+    uint32_t scratch[8];
+};
+
 /* A block that the nonce fills, but for the flags before it and a number behind. */
-static void nonce_block(uint8_t block[TINY_AES_SIZE], uint8_t flags, const uint8_t *nonce, uint16_t number)
+static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags, uint16_t number)
 {
+    uint8_t *block = (uint8_t *)words;
+
     block[0] = flags;
-    memcpy(block + 1, nonce, 13);
+    memcpy(block + 1, ccm->nonce, 13);
     block[14] = (uint8_t)(number >> 8);
     block[15] = (uint8_t)number;
 }
 
-struct mac {
-    const uint8_t *key;
-    uint8_t at; /* bytes of `block` that are taken in, but not encrypted yet */
-    uint8_t block[TINY_AES_SIZE];
-    uint8_t scratch[2 * TINY_AES_SIZE];
-};
-
-static void mac_end(struct mac *mac)
+/* Takes bytes into the MAC, from its block's byte `at` on. What the last block lacks is zero, and it is left
+ * to be encrypted when more comes, or at the end. */
+static void absorb(struct ccm *ccm, uint8_t at, const uint8_t *bytes, size_t len)
 {
-    if (mac->at > 0)
-        bulla_tiny_aes(mac->key, mac->block, mac->scratch);
-    mac->at = 0;
+    for (; len > 0; len--) {
+        if (at == TINY_AES_SIZE) {
+            bulla_tiny_aes(ccm->key, ccm->mac, ccm->scratch);
+            at = 0;
+        }
+        ((uint8_t *)ccm->mac)[at++] ^= *bytes++;
+    }
 }
 
-static void mac_byte(struct mac *mac, uint8_t byte)
+static void absorb_aad(struct ccm *ccm, const uint8_t *aad, size_t len)
 {
-    mac->block[mac->at++] ^= byte;
-    if (mac->at == TINY_AES_SIZE)
-        mac_end(mac);
+    uint8_t head[2];
+
+    head[0] = (uint8_t)(len >> 8);
+    head[1] = (uint8_t)len;
+    if (len > 0) {
+        absorb(ccm, TINY_AES_SIZE, head, sizeof(head));
+        absorb(ccm, sizeof(head), aad, len);
+    }
 }
 
-static void mac_begin(struct mac *mac, const uint8_t *nonce, size_t tag_len, const uint8_t *aad,
-                      size_t aad_len, size_t len)
+/* XORs bytes with the key stream, from its block `number` on. */
+static void crypt(struct ccm *ccm, uint16_t number, uint8_t *bytes, size_t len)
+{
+    uint8_t at = TINY_AES_SIZE;
+
+    for (; len > 0; len--) {
+        if (at == TINY_AES_SIZE) {
+            nonce_block(ccm, ccm->stream, 1, number++);
+            bulla_tiny_aes(ccm->key, ccm->stream, ccm->scratch);
+            at = 0;
+        }
+        *bytes++ ^= ((const uint8_t *)ccm->stream)[at++];
+    }
+}
+
+/* Encrypts or decrypts in place, and makes the tag in the MAC's block. */
+static void run(struct ccm *ccm, int seal, size_t tag_len, const uint8_t *aad, size_t aad_len, uint8_t *text,
+                size_t len)
 {
     uint8_t flags = (uint8_t)((aad_len > 0 ? 0x40 : 0) | (tag_len - 2) / 2 << 3 | 1);
 
-    nonce_block(mac->block, flags, nonce, (uint16_t)len);
-    mac->at = TINY_AES_SIZE;
-    mac_end(mac);
-    if (aad_len == 0)
-        return;
-    mac_byte(mac, (uint8_t)(aad_len >> 8));
-    mac_byte(mac, (uint8_t)aad_len);
-    while (aad_len-- > 0)
-        mac_byte(mac, *aad++);
-    mac_end(mac);
-}
-
-/* Encrypts or decrypts in place, and makes the tag in mac's block. */
-static void ccm(struct mac *mac, int seal, const uint8_t *nonce, uint8_t *text, size_t len)
-{
-    uint8_t stream[TINY_AES_SIZE];
-
-    for (size_t i = 0; i < len; i++) {
-        uint8_t at = (uint8_t)i % TINY_AES_SIZE;
-        uint8_t was = text[i];
-
-        if (at == 0) {
-            nonce_block(stream, 1, nonce, (uint16_t)(i / TINY_AES_SIZE + 1));
-            bulla_tiny_aes(mac->key, stream, mac->scratch);
-        }
-        text[i] ^= stream[at];
-        mac_byte(mac, seal ? was : text[i]);
-    }
-    mac_end(mac);
-    nonce_block(stream, 1, nonce, 0);
-    bulla_tiny_aes(mac->key, stream, mac->scratch);
-    for (uint8_t i = 0; i < TINY_AES_SIZE; i++)
-        mac->block[i] ^= stream[i];
-    bulla_wipe(stream, sizeof(stream));
+    nonce_block(ccm, ccm->mac, flags, (uint16_t)len);
+    absorb_aad(ccm, aad, aad_len);
+    if (!seal)
+        crypt(ccm, 1, text, len);
+    absorb(ccm, TINY_AES_SIZE, text, len);
+    if (seal)
+        crypt(ccm, 1, text, len);
+    bulla_tiny_aes(ccm->key, ccm->mac, ccm->scratch);
+    crypt(ccm, 0, (uint8_t *)ccm->mac, sizeof(ccm->mac));
 }
 
 /* What is asked for is done here: 0, or BULLA_E_ARGUMENT. */
@@ -100,16 +105,16 @@ int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
     size_t tag_len = bulla_tag_size(alg);
-    struct mac mac;
+    struct ccm ccm;
 
     (void)crypto;
     if (check(alg, aad_len, len) < 0)
         return BULLA_E_ARGUMENT;
-    mac.key = key;
-    mac_begin(&mac, nonce, tag_len, aad, aad_len, len);
-    ccm(&mac, 1, nonce, text, len);
-    memcpy(text + len, mac.block, tag_len);
-    bulla_wipe(&mac, sizeof(mac));
+    ccm.key = key;
+    ccm.nonce = nonce;
+    run(&ccm, 1, tag_len, aad, aad_len, text, len);
+    memcpy(text + len, ccm.mac, tag_len);
+    bulla_wipe(&ccm, sizeof(ccm));
     return 0;
 }
 
@@ -117,7 +122,7 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
     size_t tag_len = bulla_tag_size(alg);
-    struct mac mac;
+    struct ccm ccm;
     int good;
 
     (void)crypto;
@@ -126,11 +131,11 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     if (len < tag_len)
         return BULLA_E_FORGED;
     len -= tag_len;
-    mac.key = key;
-    mac_begin(&mac, nonce, tag_len, aad, aad_len, len);
-    ccm(&mac, 0, nonce, text, len);
-    good = bulla_equal(mac.block, text + len, tag_len);
-    bulla_wipe(&mac, sizeof(mac));
+    ccm.key = key;
+    ccm.nonce = nonce;
+    run(&ccm, 0, tag_len, aad, aad_len, text, len);
+    good = bulla_equal(ccm.mac, text + len, tag_len);
+    bulla_wipe(&ccm, sizeof(ccm));
     return good ? 0 : BULLA_E_FORGED;
 }
 

@@ -27,10 +27,12 @@
 #define TINY_AES_SIZE    16 /* bytes of an AES block, and of the key */
 #define TINY_SHA256_SIZE 32
 
-/* Encrypts a block in place (FIPS 197). The round keys are made on the way, in `scratch`: secrets stay in it,
- * which the caller wipes after the last block. */
-void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint8_t block[TINY_AES_SIZE],
-                    uint8_t scratch[2 * TINY_AES_SIZE]);
+/* Encrypts a block in place (FIPS 197): its 16 bytes as they lie in four words. The round keys are made on
+ * the way, in `scratch`: secrets stay in it, which the caller wipes after the last block. */
+void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint32_t block[4], uint32_t scratch[8]);
+
+/* The S-box, of AES by bytes or by words. */
+extern const uint8_t bulla_tiny_sbox[256];
 
 /* A hash under way (FIPS 180-4). */
 struct bulla_tiny_sha256 {

@@ -11,6 +11,7 @@
 #define HEADER_PARTIAL_IV   6
 #define HEADER_KID_CONTEXT  10
 #define COSE_ENCRYPT0       16
+#define MORE_MAX            26 /* bytes: "re" and "echo" at their longest */
 
 /* ---- writing ---- */
 
@@ -27,13 +28,11 @@ static void make_cose(struct bulla_cose *cose, const struct bulla_envelope *enve
         (uint8_t)(envelope->alg > 0 && envelope->alg <= UINT8_MAX ? envelope->alg : 0); /* 0 is none */
 }
 
-static void write_protected(struct bulla_cose *cose, const struct bulla_envelope *envelope)
+/* Writes "re" and "echo" into `more`, the entries that some protected headers end with. */
+static void write_more(struct bulla_cose *cose, const struct bulla_envelope *envelope, uint8_t more[MORE_MAX])
 {
-    struct bulla_cbor_writer writer = {cose->aad + BULLA_AAD_PREFIX, BULLA_PROTECTED_MAX, 0, 0};
-    uint8_t entries = (uint8_t)(2 + (envelope->has_re != 0) + (envelope->echo != NULL));
+    struct bulla_cbor_writer writer = {more, MORE_MAX, 0, 0};
 
-    bulla_cose_protect(cose, entries, envelope->content_format);
-    writer.used = cose->protected_len;
     if (envelope->has_re) {
         bulla_cbor_text(&writer, "re", 2);
         bulla_cbor_head(&writer, BULLA_CBOR_UINT, envelope->re);
@@ -42,16 +41,20 @@ static void write_protected(struct bulla_cose *cose, const struct bulla_envelope
         bulla_cbor_text(&writer, "echo", 4);
         bulla_cbor_bytes(&writer, envelope->echo, BULLA_CHALLENGE_SIZE);
     }
-    cose->protected_len = (uint8_t)writer.used;
+    cose->content_format = envelope->content_format;
+    cose->entries = (uint8_t)(2 + (envelope->has_re != 0) + (envelope->echo != NULL));
+    cose->more = more;
+    cose->more_len = (uint8_t)writer.used;
 }
 
 size_t bulla_envelope_header(const struct bulla_envelope *envelope, uint8_t *content, size_t sealed_len)
 {
     uint8_t piv[BULLA_PIV_SIZE];
+    uint8_t more[MORE_MAX];
     struct bulla_cose cose;
 
     make_cose(&cose, envelope, piv);
-    write_protected(&cose, envelope);
+    write_more(&cose, envelope, more);
     return bulla_cose_header(&cose, content, sealed_len);
 }
 
@@ -59,13 +62,18 @@ int bulla_envelope_seal(const struct bulla_envelope *envelope, struct bulla_cryp
                         const uint8_t *key, const uint8_t *common_iv, uint8_t *content, size_t len)
 {
     uint8_t piv[BULLA_PIV_SIZE];
+    uint8_t more[MORE_MAX];
     struct bulla_cose cose;
+    size_t sealed_len = len + bulla_tag_size(envelope->alg);
 
     make_cose(&cose, envelope, piv);
     cose.crypto = crypto;
     cose.key = key;
     cose.common_iv = common_iv;
-    write_protected(&cose, envelope);
+    write_more(&cose, envelope, more);
+    if (sealed_len > BULLA_MESSAGE_MAX ||
+        bulla_cose_header(&cose, content, sealed_len) + sealed_len > BULLA_MESSAGE_MAX)
+        return BULLA_E_SPACE;
     return bulla_cose_seal(&cose, content, len);
 }
 
@@ -79,8 +87,8 @@ int bulla_envelope_open(const struct bulla_envelope *envelope, struct bulla_cryp
     cose.crypto = crypto;
     cose.key = key;
     cose.common_iv = common_iv;
-    cose.protected_len = (uint8_t)envelope->protected_len;
-    memcpy(cose.aad + BULLA_AAD_PREFIX, envelope->protected_bytes, envelope->protected_len);
+    cose.more = envelope->protected_bytes;
+    cose.more_len = (uint8_t)envelope->protected_len;
     return bulla_cose_open(&cose, envelope->ciphertext, envelope->ciphertext_len);
 }
 

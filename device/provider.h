@@ -6,6 +6,8 @@
 #ifndef BULLA_PROVIDER_H
 #define BULLA_PROVIDER_H
 
+#include <stdint.h>
+
 #if !defined(ARDUINO)
 #define BULLA_WITH_BEARSSL       1
 #define BULLA_WITH_BEARSSL_PARTS 1
@@ -34,6 +36,16 @@
 #define BULLA_WITH_OPENSSL       0
 #define BULLA_WITH_PSA           0
 #define BULLA_WITH_TINY          1
+#endif
+
+/* Whether `tiny` has its AES by words, or by bytes: for 8-bit parts, and where the first byte is the highest.
+ */
+#if !defined(BULLA_TINY_WORDS)
+#if UINTPTR_MAX > 0xffff && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BULLA_TINY_WORDS 1
+#else
+#define BULLA_TINY_WORDS 0
+#endif
 #endif
 
 #endif

@@ -24,10 +24,10 @@ void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8
 {
     uint32_t crc = bulla_record_crc(kid, kid_len, record, len);
 
-    for (uint8_t i = 0; i < 4; i++) {
-        out[i] = (uint8_t)crc;
-        crc >>= 8;
-    }
+    out[0] = (uint8_t)crc;
+    out[1] = (uint8_t)(crc >> 8);
+    out[2] = (uint8_t)(crc >> 16);
+    out[3] = (uint8_t)(crc >> 24);
 }
 
 void bulla_put_le(uint8_t *out, uint64_t value, size_t len)

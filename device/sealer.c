@@ -80,7 +80,10 @@ int bulla_seal_derived(struct bulla_sealer *sealer, struct bulla_message *messag
     cose.id_context = NULL;
     cose.alg = derived->alg;
     cose.piv = piv;
-    bulla_cose_protect(&cose, 2, message->format);
+    cose.content_format = message->format;
+    cose.entries = 2;
+    cose.more = NULL;
+    cose.more_len = 0;
     result = bulla_cose_seal(&cose, message->buffer + BULLA_HEADROOM, message->used);
     if (result < 0)
         return result;

@@ -20,31 +20,61 @@ static uint8_t *content_of(const struct bulla_message *message)
     return message->buffer + BULLA_HEADROOM;
 }
 
-static struct bulla_cbor_writer writer_of(const struct bulla_message *message)
-{
-    struct bulla_cbor_writer writer;
-
-    writer.out = content_of(message);
-    writer.size = message->capacity - BULLA_HEADROOM - BULLA_TAG_MAX;
-    writer.used = message->used;
-    writer.overflow = 0;
-    return writer;
-}
-
 static void set_error(struct bulla_message *message, int error)
 {
     if (message->error == 0)
         message->error = (int8_t)error;
 }
 
+/*
+ * Appends a byte, or notes that there is no room. After an error nothing is written any more, so whoever adds
+ * to a message looks at its error once, or not at all: such a message is never sealed.
+ */
+static void put(struct bulla_message *message, uint8_t byte)
+{
+    if (message->used >= message->capacity)
+        set_error(message, BULLA_E_SPACE);
+    if (message->error == 0)
+        content_of(message)[message->used++] = byte;
+}
+
+/* Appends a head, whose argument takes 16 bits at most: what a board without 64-bit arithmetic needs. */
+static void put_head(struct bulla_message *message, enum bulla_cbor_major major, uint16_t argument)
+{
+    uint8_t initial = (uint8_t)(major << 5);
+
+    if (argument < 24) {
+        put(message, (uint8_t)(initial | argument));
+        return;
+    }
+    put(message, initial | (argument > 0xff ? 25 : 24));
+    if (argument > 0xff)
+        put(message, (uint8_t)(argument >> 8));
+    put(message, (uint8_t)argument);
+}
+
+static void put_text(struct bulla_message *message, const char *text)
+{
+    const char *end = text;
+
+    while (*end != '\0')
+        end++;
+    if ((size_t)(end - text) > UINT16_MAX)
+        set_error(message, BULLA_E_SPACE);
+    put_head(message, BULLA_CBOR_TEXT, (uint16_t)(end - text));
+    while (text < end)
+        put(message, (uint8_t)*text++);
+}
+
 void bulla_begin_content(struct bulla_message *message, uint16_t format, void *buffer, size_t size)
 {
     memset(message, 0, sizeof(*message));
     message->buffer = (uint8_t *)buffer;
-    message->capacity = size;
     message->format = format;
     message->state = BULLA_MESSAGE_CONTENT;
-    if (size < BULLA_HEADROOM + BULLA_TAG_MAX + 1u)
+    if (size > BULLA_HEADROOM + BULLA_TAG_MAX)
+        message->capacity = size - BULLA_HEADROOM - BULLA_TAG_MAX;
+    else
         set_error(message, BULLA_E_SPACE);
 }
 
@@ -52,33 +82,28 @@ void bulla_begin(struct bulla_message *message, void *buffer, size_t size)
 {
     bulla_begin_content(message, BULLA_FORMAT_SENML_CBOR, buffer, size);
     message->state = BULLA_MESSAGE_PACK;
-    if (message->error == 0) {
-        content_of(message)[0] = BULLA_CBOR_ARRAY << 5;
-        message->used = 1;
-    }
-}
-
-static size_t array_head_size(uint16_t records)
-{
-    return records < 24 ? 1 : records < 256 ? 2 : 3;
+    put_head(message, BULLA_CBOR_ARRAY, 0);
 }
 
 /* Counts one more record in the pack's head, which may have to grow by a byte. */
-static int count_record(struct bulla_message *message)
+static void count_record(struct bulla_message *message)
 {
-    size_t before = array_head_size(message->records);
-    size_t after = array_head_size((uint16_t)(message->records + 1));
-    struct bulla_cbor_writer writer = writer_of(message);
+    uint8_t *content = content_of(message);
+    uint16_t records = (uint16_t)(message->records + 1);
+    size_t used;
 
-    if (message->used + (after - before) > writer.size)
-        return BULLA_E_SPACE;
-    if (after != before)
-        memmove(writer.out + after, writer.out + before, message->used - before);
-    message->used += after - before;
-    message->records++;
-    writer.used = 0;
-    bulla_cbor_small(&writer, BULLA_CBOR_ARRAY, message->records);
-    return 0;
+    if (records == 24 || records == 256) {
+        put(message, 0);
+        if (message->error != 0)
+            return;
+        for (size_t i = message->used; --i > 0;)
+            content[i] = content[i - 1];
+    }
+    message->records = records;
+    used = message->used;
+    message->used = 0;
+    put_head(message, BULLA_CBOR_ARRAY, records);
+    message->used = used;
 }
 
 /* RFC 8428 4.5.1. */
@@ -97,44 +122,44 @@ static int is_name(const char *name)
     return at != name;
 }
 
-static void put_text(struct bulla_cbor_writer *writer, uint8_t label, const char *text)
+/* Begins a record: its head, name and unit, and the label of its value. */
+static void begin_record(struct bulla_message *message, const char *name, const char *unit, uint8_t label)
 {
-    bulla_cbor_small(writer, BULLA_CBOR_UINT, label);
-    bulla_cbor_text(writer, text, strlen(text));
-}
-
-/* Begins a record: its head, name and unit, and the label of its value. Returns 0, or -1 after noting an
- * error. */
-static int begin_record(struct bulla_message *message, struct bulla_cbor_writer *writer, const char *name,
-                        const char *unit, uint8_t label)
-{
-    int error = 0;
-
-    if (message->error == 0 && message->state > BULLA_MESSAGE_TIMED)
-        error = BULLA_E_STATE;
-    else if (message->error == 0 && !is_name(name))
-        error = BULLA_E_ARGUMENT;
-    else if (message->error == 0)
-        error = count_record(message);
-    set_error(message, error);
+    if (message->state > BULLA_MESSAGE_TIMED)
+        set_error(message, BULLA_E_STATE);
+    if (!is_name(name))
+        set_error(message, BULLA_E_ARGUMENT);
     if (message->error != 0)
-        return -1;
-    *writer = writer_of(message);
-    message->record = writer->used;
+        return;
+    count_record(message);
+    message->record = message->used;
     message->state = BULLA_MESSAGE_PACK;
-    bulla_cbor_small(writer, BULLA_CBOR_MAP, unit != NULL ? 3 : 2);
-    put_text(writer, LABEL_NAME, name);
-    if (unit != NULL)
-        put_text(writer, LABEL_UNIT, unit);
-    bulla_cbor_small(writer, BULLA_CBOR_UINT, label);
-    return 0;
+    put_head(message, BULLA_CBOR_MAP, unit != NULL ? 3 : 2);
+    put(message, LABEL_NAME);
+    put_text(message, name);
+    if (unit != NULL) {
+        put(message, LABEL_UNIT);
+        put_text(message, unit);
+    }
+    put(message, label);
 }
 
-static void end_record(struct bulla_message *message, const struct bulla_cbor_writer *writer)
+/* For what takes 64 bits: a writer that goes on where the message ends, without room after an error, */
+static struct bulla_cbor_writer writer_of(const struct bulla_message *message)
+{
+    struct bulla_cbor_writer writer = {content_of(message), message->capacity, message->used, 0};
+
+    if (message->error != 0)
+        writer.size = message->used;
+    return writer;
+}
+
+/* and the message that goes on where the writer ends; after an error it stays as it is. */
+static void end_writer(struct bulla_message *message, const struct bulla_cbor_writer *writer)
 {
     if (writer->overflow)
         set_error(message, BULLA_E_SPACE);
-    else
+    if (message->error == 0)
         message->used = writer->used;
 }
 
@@ -146,40 +171,40 @@ static void end_record(struct bulla_message *message, const struct bulla_cbor_wr
  */
 static int half_of(uint32_t single, uint16_t *half)
 {
-    uint16_t high = (uint16_t)(single >> 16);
-    uint16_t sign = high & 0x8000u;
-    uint16_t exponent = high >> 7 & 0xffu;
-    uint32_t mantissa = single & 0x7fffffu;
+    uint16_t sign = (uint16_t)(single >> 16) & 0x8000u;
+    uint8_t exponent = (uint8_t)(single >> 23);
+    uint16_t mantissa = (uint16_t)(single >> 13) & 0x3ffu; /* what a half keeps of it, */
+    uint16_t lost = (uint16_t)single & 0x1fffu;            /* and what it does not */
+    uint8_t halves = (uint8_t)(exponent - 126u);           /* 0.5 to 1024: the number's bits above one half */
 
     if (exponent == 0xff) { /* any NaN is the one of RFC 8949 4.2.2 */
-        *half = mantissa != 0 ? 0x7e00u : sign | 0x7c00u;
+        *half = (lost | mantissa) != 0 ? 0x7e00u : sign | 0x7c00u;
         return 1;
     }
     *half = sign;
-    if (exponent == 0 && mantissa == 0)
-        return 1;
-    if (exponent < 126 || exponent > 137 || (exponent == 137 && mantissa != 0)) /* 0.5 to 1024 */
-        return 0;
-    if ((uint32_t)(mantissa << (exponent - 126)) << 9 != 0) /* bits below one half */
-        return 0;
-    *half |= (uint16_t)((exponent - 112u) << 10 | (uint16_t)(mantissa >> 13));
-    return 1;
+    if (lost != 0 || halves > 11 || (halves == 11 && mantissa != 0))
+        return (lost | mantissa | exponent) == 0;
+    *half |= (uint16_t)((exponent - 112u) << 10 | mantissa);
+    return ((uint16_t)(mantissa << halves) & 0x3ffu) == 0; /* no bits below one half */
 }
 
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value)
 {
-    struct bulla_cbor_writer writer;
     uint32_t single;
     uint16_t half;
+    uint8_t shift = 32;
 
-    if (begin_record(message, &writer, name, unit, LABEL_VALUE) < 0)
-        return;
+    begin_record(message, name, unit, LABEL_VALUE);
     memcpy(&single, &value, sizeof(single));
-    if (half_of(single, &half))
-        bulla_cbor_half_bits(&writer, half);
-    else
-        bulla_cbor_single_bits(&writer, single);
-    end_record(message, &writer);
+    if (half_of(single, &half)) {
+        single = half;
+        shift = 16;
+    }
+    put(message, shift == 16 ? 0xf9 : 0xfa);
+    while (shift > 0) {
+        shift = (uint8_t)(shift - 8);
+        put(message, (uint8_t)(single >> shift));
+    }
 }
 
 /* Likewise; whole numbers are taken as they are in every precision. Shorter only where it is the same number.
@@ -197,61 +222,51 @@ void bulla_add_double(struct bulla_message *message, const char *name, const cha
 {
     struct bulla_cbor_writer writer;
 
-    if (begin_record(message, &writer, name, unit, LABEL_VALUE) < 0)
-        return;
+    begin_record(message, name, unit, LABEL_VALUE);
+    writer = writer_of(message);
     if (may_shrink_double(value))
         bulla_cbor_double(&writer, value);
     else
         bulla_cbor_float64(&writer, value);
-    end_record(message, &writer);
+    end_writer(message, &writer);
+}
+
+static void put_integer(struct bulla_message *message, int64_t value)
+{
+    struct bulla_cbor_writer writer = writer_of(message);
+
+    bulla_cbor_integer(&writer, value);
+    end_writer(message, &writer);
 }
 
 void bulla_add_integer(struct bulla_message *message, const char *name, const char *unit, int64_t value)
 {
-    struct bulla_cbor_writer writer;
-
-    if (begin_record(message, &writer, name, unit, LABEL_VALUE) < 0)
-        return;
-    bulla_cbor_integer(&writer, value);
-    end_record(message, &writer);
+    begin_record(message, name, unit, LABEL_VALUE);
+    put_integer(message, value);
 }
 
 void bulla_add_boolean(struct bulla_message *message, const char *name, int value)
 {
-    struct bulla_cbor_writer writer;
-
-    if (begin_record(message, &writer, name, NULL, LABEL_BOOLEAN) < 0)
-        return;
-    bulla_cbor_small(&writer, BULLA_CBOR_SIMPLE, value ? BULLA_CBOR_TRUE : BULLA_CBOR_FALSE);
-    end_record(message, &writer);
+    begin_record(message, name, NULL, LABEL_BOOLEAN);
+    put_head(message, BULLA_CBOR_SIMPLE, value ? BULLA_CBOR_TRUE : BULLA_CBOR_FALSE);
 }
 
 void bulla_add_text(struct bulla_message *message, const char *name, const char *text)
 {
-    struct bulla_cbor_writer writer;
-
-    if (begin_record(message, &writer, name, NULL, LABEL_STRING) < 0)
-        return;
-    bulla_cbor_text(&writer, text, strlen(text));
-    end_record(message, &writer);
+    begin_record(message, name, NULL, LABEL_STRING);
+    put_text(message, text);
 }
 
 /* Appends the time to the last record, whose head counts one entry more then (it has 2 or 3: the head is one
  * byte). */
 static void add_time(struct bulla_message *message, int64_t time)
 {
-    struct bulla_cbor_writer writer;
-
+    if (message->state != BULLA_MESSAGE_PACK || message->records == 0)
+        set_error(message, BULLA_E_STATE);
+    put(message, LABEL_TIME);
+    put_integer(message, time);
     if (message->error != 0)
         return;
-    if (message->state != BULLA_MESSAGE_PACK || message->records == 0) {
-        set_error(message, BULLA_E_STATE);
-        return;
-    }
-    writer = writer_of(message);
-    bulla_cbor_small(&writer, BULLA_CBOR_UINT, LABEL_TIME);
-    bulla_cbor_integer(&writer, time);
-    end_record(message, &writer);
     content_of(message)[message->record]++;
     message->state = BULLA_MESSAGE_TIMED;
 }
@@ -260,8 +275,7 @@ void bulla_set_time(struct bulla_message *message, int64_t unix_seconds)
 {
     if (unix_seconds < ABSOLUTE_FROM)
         set_error(message, BULLA_E_ARGUMENT);
-    else
-        add_time(message, unix_seconds);
+    add_time(message, unix_seconds);
 }
 
 void bulla_set_age(struct bulla_message *message, uint32_t seconds)
@@ -273,13 +287,9 @@ void bulla_add_bytes(struct bulla_message *message, const void *bytes, size_t le
 {
     struct bulla_cbor_writer writer;
 
-    if (message->error != 0)
-        return;
-    if (message->state != BULLA_MESSAGE_CONTENT) {
+    if (message->state != BULLA_MESSAGE_CONTENT)
         set_error(message, BULLA_E_STATE);
-        return;
-    }
     writer = writer_of(message);
     bulla_cbor_raw(&writer, bytes, len);
-    end_record(message, &writer);
+    end_writer(message, &writer);
 }

@@ -1,8 +1,10 @@
 """What a device costs, on each core: builds, runs and measures. scripts/device-cost is the command."""
 
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,16 +18,17 @@ README = core.REPOSITORY / "README.md"
 BEGIN, END = "<!-- device cost -->\n", "<!-- end of device cost -->\n"
 TOLERANCE = 0.03
 NAMES = {"lx106": "lx106 (ESP8266)", "m0": "Cortex-M0", "m3": "Cortex-M3", "avr": "ATmega328P"}
-MODES = {"derived": "seals only, derived keys", "whole": "everything", "old": "3 × AES-CBC + HMAC-SHA1 + hex"}
+MODES = {"derived": "seals only, derived keys", "provision": "makes the counter, once", "whole": "everything", "old": "3 × AES-CBC + HMAC-SHA1 + hex"}
 ROM = ("memcpy", "memmove", "memset", "memcmp", "strlen")  # in the ESP8266's boot ROM
 PREFIX = {**core.PREFIX, "avr": "avr-"}
+KID = b"\x0a\x1b\x2c"  # of cost.c's derived keys
 SECRET, ID_CONTEXT = bytes(range(32)), bytes(range(8))
-BUFFER = {"derived": 107, "whole": 107, "old": 139}  # what one reading needs: 66 + 9 + 16, or 139; and some
+BUFFER = {"derived": 107, "provision": 107, "whole": 107, "old": 139}  # what one reading needs: 66 + 9 + 16, or 139; and some
 
 
 def variants(name):
     """(provider, alg, mode) of a core."""
-    found = [("tiny", 10, "derived"), ("tiny", 10, "whole")]
+    found = [("tiny", 10, "derived"), ("tiny", 10, "provision"), ("tiny", 10, "whole")]
     if name != "avr":
         for provider, alg in (("bearssl_ccm", 10), ("bearssl", 10), ("bearssl_chacha", 24)):
             found += [(provider, alg, "derived"), (provider, alg, "whole")]
@@ -33,11 +36,18 @@ def variants(name):
     return found
 
 
+def counter(kid):
+    """A fresh counter's record, as it stands in the store."""
+    record = b"\xb1" + bytes(11)
+    return record + struct.pack("<I", zlib.crc32(kid + record))
+
+
 def values(alg, mode):
     """cost_values.h."""
     reply = reference.seal_reply(SECRET, alg, ID_CONTEXT, b"gate00", 0, 0, b"\xa1\x02\x1a\x65\x53\xf1\x00")
     reply = getattr(reply, "data", reply)
-    texts = {"COST_SECRET": SECRET, "COST_ID_CONTEXT": ID_CONTEXT, "COST_REPLY": reply}
+    texts = {"COST_SECRET": SECRET, "COST_ID_CONTEXT": ID_CONTEXT, "COST_REPLY": reply,
+             "COST_COUNTER": counter(KID)}
     lines = ["#define %s {%s}" % (name, ", ".join(map(str, data))) for name, data in texts.items()]
     return "\n".join(lines + ["#define COST_ALG %d" % alg, "#define COST_BUFFER %d" % BUFFER[mode]]) + "\n"
 
