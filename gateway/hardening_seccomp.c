@@ -25,7 +25,7 @@ int hardening_hide(const struct hardening *hardening, struct failure *failure)
 
 /* Calls that are carried out whatever their arguments are. Those that an architecture lacks are left out. */
 static const int plain[] = {
-    /* files: the database, its log and index, the configuration, time zones, names of hosts */
+    /* files: the database, its log and index, the configuration, time zones */
     SCMP_SYS(access),
     SCMP_SYS(close),
     SCMP_SYS(close_range),
