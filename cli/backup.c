@@ -59,7 +59,8 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     int result = COMMAND_FAILED;
 
     (void)argc;
-    if (database_open(&store, &options->database, STORE_EXISTING, failure) == 0 &&
+    if (database_spare_key(&options->database, argv[0], failure) == 0 &&
+        database_open(&store, &options->database, STORE_EXISTING, failure) == 0 &&
         database_vault(&vault, store, &options->database, failure) == 0)
         result = back_up(store, &vault, argv[0], options->force, failure);
     database_close(store);

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int database_open(struct store **store, const struct database_options *options, enum store_open_mode mode,
                   struct failure *failure)
@@ -10,18 +11,36 @@ int database_open(struct store **store, const struct database_options *options, 
     return store_open(store, options->db, mode, failure);
 }
 
+/* Where the master key is: as told, or beside the database; NULL with the failure. */
+static const char *key_path(const struct database_options *options, char *beside, size_t size,
+                            struct failure *failure)
+{
+    if (options->key != NULL)
+        return options->key;
+    return vault_key_path(options->db, beside, size, failure) < 0 ? NULL : beside;
+}
+
 int database_vault(struct vault *vault, struct store *store, const struct database_options *options,
                    struct failure *failure)
 {
     char beside[PATH_MAX];
-    const char *path = options->key;
+    const char *path = key_path(options, beside, sizeof(beside), failure);
 
-    if (!path) {
-        if (vault_key_path(options->db, beside, sizeof(beside), failure) < 0)
-            return -1;
-        path = beside;
-    }
-    return vault_open(vault, store, path, failure);
+    return path == NULL ? -1 : vault_open(vault, store, path, failure);
+}
+
+int database_spare_key(const struct database_options *options, const char *file, struct failure *failure)
+{
+    char beside[PATH_MAX];
+    const char *path = key_path(options, beside, sizeof(beside), failure);
+    struct stat key, other;
+
+    if (path == NULL)
+        return -1;
+    if (stat(path, &key) != 0 || stat(file, &other) != 0 || key.st_dev != other.st_dev ||
+        key.st_ino != other.st_ino)
+        return 0;
+    return fail(failure, "%s is the master key; give another name. Nothing was changed.", file);
 }
 
 static int none(const char *name, struct failure *failure)

@@ -39,6 +39,10 @@ MUST_CHECK int database_open(struct store **store, const struct database_options
 MUST_CHECK int database_vault(struct vault *vault, struct store *store,
                               const struct database_options *options, struct failure *failure);
 
+/* 0, or -1 with the failure: `file`, which is to be written, is the master key. */
+MUST_CHECK int database_spare_key(const struct database_options *options, const char *file,
+                                  struct failure *failure);
+
 /* The device of that name. Returns 0, or -1 with a failure, also where there is none. */
 MUST_CHECK int database_device(struct store *store, const char *name, struct device_row *row,
                                struct failure *failure);

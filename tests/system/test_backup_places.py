@@ -158,6 +158,15 @@ def test_names_that_belong_to_the_database(home, tmp_path):
     assert names(home) == ["new", "old"]
 
 
+def test_the_master_key_is_spared(home, tmp_path):
+    key = (tmp_path / "bulla.key").read_bytes()
+    (tmp_path / "link").hardlink_to(tmp_path / "bulla.key")
+    for name in ("bulla.key", "./bulla.key", "link"):
+        assert "master key" in home.run("backup", name, "--force", status=1).stderr
+    assert "master key" in home.run("backup", "link", "--force", "--key", "bulla.key", status=1).stderr
+    assert (tmp_path / "bulla.key").read_bytes() == key
+
+
 def test_what_a_dead_restore_left_is_not_restored(home, tmp_path):
     """The next restore removes it: it would remove what it is to read."""
     left = tmp_path / "bulla.db.restoring"
