@@ -190,34 +190,38 @@ struct bulla_port {
 
 /* ---- context (PROTOCOL 2) ---- */
 
-/* A security context. Yours to place, the library's to read and write. */
+/*
+ * A security context. Yours to place, the library's to read and write. Numbers are 8 bytes, the least
+ * significant first. What is used most stands first, where small cores reach it by short instructions.
+ */
 struct bulla {
     const struct bulla_port *port;
-    uint64_t next;         /* Partial IV of the next message */
-    uint64_t limit;        /* counter: numbers below it are reserved in the store */
-    uint64_t answered;     /* 1 + the highest "re" accepted, 0: none yet */
-    uint64_t echo_until;   /* a receipt for a message from this piv on ends the echo */
-    uint64_t last_command; /* id of the last command carried out (PROTOCOL 6) */
-    uint8_t secret[BULLA_SECRET_SIZE];
-    uint8_t sender_key[32];
-    uint8_t gateway_key[32]; /* of the gateway id below, once it has opened something */
-    uint8_t common_iv[13];
-    uint8_t gateway_id[6];
-    uint8_t id_context[BULLA_ID_CONTEXT_SIZE];
-    uint8_t challenge[BULLA_CHALLENGE_SIZE];
-    uint8_t kid[BULLA_KID_MAX];
-    uint8_t kid_len;
+    int (*destroy_saved)(struct bulla *bulla); /* set while this session is saved in the store: to be called
+                                                  before the next seal */
+    uint8_t flags;
     uint8_t alg;
     uint8_t kind;
-    uint8_t flags;
-    uint8_t
-        age[BULLA_TRACKED]; /* quarter seconds since message i was sealed, i = 0 the last; 255: too long */
-    uint16_t low[BULLA_TRACKED]; /* low 16 bits of its piv */
-    uint16_t tracked;            /* bit i: message i is one of this context's and can be answered */
-    uint16_t stored;             /* bit i: a receipt said that it is stored */
-    uint16_t refused;            /* bit i: its own reply said that it was not stored */
-    uint16_t bare;               /* bit i: it went out without kid context */
-    uint32_t clock;              /* the port's timer when the ages were last brought up to date */
+    uint8_t kid_len;
+    uint16_t tracked;      /* bit i: message i (0 the last sealed) is this context's and can be answered */
+    uint16_t stored;       /* bit i: a receipt said that it is stored */
+    uint16_t refused;      /* bit i: its own reply said that it was not stored */
+    uint16_t bare;         /* bit i: it went out without kid context */
+    uint32_t clock;        /* the port's timer when the ages were last brought up to date */
+    uint8_t next[8];       /* Partial IV of the next message */
+    uint8_t limit[8];      /* counter: numbers below it are reserved in the store */
+    uint8_t answered[8];   /* 1 + the highest "re" accepted, 0: none yet */
+    uint8_t echo_until[8]; /* a receipt for a message from this piv on ends the echo */
+    uint16_t low[BULLA_TRACKED]; /* low 16 bits of message i's piv */
+    uint8_t age[BULLA_TRACKED];  /* in 256 ms, since message i was sealed; 255: too long */
+    uint8_t kid[BULLA_KID_MAX];
+    uint8_t gateway_id[6];
+    uint8_t common_iv[13];
+    uint8_t id_context[BULLA_ID_CONTEXT_SIZE];
+    uint8_t challenge[BULLA_CHALLENGE_SIZE];
+    uint8_t sender_key[32];
+    uint8_t gateway_key[32]; /* of the gateway id above, once it has opened something */
+    uint8_t secret[BULLA_SECRET_SIZE];
+    uint64_t last_command; /* id of the last command carried out (PROTOCOL 6) */
 };
 
 /*

@@ -47,9 +47,10 @@ int bulla_session_begin(struct bulla *bulla)
         return BULLA_E_RANDOM;
     memcpy(bulla->id_context, drawn, sizeof(drawn));
     bulla->flags = 0;
-    bulla->next = 0;
-    bulla->answered = 0;
+    bulla->destroy_saved = NULL;
     bulla->tracked = 0;
+    memset(bulla->next, 0, sizeof(bulla->next));
+    memset(bulla->answered, 0, sizeof(bulla->answered));
     bulla_wipe(bulla->gateway_key, sizeof(bulla->gateway_key));
     return bulla_context_derive(bulla);
 }

@@ -5,19 +5,18 @@
 #define BULLA_CONTEXT_H
 
 #include "bulla.h"
+#include "counter.h"
 #include "keys.h"
 
 /* Bits of struct bulla's flags. */
-#define BULLA_F_OPEN 0x01 /* keys are there */
-#define BULLA_F_SAVED                                                                                        \
-    0x02 /* a blob of this session stands in the store: to be destroyed before the next seal */
+#define BULLA_F_OPEN        0x01 /* keys are there */
 #define BULLA_F_RECEIPT     0x04 /* a reply with key 0 was accepted: the kid context may be left out */
 #define BULLA_F_KEEP        0x08 /* a message without kid context went unanswered: it stays in */
 #define BULLA_F_CHALLENGED  0x10 /* messages carry "echo" */
 #define BULLA_F_GATEWAY_KEY 0x20 /* gateway_key belongs to gateway_id */
 #define BULLA_F_AWAKE       0x40 /* message 0 was sealed since boot or waking */
 
-#define BULLA_AGE_UNIT 250u /* milliseconds */
+#define BULLA_AGE_UNIT 256u /* milliseconds: a shift, where a division is long */
 #define BULLA_AGE_MAX  255u
 
 /* struct bulla_message's state. */
@@ -54,24 +53,23 @@ BULLA_MUST_CHECK int bulla_counter_load(struct bulla *bulla);
  * 0, BULLA_E_STORE or BULLA_E_EXHAUSTED. */
 BULLA_MUST_CHECK int bulla_counter_reserve(struct bulla *bulla);
 
-/* Destroys the saved session in the store. 0, or BULLA_E_STORE if it may still be there, or was not any more.
- */
-BULLA_MUST_CHECK int bulla_saved_destroy(struct bulla *bulla);
-
 /* Brings the ages of the tracked messages up to date. */
 void bulla_context_tick(struct bulla *bulla);
 
-/* The Partial IV of tracked message `i` (0 the last sealed), whose low 16 bits are kept. */
-uint64_t bulla_tracked_piv(const struct bulla *bulla, unsigned i);
+/* How far below the next number tracked message `i` stands (0 the last sealed), 1 to 65,535. */
+uint16_t bulla_tracked_distance(const struct bulla *bulla, uint8_t i);
 
 /* Which tracked message has this Partial IV, or -1. */
-int bulla_tracked_find(const struct bulla *bulla, uint64_t piv);
+int bulla_tracked_find(const struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE]);
 
-/* Notes that message `piv` was sealed. */
-void bulla_tracked_push(struct bulla *bulla, uint64_t piv, int bare);
+/* Notes that the next number is taken by a message. */
+void bulla_tracked_push(struct bulla *bulla, int bare);
 
 /* Raises `next`, never lowers it; forgets messages that then lie too far behind to be told apart. */
-void bulla_context_raise(struct bulla *bulla, uint64_t next);
+void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SIZE]);
+
+/* a - b where that is 0 to 65,535, else -1. */
+int32_t bulla_number_minus(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
 
 /* CRC-32 (IEEE 802.3) continued over `len` bytes; begin and end with 0. */
 uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);

@@ -4,197 +4,199 @@
  */
 #include <string.h>
 
-#include "cbor.h"
 #include "context.h"
-#include "envelope.h"
-#include "window.h"
+#include "reply_parse.h"
 
-#define KEY_TOP       0
-#define KEY_BITS      1
-#define KEY_TIME      2
-#define KEY_CHALLENGE 3
-#define KEYS_KNOWN    4 /* 4 (command) and 5 (rekey) are skipped, as unknown ones are */
+#define FRESH_AGE   (60u * 1000u / BULLA_AGE_UNIT)
+#define WINDOW_SIZE 64u
 
-#define SKIP_DEPTH 8
-#define FRESH_AGE  (60u * 1000u / BULLA_AGE_UNIT)
-
-struct body {
-    uint64_t number[3];       /* keys 0 to 2 */
-    const uint8_t *challenge; /* key 3 */
-    uint8_t has;              /* bit k: key k is there */
+/* A reply being opened. */
+struct opening {
+    struct bulla *bulla;
+    struct bulla_reply_envelope envelope;
+    struct bulla_reply_body body;
+    uint8_t key[BULLA_KEY_MAX];
+    uint8_t message; /* which tracked message it answers */
 };
 
-/* Reads the value of a known key. */
-static int parse_value(struct bulla_cbor_reader *reader, uint64_t key, struct body *body)
+/* The key of the gateway that the reply names. */
+static int find_key(struct opening *opening)
 {
-    struct bulla_cbor_item item;
+    const struct bulla *bulla = opening->bulla;
+    struct bulla_schedule schedule;
 
-    if ((body->has >> key & 1) != 0)
-        return -1;
-    body->has |= (uint8_t)(1u << key);
-    if (key == KEY_CHALLENGE) {
-        if (bulla_cbor_expect(reader, BULLA_CBOR_BYTES, &item) < 0 || item.argument != BULLA_CHALLENGE_SIZE)
-            return -1;
-        body->challenge = item.data;
+    if ((bulla->flags & BULLA_F_GATEWAY_KEY) != 0 &&
+        memcmp(bulla->gateway_id, opening->envelope.id, BULLA_GATEWAY_ID_SIZE) == 0) {
+        memcpy(opening->key, bulla->gateway_key, sizeof(opening->key));
         return 0;
     }
-    if (bulla_cbor_expect(reader, BULLA_CBOR_UINT, &item) < 0)
-        return -1;
-    body->number[key] = item.argument;
-    return 0;
+    schedule = bulla_schedule_of(bulla);
+    memset(opening->key, 0, sizeof(opening->key));
+    return bulla_derive_key(&schedule, opening->envelope.id, BULLA_GATEWAY_ID_SIZE, opening->key);
 }
 
-static int parse_entry(struct bulla_cbor_reader *reader, struct body *body)
+/* Opens the ciphertext under that key. */
+static int open_ciphertext(const struct opening *opening)
 {
-    struct bulla_cbor_reader ahead = *reader;
-    struct bulla_cbor_item key;
+    const struct bulla *bulla = opening->bulla;
+    const struct bulla_reply_envelope *envelope = &opening->envelope;
+    struct bulla_cose cose;
 
-    if (bulla_cbor_expect(&ahead, BULLA_CBOR_UINT, &key) == 0 && key.argument < KEYS_KNOWN) {
-        *reader = ahead;
-        return parse_value(reader, key.argument, body);
-    }
-    return bulla_cbor_skip(reader, SKIP_DEPTH) < 0 || bulla_cbor_skip(reader, SKIP_DEPTH) < 0 ? -1 : 0;
+    cose.crypto = bulla->port->crypto;
+    cose.key = opening->key;
+    cose.common_iv = bulla->common_iv;
+    cose.id = envelope->id;
+    cose.piv = envelope->piv;
+    cose.id_len = BULLA_GATEWAY_ID_SIZE;
+    cose.alg = envelope->alg;
+    cose.more = envelope->protected_bytes;
+    cose.more_len = envelope->protected_len;
+    return bulla_cose_open(&cose, envelope->ciphertext, envelope->ciphertext_len);
 }
 
-static int parse_body(const uint8_t *plaintext, size_t len, struct body *body)
+/* Opens it and reads what it says. A gateway's key is kept once it has opened something. */
+static int open_body(struct opening *opening)
 {
-    struct bulla_cbor_reader reader = {plaintext, plaintext + len};
-    struct bulla_cbor_item map;
-    int receipt;
+    struct bulla *bulla = opening->bulla;
+    const struct bulla_reply_envelope *envelope = &opening->envelope;
+    int error = find_key(opening);
 
-    memset(body, 0, sizeof(*body));
-    if (bulla_cbor_expect(&reader, BULLA_CBOR_MAP, &map) < 0)
-        return -1;
-    for (; map.argument > 0; map.argument--) {
-        if (parse_entry(&reader, body) < 0)
-            return -1;
-    }
-    receipt = body->has & 3; /* keys 0 and 1 come together */
-    if (reader.at != reader.end || (receipt != 0 && receipt != 3))
-        return -1;
-    return body->number[KEY_TOP] > BULLA_PIV_MAX || body->number[KEY_TIME] > INT64_MAX ? -1 : 0;
-}
-
-/* Opens the ciphertext under `key` and reads what it says. */
-static int open_body(const struct bulla *bulla, const struct bulla_envelope *envelope, const uint8_t *key,
-                     struct body *body)
-{
-    int error = bulla_envelope_open(envelope, bulla->port->crypto, key, bulla->common_iv);
-
-    if (error < 0)
-        return error;
-    return parse_body(envelope->ciphertext, envelope->ciphertext_len - bulla_tag_size(bulla->alg), body) < 0
-               ? BULLA_E_MALFORMED
-               : 0;
-}
-
-/* The same under the key of the gateway that the reply names, which is kept once it has opened something. */
-static int open_from_gateway(struct bulla *bulla, const struct bulla_envelope *envelope, struct body *body)
-{
-    struct bulla_schedule schedule = bulla_schedule_of(bulla);
-    uint8_t key[BULLA_KEY_MAX];
-    int cached = (bulla->flags & BULLA_F_GATEWAY_KEY) != 0 &&
-                 memcmp(bulla->gateway_id, envelope->id, BULLA_GATEWAY_ID_SIZE) == 0;
-    int error;
-
-    if (cached)
-        return open_body(bulla, envelope, bulla->gateway_key, body);
-    error = bulla_derive_key(&schedule, envelope->id, envelope->id_len, key);
     if (error == 0)
-        error = open_body(bulla, envelope, key, body);
+        error = open_ciphertext(opening);
+    if (error == 0)
+        error = bulla_reply_body_parse(&opening->body, envelope->ciphertext,
+                                       (size_t)(envelope->ciphertext_len - bulla_tag_size(bulla->alg)));
     if (error == 0) {
-        memcpy(bulla->gateway_key, key, bulla_key_size(bulla->alg));
+        memcpy(bulla->gateway_key, opening->key, sizeof(bulla->gateway_key));
         memcpy(bulla->gateway_id, envelope->id, BULLA_GATEWAY_ID_SIZE);
         bulla->flags |= BULLA_F_GATEWAY_KEY;
     }
-    bulla_wipe(key, sizeof(key));
+    bulla_wipe(opening->key, sizeof(opening->key));
     return error;
 }
 
-/* Notes what keys 0 and 1 say of the last 16 messages: right whenever it was said. */
-static void apply_receipt(struct bulla *bulla, const struct body *body, uint64_t re)
+/* Keys 0 and 1: whether the number that lies `behind` top is stored. */
+static int holds(const struct bulla_reply_body *body, int32_t behind)
 {
-    for (unsigned i = 0; i < BULLA_TRACKED; i++) {
-        if ((bulla->tracked >> i & 1) != 0 &&
-            bulla_receipt_holds(body->number[KEY_TOP], body->number[KEY_BITS], bulla_tracked_piv(bulla, i)))
-            bulla->stored |= (uint16_t)(1u << i);
+    const uint8_t *bits = body->number[BULLA_REPLY_BITS];
+    uint8_t bit;
+
+    if (behind < 0 || behind >= (int32_t)WINDOW_SIZE)
+        return 0;
+    if (behind == 0)
+        return 1;
+    bit = (uint8_t)(behind - 1);
+    return bits[bit / 8] >> bit % 8 & 1;
+}
+
+/* Notes what keys 0 and 1 say of the last 16 messages: right whenever it was said. */
+static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *body, const uint8_t *re)
+{
+    const uint8_t *top = body->number[BULLA_REPLY_TOP];
+    int32_t below = bulla_number_minus(bulla->next, top); /* top stands that far below the next number */
+    int32_t above = bulla_number_minus(top, bulla->next); /* or above; else no message is near it */
+    uint16_t bit = 1;
+
+    for (uint8_t i = 0; i < BULLA_TRACKED; i++) {
+        int32_t distance = bulla_tracked_distance(bulla, i);
+
+        if ((bulla->tracked & bit) != 0 &&
+            ((below >= 0 && holds(body, distance - below)) || (above >= 0 && holds(body, distance + above))))
+            bulla->stored |= bit;
+        bit = (uint16_t)(bit << 1);
     }
     bulla->flags |= BULLA_F_RECEIPT;
-    if ((bulla->flags & BULLA_F_CHALLENGED) != 0 && re >= bulla->echo_until)
+    if (!bulla_number_above(bulla->echo_until, re))
         bulla->flags &= (uint8_t)~BULLA_F_CHALLENGED;
 }
 
 /* Settles the message that the reply names. Only its own reply can say that it is to be sealed again
  * (PROTOCOL 3). */
-static void settle(struct bulla *bulla, const struct body *body, unsigned i, uint64_t re)
+static void settle(struct bulla *bulla, const struct opening *opening, uint16_t bit)
 {
-    uint16_t bit = (uint16_t)(1u << i);
+    const struct bulla_reply_body *body = &opening->body;
+    uint8_t top[BULLA_NUMBER_SIZE];
 
     if ((bulla->stored & bit) != 0)
         return;
     if ((bulla->refused & bit) == 0 && body->challenge != NULL) { /* it still waited: key 3 counts */
         memcpy(bulla->challenge, body->challenge, BULLA_CHALLENGE_SIZE);
-        bulla->echo_until = bulla->next;
+        memcpy(bulla->echo_until, bulla->next, sizeof(bulla->echo_until));
         bulla->flags |= BULLA_F_CHALLENGED;
     }
     bulla->refused |= bit;
-    if ((body->has & 1) != 0 && body->number[KEY_TOP] > re)
-        bulla_context_raise(bulla, body->number[KEY_TOP] + 1);
+    memcpy(top, body->number[BULLA_REPLY_TOP], sizeof(top));
+    if (bulla_number_above(top, opening->envelope.re)) { /* never without key 0, which is zero then */
+        bulla_number_step(top, 0);
+        bulla_context_raise(bulla, top);
+    }
 }
 
 /* Whether keys 2 and 4 of a reply count (PROTOCOL 5). */
-static int is_fresh(const struct bulla *bulla, unsigned i, uint64_t re)
+static int is_fresh(const struct bulla *bulla, const struct opening *opening)
 {
-    if (re < bulla->answered)
+    if (bulla_number_above(bulla->answered, opening->envelope.re))
         return 0;
     if (bulla->port->timer != NULL)
-        return bulla->age[i] < FRESH_AGE;
-    return i == 0 && (bulla->flags & BULLA_F_AWAKE) != 0;
+        return bulla->age[opening->message] < FRESH_AGE;
+    return opening->message == 0 && (bulla->flags & BULLA_F_AWAKE) != 0;
 }
 
-static void apply(struct bulla *bulla, const struct body *body, unsigned i, uint64_t re,
-                  struct bulla_reply *reply)
+/* Says what was in it, for the application. */
+static void describe(const struct opening *opening, struct bulla_reply *reply)
 {
+    const struct bulla_reply_body *body = &opening->body;
+    const struct bulla *bulla = opening->bulla;
+
     memset(reply, 0, sizeof(*reply));
-    reply->re = re;
-    bulla_context_tick(bulla);
-    if ((body->has & 1) != 0) {
-        reply->has_receipt = 1;
-        reply->top = body->number[KEY_TOP];
-        reply->bits = body->number[KEY_BITS];
-        apply_receipt(bulla, body, re);
-    }
-    settle(bulla, body, i, re);
-    if ((body->has >> KEY_TIME & 1) != 0 && is_fresh(bulla, i, re)) {
+    reply->re = bulla_get_le(opening->envelope.re, BULLA_NUMBER_SIZE);
+    reply->top = bulla_get_le(body->number[BULLA_REPLY_TOP], BULLA_NUMBER_SIZE);
+    reply->bits = bulla_get_le(body->number[BULLA_REPLY_BITS], BULLA_NUMBER_SIZE);
+    reply->has_receipt = body->has & 1;
+    if ((body->has >> BULLA_REPLY_TIME & 1) != 0 && is_fresh(bulla, opening)) {
         reply->has_time = 1;
-        reply->time = (int64_t)body->number[KEY_TIME];
+        reply->time = (int64_t)bulla_get_le(body->number[BULLA_REPLY_TIME], BULLA_NUMBER_SIZE);
     }
     reply->challenged = (bulla->flags & BULLA_F_CHALLENGED) != 0;
-    if (re >= bulla->answered)
-        bulla->answered = re + 1;
+}
+
+static void apply(struct opening *opening, struct bulla_reply *reply)
+{
+    struct bulla *bulla = opening->bulla;
+    uint8_t *re = opening->envelope.re;
+
+    bulla_context_tick(bulla);
+    if ((opening->body.has & 1) != 0)
+        apply_receipt(bulla, &opening->body, re);
+    settle(bulla, opening, (uint16_t)(1u << opening->message));
+    if (reply != NULL)
+        describe(opening, reply);
+    if (!bulla_number_above(bulla->answered, re)) {
+        memcpy(bulla->answered, re, sizeof(bulla->answered));
+        bulla_number_step(bulla->answered, 0);
+    }
 }
 
 int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_reply *reply)
 {
-    struct bulla_envelope envelope;
-    struct bulla_reply unwanted;
-    struct body body;
+    struct opening opening;
     int tracked;
     int error;
 
     if ((bulla->flags & BULLA_F_OPEN) == 0)
         return BULLA_E_STATE;
-    error = bulla_envelope_parse(&envelope, BULLA_TO_DEVICE, (uint8_t *)bytes, len);
+    opening.bulla = bulla;
+    error = bulla_reply_envelope_parse(&opening.envelope, (uint8_t *)bytes, len);
     if (error < 0)
         return error;
-    if (envelope.alg != bulla->alg)
+    if (opening.envelope.alg != bulla->alg)
         return BULLA_E_FORGED;
-    tracked = bulla_tracked_find(bulla, envelope.re);
+    tracked = bulla_tracked_find(bulla, opening.envelope.re);
     if (tracked < 0)
         return BULLA_E_NOT_OURS;
-    error = open_from_gateway(bulla, &envelope, &body);
-    if (error < 0)
-        return error;
-    apply(bulla, &body, (unsigned)tracked, envelope.re, reply != NULL ? reply : &unwanted);
-    return 0;
+    opening.message = (uint8_t)tracked;
+    error = open_body(&opening);
+    if (error == 0)
+        apply(&opening, reply);
+    return error;
 }

@@ -1,8 +1,11 @@
 /*
  * A context's numbers and the counter in its board's store (PROTOCOL 2).
  */
-#include "context.h"
 #include "counter.h"
+
+#include <string.h>
+
+#include "context.h"
 
 static struct bulla_counter counter_of(const struct bulla *bulla)
 {
@@ -17,12 +20,11 @@ static struct bulla_counter counter_of(const struct bulla *bulla)
 int bulla_counter_load(struct bulla *bulla)
 {
     struct bulla_counter counter = counter_of(bulla);
-    uint8_t unused[BULLA_NUMBER_SIZE];
 
-    if (bulla_counter_read(&counter, unused) < 0)
+    if (bulla_counter_read(&counter, bulla->next) < 0)
         return BULLA_E_NO_COUNTER;
-    bulla->next = bulla_get_le(unused, sizeof(unused));
-    bulla->limit = bulla->next; /* so the next seal reserves first, and writes both copies */
+    memcpy(bulla->limit, bulla->next,
+           sizeof(bulla->limit)); /* so the next seal reserves first, both copies */
     return 0;
 }
 
@@ -30,18 +32,15 @@ int bulla_counter_reserve(struct bulla *bulla)
 {
     struct bulla_counter counter = counter_of(bulla);
     uint8_t next[BULLA_NUMBER_SIZE];
-    uint8_t limit[BULLA_NUMBER_SIZE];
     int error;
 
-    if (bulla->next < bulla->limit)
+    if (bulla_number_above(bulla->limit, bulla->next))
         return 0;
-    bulla_put_le(next, bulla->next, sizeof(next));
-    error = bulla_counter_take(&counter, next, limit);
-    if (error < 0)
-        return error;
-    bulla_context_raise(bulla, bulla_get_le(next, sizeof(next)));
-    bulla->limit = bulla_get_le(limit, sizeof(limit));
-    return 0;
+    memcpy(next, bulla->next, sizeof(next));
+    error = bulla_counter_take(&counter, next, bulla->limit);
+    if (error == 0)
+        bulla_context_raise(bulla, next);
+    return error;
 }
 
 int bulla_provision_counter(const struct bulla_credential *credential, const struct bulla_port *port)

@@ -29,7 +29,7 @@ static unsigned unbroken_run(const struct bulla *bulla)
     unsigned i = 0;
 
     while (i < BULLA_TRACKED && (bulla->tracked >> i & 1) != 0 &&
-           bulla_tracked_piv(bulla, i) == bulla->next - 1 - i)
+           bulla_tracked_distance(bulla, (uint8_t)i) == i + 1)
         i++;
     return i;
 }
@@ -40,9 +40,9 @@ static void encode(const struct bulla *bulla, uint8_t blob[BULLA_SLEEP_SIZE])
     blob[0] = VERSION;
     blob[AT_FLAGS] = bulla->flags & FLAGS_KEPT;
     memcpy(blob + AT_ID_CONTEXT, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
-    bulla_put_le(blob + AT_NEXT, bulla->next, 6);
-    bulla_put_le(blob + AT_ANSWERED, bulla->answered, 6);
-    bulla_put_le(blob + AT_ECHO_UNTIL, bulla->echo_until, 6);
+    memcpy(blob + AT_NEXT, bulla->next, 6);
+    memcpy(blob + AT_ANSWERED, bulla->answered, 6);
+    memcpy(blob + AT_ECHO_UNTIL, bulla->echo_until, 6);
     bulla_put_le(blob + AT_COMMAND, bulla->last_command, 8);
     memcpy(blob + AT_CHALLENGE, bulla->challenge, BULLA_CHALLENGE_SIZE);
     bulla_put_le(blob + AT_STORED, bulla->stored, 2);
@@ -59,25 +59,6 @@ static int is_whole(const struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SI
            bulla_get_le(blob + AT_CRC, 4) == bulla_record_crc(bulla->kid, bulla->kid_len, blob, AT_CRC);
 }
 
-static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
-{
-    bulla->flags = blob[AT_FLAGS] | BULLA_F_SAVED;
-    memcpy(bulla->id_context, blob + AT_ID_CONTEXT, BULLA_ID_CONTEXT_SIZE);
-    bulla->next = bulla_get_le(blob + AT_NEXT, 6);
-    bulla->answered = bulla_get_le(blob + AT_ANSWERED, 6);
-    bulla->echo_until = bulla_get_le(blob + AT_ECHO_UNTIL, 6);
-    bulla->last_command = bulla_get_le(blob + AT_COMMAND, 8);
-    memcpy(bulla->challenge, blob + AT_CHALLENGE, BULLA_CHALLENGE_SIZE);
-    bulla->stored = (uint16_t)bulla_get_le(blob + AT_STORED, 2);
-    bulla->refused = (uint16_t)bulla_get_le(blob + AT_REFUSED, 2);
-    bulla->bare = (uint16_t)bulla_get_le(blob + AT_BARE, 2);
-    bulla->tracked = (uint16_t)((1ul << blob[AT_RUN]) - 1);
-    for (unsigned i = 0; i < BULLA_TRACKED; i++) {
-        bulla->low[i] = (uint16_t)(bulla->next - 1 - i);
-        bulla->age[i] = (uint8_t)BULLA_AGE_MAX; /* how long it slept is not known: no key 2 or 4 for these */
-    }
-}
-
 /* The saved session is there as this context left it: no other one restored from it has sealed, or slept
  * again. */
 static int is_still_ours(const struct bulla *bulla)
@@ -87,7 +68,45 @@ static int is_still_ours(const struct bulla *bulla)
     return bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) == 0 &&
            is_whole(bulla, blob) &&
            memcmp(blob + AT_ID_CONTEXT, bulla->id_context, BULLA_ID_CONTEXT_SIZE) == 0 &&
-           bulla_get_le(blob + AT_NEXT, 6) <= bulla->next;
+           bulla_get_le(blob + AT_NEXT, 6) <= bulla_get_le(bulla->next, sizeof(bulla->next));
+}
+
+/* Destroys it in the store. 0, or BULLA_E_STORE if it may still be there, or was not any more. */
+static int destroy_saved(struct bulla *bulla)
+{
+    uint8_t blank[BULLA_SLEEP_SIZE];
+    uint8_t read_back[BULLA_SLEEP_SIZE];
+
+    if (!is_still_ours(bulla))
+        return BULLA_E_STORE;
+    memset(blank, 0, sizeof(blank));
+    memset(read_back, 0xff, sizeof(read_back));
+    if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blank, sizeof(blank)) != 0 ||
+        bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
+        memcmp(blank, read_back, sizeof(blank)) != 0)
+        return BULLA_E_STORE;
+    bulla->destroy_saved = NULL;
+    return 0;
+}
+
+static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
+{
+    bulla->flags = blob[AT_FLAGS];
+    bulla->destroy_saved = destroy_saved;
+    memcpy(bulla->id_context, blob + AT_ID_CONTEXT, BULLA_ID_CONTEXT_SIZE);
+    memcpy(bulla->next, blob + AT_NEXT, 6);
+    memcpy(bulla->answered, blob + AT_ANSWERED, 6);
+    memcpy(bulla->echo_until, blob + AT_ECHO_UNTIL, 6);
+    bulla->last_command = bulla_get_le(blob + AT_COMMAND, 8);
+    memcpy(bulla->challenge, blob + AT_CHALLENGE, BULLA_CHALLENGE_SIZE);
+    bulla->stored = (uint16_t)bulla_get_le(blob + AT_STORED, 2);
+    bulla->refused = (uint16_t)bulla_get_le(blob + AT_REFUSED, 2);
+    bulla->bare = (uint16_t)bulla_get_le(blob + AT_BARE, 2);
+    bulla->tracked = (uint16_t)((1ul << blob[AT_RUN]) - 1);
+    for (unsigned i = 0; i < BULLA_TRACKED; i++) {
+        bulla->low[i] = (uint16_t)(bulla_get_le(bulla->next, 2) - 1 - i);
+        bulla->age[i] = (uint8_t)BULLA_AGE_MAX; /* how long it slept is not known: no key 2 or 4 for these */
+    }
 }
 
 int bulla_sleep(struct bulla *bulla)
@@ -99,10 +118,10 @@ int bulla_sleep(struct bulla *bulla)
         return BULLA_E_STATE;
     if (bulla->port->load == NULL || bulla->port->store == NULL)
         return BULLA_E_STORE;
-    if ((bulla->flags & BULLA_F_SAVED) != 0 && !is_still_ours(bulla))
+    if (bulla->destroy_saved != NULL && !is_still_ours(bulla))
         return BULLA_E_STORE; /* who destroyed it went on with its numbers: they must not be saved again */
     encode(bulla, blob);
-    bulla->flags |= BULLA_F_SAVED; /* even if it fails: who knows what was written */
+    bulla->destroy_saved = destroy_saved; /* even if it fails: who knows what was written */
     if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 ||
         bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
         memcmp(blob, read_back, sizeof(blob)) != 0)
@@ -126,21 +145,4 @@ int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, c
         return error;
     }
     return 1;
-}
-
-int bulla_saved_destroy(struct bulla *bulla)
-{
-    uint8_t blank[BULLA_SLEEP_SIZE];
-    uint8_t read_back[BULLA_SLEEP_SIZE];
-
-    if (!is_still_ours(bulla))
-        return BULLA_E_STORE;
-    memset(blank, 0, sizeof(blank));
-    memset(read_back, 0xff, sizeof(read_back));
-    if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blank, sizeof(blank)) != 0 ||
-        bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
-        memcmp(blank, read_back, sizeof(blank)) != 0)
-        return BULLA_E_STORE;
-    bulla->flags &= (uint8_t)~BULLA_F_SAVED;
-    return 0;
 }

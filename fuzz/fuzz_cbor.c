@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "device/cbor.h"
+#include "device/cbor_scan.h"
 
-#define DEPTH      8
+#define DEPTH      BULLA_SCAN_DEPTH
+#define SCAN_MAX   32767
 #define PREFIX_MAX 200
 #define OUT_MAX    8192
 
@@ -68,6 +70,17 @@ static void check_expect(const uint8_t *data, size_t size)
     require(taken <= 1);
 }
 
+/* The device's reader steps over what the host's does. */
+static void check_scan(const uint8_t *data, size_t size)
+{
+    struct bulla_cbor_reader reader = {data, data + size};
+    struct bulla_cbor_reader scan = reader;
+    int found = bulla_cbor_skip(&reader, DEPTH);
+
+    require(bulla_scan_skip(&scan) == found);
+    require(found < 0 || scan.at == reader.at);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bulla_cbor_reader reader = {data, data + size};
@@ -78,6 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     walk(data, size);
     check_expect(data, size);
+    if (size <= SCAN_MAX)
+        check_scan(data, size);
     if (bulla_cbor_skip(&reader, DEPTH) < 0) {
         require(reader.at == data);
         return 0;

@@ -8,6 +8,7 @@
 
 #include "device/crypto_openssl.h"
 #include "device/envelope.h"
+#include "device/reply_parse.h"
 
 static const uint8_t key[BULLA_KEY_MAX] = "not the key of any vector";
 static const uint8_t common_iv[BULLA_NONCE_MAX] = "nor the IV";
@@ -47,6 +48,25 @@ static void check_header(const struct bulla_envelope *envelope, const uint8_t *d
     require(bulla_envelope_open(envelope, crypto(), key, common_iv) == BULLA_E_FORGED);
 }
 
+/* A device's parser takes the replies that the host's takes, and finds the same in them. */
+static void check_reply(uint8_t *bytes, size_t size)
+{
+    struct bulla_envelope envelope;
+    struct bulla_reply_envelope reply;
+    int error = bulla_envelope_parse(&envelope, BULLA_TO_DEVICE, bytes, size);
+
+    require(bulla_reply_envelope_parse(&reply, bytes, size) == error);
+    if (error < 0)
+        return;
+    require(reply.protected_bytes == envelope.protected_bytes &&
+            reply.protected_len == envelope.protected_len);
+    require(reply.id == envelope.id && reply.ciphertext == envelope.ciphertext);
+    require(reply.ciphertext_len == envelope.ciphertext_len);
+    require(bulla_get_le(reply.re, sizeof(reply.re)) == envelope.re);
+    require(bulla_get_le(reply.piv, sizeof(reply.piv)) == envelope.piv);
+    require(reply.alg == (envelope.alg > 0 && envelope.alg <= UINT8_MAX ? envelope.alg : 0));
+}
+
 static int parses(const uint8_t *data, size_t size, enum bulla_direction direction)
 {
     static uint8_t copy[BULLA_MESSAGE_MAX];
@@ -55,6 +75,8 @@ static int parses(const uint8_t *data, size_t size, enum bulla_direction directi
     if (size > sizeof(copy))
         return 0;
     memcpy(copy, data, size);
+    if (direction == BULLA_TO_DEVICE)
+        check_reply(copy, size);
     if (bulla_envelope_parse(&envelope, direction, copy, size) < 0)
         return 0;
     check_fields(&envelope, direction);

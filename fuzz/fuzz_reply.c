@@ -64,18 +64,26 @@ static void open_device(void)
     require(bulla_derive_key(&schedule, gateway_id, sizeof(gateway_id), gateway_key) == 0);
 }
 
+static uint64_t number_of(const uint8_t number[BULLA_NUMBER_SIZE])
+{
+    return bulla_get_le(number, BULLA_NUMBER_SIZE);
+}
+
 static void check_accepted(const struct bulla *device, const struct bulla_reply *reply)
 {
     require(reply->re < SEALED);
-    require(device->next >= opened.next && device->next <= BULLA_PIV_MAX + 1);
-    require(device->answered == reply->re + 1);
+    require(number_of(device->next) >= number_of(opened.next) &&
+            number_of(device->next) <= BULLA_PIV_MAX + 1);
+    require(number_of(device->answered) == reply->re + 1);
     require(reply->challenged == ((device->flags & BULLA_F_CHALLENGED) != 0));
     require(reply->has_time == 0 || reply->time >= 0);
     require(!reply->has_receipt || (reply->top <= BULLA_PIV_MAX && (device->flags & BULLA_F_RECEIPT) != 0));
     for (unsigned i = 0; i < BULLA_TRACKED; i++) {
-        uint64_t piv = opened.next - 1 - i;
+        uint64_t piv = number_of(opened.next) - 1 - i;
+        uint8_t bytes[BULLA_NUMBER_SIZE];
 
-        if (i >= SEALED || bulla_tracked_find(device, piv) != (int)i)
+        bulla_put_le(bytes, piv, sizeof(bytes));
+        if (i >= SEALED || bulla_tracked_find(device, bytes) != (int)i)
             continue; /* a far jump forgets */
         require((device->stored >> i & 1) ==
                 (reply->has_receipt && bulla_receipt_holds(reply->top, reply->bits, piv)));

@@ -190,7 +190,7 @@ static void set_next(uint8_t letter)
     if (letter == 'n')
         memcpy(sealer.next, number, sizeof(number));
     else
-        bulla.next = bulla_get_le(number, sizeof(number));
+        memcpy(bulla.next, number, sizeof(number));
     answer(0);
 }
 

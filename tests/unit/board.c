@@ -89,3 +89,29 @@ void board_power_on(struct board *board)
     board->cut_in = 0;
     board->fail_in = 0;
 }
+
+uint64_t number_of(const uint8_t number[BULLA_NUMBER_SIZE])
+{
+    return bulla_get_le(number, BULLA_NUMBER_SIZE);
+}
+
+void set_number(uint8_t number[BULLA_NUMBER_SIZE], uint64_t value)
+{
+    bulla_put_le(number, value, BULLA_NUMBER_SIZE);
+}
+
+void raise_to(struct bulla *bulla, uint64_t next)
+{
+    uint8_t number[BULLA_NUMBER_SIZE];
+
+    set_number(number, next);
+    bulla_context_raise(bulla, number);
+}
+
+int tracked_as(const struct bulla *bulla, uint64_t piv)
+{
+    uint8_t number[BULLA_NUMBER_SIZE];
+
+    set_number(number, piv);
+    return bulla_tracked_find(bulla, number);
+}

@@ -5,7 +5,7 @@
 #ifndef BULLA_TEST_BOARD_H
 #define BULLA_TEST_BOARD_H
 
-#include "device/bulla.h"
+#include "device/context.h"
 
 #define BOARD_SLOTS 3
 
@@ -45,5 +45,11 @@ void board_open(struct board *board, uint64_t seed);
 
 /* The power comes back: the memory of the board is as the last cut left it. */
 void board_power_on(struct board *board);
+
+/* What a context keeps in bytes: a number, read and set; raised to a number; the message that has one. */
+uint64_t number_of(const uint8_t number[BULLA_NUMBER_SIZE]);
+void set_number(uint8_t number[BULLA_NUMBER_SIZE], uint64_t value);
+void raise_to(struct bulla *bulla, uint64_t next);
+int tracked_as(const struct bulla *bulla, uint64_t piv);
 
 #endif

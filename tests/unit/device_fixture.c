@@ -29,7 +29,7 @@ void fixture_close(struct fixture *fixture)
 uint64_t fixture_seal(struct fixture *fixture, struct sent *sent)
 {
     bulla_begin(&sent->message, sent->buffer, sizeof(sent->buffer));
-    bulla_add_integer(&sent->message, "x", NULL, (int64_t)fixture->bulla.next);
+    bulla_add_integer(&sent->message, "x", NULL, (int64_t)number_of(fixture->bulla.next));
     assert_int_equal(bulla_seal(&fixture->bulla, &sent->message), 0);
     return sent->message.piv;
 }

@@ -8,10 +8,44 @@
 #include <string.h>
 
 #include "device/cbor.h"
+#include "device/cbor_scan.h"
+#include "device/keys.h"
 
 #include "support.h"
 
 #define DEPTH 8
+
+/* The device's reader (cbor_scan.c) finds what the host's finds. */
+
+static int skip_both(struct bulla_cbor_reader *reader, unsigned depth)
+{
+    struct bulla_cbor_reader scan = *reader;
+    int found = bulla_cbor_skip(reader, depth);
+
+    if (depth == BULLA_SCAN_DEPTH) {
+        assert_int_equal(bulla_scan_skip(&scan), found);
+        assert_true(found < 0 || scan.at == reader->at);
+    }
+    return found;
+}
+
+static int expect_both(struct bulla_cbor_reader *reader, enum bulla_cbor_major major,
+                       struct bulla_cbor_item *item)
+{
+    struct bulla_cbor_reader scan = *reader;
+    struct bulla_scan_head head;
+    int is_string = major == BULLA_CBOR_BYTES || major == BULLA_CBOR_TEXT;
+    int found = bulla_cbor_expect(reader, major, item);
+
+    if (major != BULLA_CBOR_SIMPLE && (found == 0 || !is_string)) /* a string's bytes are not looked for */
+        assert_int_equal(bulla_scan_expect(&scan, (uint8_t)major, &head), found);
+    if (found == 0 && major != BULLA_CBOR_SIMPLE) {
+        assert_true(bulla_get_le(head.number, sizeof(head.number)) == item->argument);
+        assert_int_equal(bulla_scan_small(&head),
+                         item->argument > UINT16_MAX ? UINT16_MAX : (int)item->argument);
+    }
+    return found;
+}
 
 /* ---- RFC 8949 appendix A ---- */
 
@@ -193,7 +227,7 @@ static int skip_exact(const uint8_t *bytes, size_t len, unsigned depth, size_t *
 {
     uint8_t *copy = exact_copy(bytes, len);
     struct bulla_cbor_reader reader = {copy, copy + len};
-    int result = bulla_cbor_skip(&reader, depth);
+    int result = skip_both(&reader, depth);
 
     *stepped = (size_t)(reader.at - copy);
     free(copy);
@@ -348,7 +382,7 @@ static int expect(const char *hex, enum bulla_cbor_major major)
     size_t len = from_hex(bytes, sizeof(bytes), hex);
     struct bulla_cbor_reader reader = {bytes, bytes + len};
     struct bulla_cbor_item item;
-    int result = bulla_cbor_expect(&reader, major, &item);
+    int result = expect_both(&reader, major, &item);
 
     assert_ptr_equal(reader.at, result == 0 ? bytes + len : bytes);
     return result;
@@ -408,7 +442,7 @@ static void test_heads_in_the_fewest_bytes(void **state)
             reader.end += writer.used;
             if ((major == BULLA_CBOR_BYTES || major == BULLA_CBOR_TEXT) && heads[i].argument > 0)
                 continue; /* their bytes are not there */
-            assert_int_equal(bulla_cbor_expect(&reader, (enum bulla_cbor_major)major, &item), 0);
+            assert_int_equal(expect_both(&reader, (enum bulla_cbor_major)major, &item), 0);
             assert_true(item.argument == heads[i].argument);
         }
     }
@@ -649,6 +683,65 @@ static void test_doubles(void **state)
     check_real(ldexp(3, -25));
 }
 
+/* Items of every kind, nested at random up to beyond the depth, whole and cut. */
+static size_t make_item(uint64_t *random, uint8_t *out, unsigned depth)
+{
+    static const uint8_t heads[] = {0x00, 0x18, 0x19, 0x20, 0x40, 0x43, 0x58, 0x5f, 0x60, 0x7f, 0x80,
+                                    0x81, 0x82, 0x98, 0x9f, 0xa0, 0xa1, 0xb8, 0xbf, 0xc1, 0xd8, 0xf4,
+                                    0xf8, 0xf9, 0xfb, 0xff, 0x1b, 0xdb, 0x9b, 0x1c, 0x5b, 0x3a};
+    size_t used = 0;
+
+    out[used++] = heads[test_below(random, COUNT(heads))];
+    for (uint64_t n = test_below(random, 4); n > 0; n--) {
+        if (depth > 0 && test_below(random, 3) > 0)
+            used += make_item(random, out + used, depth - 1);
+        else
+            out[used++] = (uint8_t)test_below(random, 4);
+    }
+    if (test_below(random, 2) == 0)
+        out[used++] = 0xff;
+    return used;
+}
+
+static void test_both_readers_agree(void **state)
+{
+    static uint8_t bytes[1 << 16];
+    uint64_t random = 8949;
+    unsigned well_formed = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 200000; i++) {
+        size_t len = make_item(&random, bytes, (unsigned)test_below(&random, 7));
+        uint8_t *exact = malloc(len);
+        struct bulla_cbor_reader reader = {exact, exact + len};
+        struct bulla_cbor_item item;
+
+        memcpy(exact, bytes, len);
+        well_formed += skip_both(&reader, DEPTH) == 0 && len > 4;
+        for (unsigned major = BULLA_CBOR_UINT; major <= BULLA_CBOR_SIMPLE; major++) {
+            reader.at = exact;
+            (void)expect_both(&reader, (enum bulla_cbor_major)major, &item);
+        }
+        free(exact);
+    }
+    assert_true(well_formed > 1000);
+    for (unsigned levels = 1; levels <= 10; levels++) { /* chunks are no level, an empty container is one */
+        static const uint8_t leaves[] = {0x00, 0x80, 0xa0, 0x9f, 0xbf, 0x5f, 0x7f, 0xc1};
+        static const uint8_t around[] = {0x81, 0x9f, 0xc1};
+
+        for (size_t l = 0; l < COUNT(leaves); l++) {
+            for (size_t a = 0; a < COUNT(around); a++) {
+                struct bulla_cbor_reader reader = {bytes, bytes + 32};
+
+                memset(bytes, 0xff, 32);
+                memset(bytes, around[a], levels - 1);
+                bytes[levels - 1] = leaves[l];
+                (void)skip_both(&reader, DEPTH);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -658,6 +751,7 @@ int main(void)
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_depth_of_a_hostile_one),
         cmocka_unit_test(test_expect),
+        cmocka_unit_test(test_both_readers_agree),
         cmocka_unit_test(test_heads_in_the_fewest_bytes),
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_overflow_at_every_size),

@@ -39,7 +39,7 @@ static int seal_error(struct bulla_message *message)
     assert_int_equal(bulla_open(&bulla, &credential, &board.port), 0);
     error = bulla_seal(&bulla, message);
     if (error < 0)
-        assert_true(bulla.next == 0 && message->size == 0); /* no number was spent */
+        assert_true(number_of(bulla.next) == 0 && message->size == 0); /* no number was spent */
     bulla_close(&bulla);
     return error;
 }

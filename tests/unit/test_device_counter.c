@@ -82,7 +82,7 @@ static void test_one_write_of_both_copies_for_65536_messages(void **state)
     assert_int_equal(f.board.stores, stores + 2);
     for (unsigned i = 1; i < 100; i++)
         fixture_seal(&f, &sent);
-    f.bulla.next = RESERVE - 1;
+    set_number(f.bulla.next, RESERVE - 1);
     fixture_seal(&f, &sent);
     assert_int_equal(f.board.stores, stores + 2);
     assert_true(fixture_seal(&f, &sent) == RESERVE);
@@ -120,11 +120,11 @@ static void test_one_bad_copy(void **state)
             fixture_seal(&f, &sent);
             spoil(&f, (enum bulla_slot)slot, byte);
             assert_int_equal(boot(&f), 0);
-            assert_true(f.bulla.next == 2 * RESERVE);
+            assert_true(number_of(f.bulla.next) == 2 * RESERVE);
             assert_true(fixture_seal(&f, &sent) == 2 * RESERVE);
             assert_true(copy_of(&f, A) == 3 * RESERVE && copy_of(&f, B) == 3 * RESERVE);
             assert_int_equal(boot(&f), 0); /* both are good again */
-            assert_true(f.bulla.next == 3 * RESERVE);
+            assert_true(number_of(f.bulla.next) == 3 * RESERVE);
         }
     }
 }
@@ -140,7 +140,7 @@ static void test_one_copy_that_cannot_be_read(void **state)
         fixture_seal(&f, &sent);
         f.board.load_fails = 1 << slot;
         assert_int_equal(boot(&f), 0);
-        assert_true(f.bulla.next == 2 * RESERVE);
+        assert_true(number_of(f.bulla.next) == 2 * RESERVE);
         bulla_begin(&sent.message, sent.buffer, sizeof(sent.buffer));
         assert_int_equal(bulla_seal(&f.bulla, &sent.message),
                          BULLA_E_STORE); /* it cannot be read back either */
@@ -151,7 +151,7 @@ static void test_one_copy_that_cannot_be_read(void **state)
         assert_int_equal(boot(&f), BULLA_E_NO_COUNTER);
         f.board.load_fails = 0;
         assert_int_equal(boot(&f), 0);
-        assert_true(f.bulla.next == 4 * RESERVE);
+        assert_true(number_of(f.bulla.next) == 4 * RESERVE);
     }
 }
 
@@ -171,7 +171,7 @@ static void test_copies_that_differ(void **state)
         fixture_seal(&f, &sent);
         f.board.slot[slot] = old;
         assert_int_equal(boot(&f), 0);
-        assert_true(f.bulla.next == 2 * RESERVE);
+        assert_true(number_of(f.bulla.next) == 2 * RESERVE);
         assert_true(fixture_seal(&f, &sent) == 2 * RESERVE);
     }
 }
@@ -267,10 +267,10 @@ static void test_two_contexts_share_a_store(void **state)
     assert_true(seal_with(&f.bulla) == 0);
     assert_true(seal_with(&twin) == RESERVE);
     assert_true(seal_with(&f.bulla) == 1); /* of its own reservation there is plenty left */
-    f.bulla.next = RESERVE - 1;
+    set_number(f.bulla.next, RESERVE - 1);
     assert_true(seal_with(&f.bulla) == RESERVE - 1);
     assert_true(seal_with(&f.bulla) == 2 * RESERVE);
-    bulla_context_raise(&twin, 2 * RESERVE + 1); /* a receipt for that message */
+    raise_to(&twin, 2 * RESERVE + 1); /* a receipt for that message */
     assert_true(seal_with(&twin) == 3 * RESERVE);
     assert_true(copy_of(&f, A) == 4 * RESERVE && copy_of(&f, B) == 4 * RESERVE);
 }
@@ -286,14 +286,14 @@ static void test_messages_before_the_jump(void **state)
     (void)state;
     fixture_open(&f, BULLA_COUNTER);
     fixture_seal(&f, &old);
-    f.bulla.next = RESERVE - 1;
+    set_number(f.bulla.next, RESERVE - 1);
     fixture_seal(&f, &last);
     assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
     assert_true(seal_with(&twin) == RESERVE);
     assert_true(seal_with(&f.bulla) == 2 * RESERVE);
     assert_int_equal(bulla_fate(&f.bulla, &old.message), BULLA_FORGOTTEN);
-    assert_int_equal(bulla_tracked_find(&f.bulla, RESERVE - 1), -1);
-    assert_int_equal(bulla_tracked_find(&f.bulla, 2 * RESERVE), 0);
+    assert_int_equal(tracked_as(&f.bulla, RESERVE - 1), -1);
+    assert_int_equal(tracked_as(&f.bulla, 2 * RESERVE), 0);
 }
 
 /* A copy that went bad, or both, while contexts are open. */
@@ -311,7 +311,7 @@ static void test_copies_that_go_bad_while_open(void **state)
         spoil(&f, (enum bulla_slot)slot, 5);
         assert_true(seal_with(&twin) == 2 * RESERVE); /* "begin 65,536 above the other" */
         assert_true(copy_of(&f, A) == 3 * RESERVE && copy_of(&f, B) == 3 * RESERVE);
-        f.bulla.next = f.bulla.limit;
+        set_number(f.bulla.next, number_of(f.bulla.limit));
         spoil(&f, A, 5);
         erase(&f, B);
         for (unsigned i = 0; i < 2; i++) {
@@ -353,7 +353,7 @@ static void test_another_took_the_last_numbers(void **state)
     for (uint64_t left = 0; left < 2; left++) { /* numbers above what the other has reserved */
         fixture_open(&f, BULLA_COUNTER);
         assert_int_equal(bulla_open(&twin, &f.credential, &f.board.port), 0);
-        twin.next = BULLA_PIV_MAX + 1 - RESERVE - left;
+        set_number(twin.next, BULLA_PIV_MAX + 1 - RESERVE - left);
         seal_with(&twin);
         if (left > 0)
             assert_true(seal_with(&f.bulla) == BULLA_PIV_MAX);
@@ -374,7 +374,7 @@ static void test_reservation_at_the_end(void **state)
 
     (void)state;
     fixture_open(&f, BULLA_COUNTER);
-    f.bulla.next = BULLA_PIV_MAX - 3;
+    set_number(f.bulla.next, BULLA_PIV_MAX - 3);
     for (uint64_t i = 0; i < 4; i++)
         assert_true(fixture_seal(&f, &sent) == BULLA_PIV_MAX - 3 + i);
     assert_true(copy_of(&f, A) == BULLA_PIV_MAX + 1);
@@ -409,7 +409,7 @@ static void test_provisioning_twice_is_refused(void **state)
     erase(&f, A);
     assert_int_equal(bulla_provision_counter(&f.credential, &f.board.port), BULLA_E_PROVISIONED);
     assert_int_equal(boot(&f), 0);
-    assert_true(f.bulla.next == 2 * RESERVE);
+    assert_true(number_of(f.bulla.next) == 2 * RESERVE);
 }
 
 static void test_provisioning_of_bad_credentials(void **state)
@@ -491,7 +491,7 @@ static void test_cut_at_every_write(void **state)
                     assert_true(sealed == 0 || sent.message.piv > highest);
                     highest = sent.message.piv;
                     sealed++;
-                    f.bulla.next = f.bulla.limit; /* as after 65,536 messages */
+                    set_number(f.bulla.next, number_of(f.bulla.limit)); /* as after 65,536 messages */
                 }
                 board_power_on(&f.board);
             }
@@ -555,11 +555,12 @@ static void live(struct fixture *f, uint64_t *random, unsigned *cuts, unsigned *
         for (unsigned i = 0; i < 8 && error == 0 && !f->board.dead; i++) {
             switch (test_below(random, 4)) {
             case 0: /* as after many messages */
-                f->bulla.next =
-                    f->bulla.limit > f->bulla.next ? f->bulla.limit - test_below(random, 2) : f->bulla.next;
+                set_number(f->bulla.next, number_of(f->bulla.limit) > number_of(f->bulla.next)
+                                              ? number_of(f->bulla.limit) - test_below(random, 2)
+                                              : number_of(f->bulla.next));
                 break;
             case 1: /* as a receipt would */
-                bulla_context_raise(&f->bulla, f->bulla.next + test_below(random, 200000));
+                raise_to(&f->bulla, number_of(f->bulla.next) + test_below(random, 200000));
                 break;
             default:
                 break;

@@ -50,7 +50,7 @@ static void test_session_goes_on(void **state)
         assert_true(fixture_seal(&f, &sent) == piv);
         nap(&f);
         assert_memory_equal(f.bulla.id_context, id_context, sizeof(id_context));
-        assert_true(f.bulla.next == piv + 1);
+        assert_true(number_of(f.bulla.next) == piv + 1);
     }
     assert_true(f.board.slot[SLOT].len <= 64);
 }
@@ -196,7 +196,7 @@ static void test_what_was_answered_is_kept(void **state)
         fixture_seal(&f, &sent);
     assert_int_equal(fixture_answer(&f, 2, body_time(&f), NULL), 0);
     nap(&f);
-    assert_true(f.bulla.answered == 3);
+    assert_true(number_of(f.bulla.answered) == 3);
     assert_true(f.bulla.last_command == ((uint64_t)1 << 60 | 7));
 }
 
@@ -211,9 +211,9 @@ static void test_numbers_that_were_skipped(void **state)
     for (size_t i = 0; i < COUNT(sent); i++)
         fixture_seal(&f, &sent[i]);
     assert_int_equal(fixture_answer(&f, 2, body_receipt(&f, 9, 0), NULL), 0);
-    assert_true(f.bulla.next == 10);
+    assert_true(number_of(f.bulla.next) == 10);
     nap(&f);
-    assert_true(f.bulla.next == 10);
+    assert_true(number_of(f.bulla.next) == 10);
     for (uint64_t re = 4; re < 11; re++)
         assert_int_equal(fixture_answer(&f, re, body_time(&f), NULL), BULLA_E_NOT_OURS);
     for (size_t i = 0; i < COUNT(sent); i++)
@@ -227,7 +227,7 @@ static void test_the_last_number_is_kept(void **state)
 
     (void)state;
     fixture_open(&f, BULLA_SESSION);
-    f.bulla.next = BULLA_PIV_MAX;
+    set_number(f.bulla.next, BULLA_PIV_MAX);
     fixture_seal(&f, &sent);
     nap(&f);
     assert_int_equal(seal(&f, &sent), BULLA_E_EXHAUSTED);
@@ -274,7 +274,7 @@ static void test_woken_twice_in_a_row(void **state)
     assert_int_equal(bulla_sleep(&f.bulla), 0);
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(wake(&f), 1);
-        assert_true(f.bulla.next == 1);
+        assert_true(number_of(f.bulla.next) == 1);
     }
     assert_true(fixture_seal(&f, &sent) == 1);
     assert_int_equal(wake(&f), 0);
@@ -360,7 +360,7 @@ static void test_blob_put_back(void **state)
     assert_true(sent.message.piv == 3);
     assert_int_equal(bulla_sleep(&f.bulla), 0); /* and its own blob over the copy */
     assert_int_equal(wake(&f), 1);
-    assert_true(f.bulla.next == 4);
+    assert_true(number_of(f.bulla.next) == 4);
 }
 
 /* ---- blobs that are not whole ---- */
@@ -600,8 +600,8 @@ static void live(struct fixture *f, uint64_t *random, unsigned *woken, unsigned 
                 (void)unused;
                 break;
             case 1:
-                bulla_context_raise(&f->bulla,
-                                    f->bulla.next + test_below(random, 3)); /* as a receipt would */
+                raise_to(&f->bulla,
+                         number_of(f->bulla.next) + test_below(random, 3)); /* as a receipt would */
                 break;
             default:
                 unused = seal(f, &sent);

@@ -1,0 +1,141 @@
+#include "reply_parse.h"
+
+#include <string.h>
+
+#include "cbor_scan.h"
+
+/* A step forward if these bytes stand there: 0, else -1. */
+static int match(struct bulla_cbor_reader *reader, const char *bytes, uint8_t len)
+{
+    if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, bytes, len) != 0)
+        return -1;
+    reader->at += len;
+    return 0;
+}
+
+/* Any integer: a number that is not the credential's algorithm is forged, not malformed (PROTOCOL 3). */
+static int parse_alg(struct bulla_cbor_reader *reader, uint8_t *alg)
+{
+    struct bulla_cbor_reader ahead = *reader;
+    struct bulla_scan_head head;
+    uint16_t number;
+
+    *alg = 0;
+    if (bulla_scan_expect(reader, BULLA_CBOR_UINT, &head) < 0) {
+        *reader = ahead;
+        return bulla_scan_expect(reader, BULLA_CBOR_NINT, &head);
+    }
+    number = bulla_scan_small(&head);
+    if (number <= UINT8_MAX)
+        *alg = (uint8_t)number;
+    return 0;
+}
+
+/* Map of 3: 1 alg, 3 content type 60, "re". */
+static int parse_protected(struct bulla_cbor_reader reader, struct bulla_reply_envelope *envelope)
+{
+    struct bulla_scan_head head;
+
+    if (match(&reader, "\xa3\x01", 2) < 0 || parse_alg(&reader, &envelope->alg) < 0 ||
+        match(&reader, "\x03\x18\x3c\x62re", 6) < 0 || bulla_scan_expect(&reader, BULLA_CBOR_UINT, &head) < 0)
+        return -1;
+    memcpy(envelope->re, head.number, sizeof(envelope->re));
+    return reader.at == reader.end ? 0 : -1;
+}
+
+/* In the fewest bytes; zero is one zero byte. */
+static int parse_piv(struct bulla_cbor_reader *reader, uint8_t piv[BULLA_PIV_SIZE])
+{
+    int len = bulla_scan_bytes(reader, 1, BULLA_PIV_SIZE);
+
+    if (len < 0 || (len > 1 && reader->at[-len] == 0))
+        return -1;
+    memset(piv, 0, BULLA_PIV_SIZE);
+    for (int8_t i = 0; i < len; i++)
+        piv[i] = reader->at[-1 - i];
+    return 0;
+}
+
+int bulla_reply_envelope_parse(struct bulla_reply_envelope *envelope, uint8_t *bytes, size_t len)
+{
+    struct bulla_cbor_reader reader = {bytes, bytes + len};
+    struct bulla_cbor_reader inner;
+    int size;
+
+    if (len > BULLA_MESSAGE_MAX || match(&reader, "\xd0\x83", 2) < 0) /* COSE_Encrypt0, of 3 */
+        return BULLA_E_MALFORMED;
+    size = bulla_scan_bytes(&reader, 0, BULLA_PROTECTED_MAX);
+    if (size < 0)
+        return BULLA_E_MALFORMED;
+    inner.at = reader.at - size;
+    inner.end = reader.at;
+    envelope->protected_bytes = inner.at;
+    envelope->protected_len = (uint8_t)size;
+    if (parse_protected(inner, envelope) < 0 ||
+        match(&reader, "\xa2\x04\x46", 3) < 0) /* map of 2: 4 kid, of 6 bytes */
+        return BULLA_E_MALFORMED;
+    envelope->id = reader.at;
+    if (reader.end - reader.at < BULLA_GATEWAY_ID_SIZE)
+        return BULLA_E_MALFORMED;
+    reader.at += BULLA_GATEWAY_ID_SIZE;
+    if (match(&reader, "\x06", 1) < 0 || parse_piv(&reader, envelope->piv) < 0)
+        return BULLA_E_MALFORMED;
+    size = bulla_scan_bytes(&reader, 0, BULLA_MESSAGE_MAX);
+    if (size < 0 || reader.at != reader.end)
+        return BULLA_E_MALFORMED;
+    envelope->ciphertext = bytes + len - size;
+    envelope->ciphertext_len = (uint16_t)size;
+    return 0;
+}
+
+/* Reads the value of a known key, which may come once. */
+static int parse_value(struct bulla_cbor_reader *reader, uint8_t key, struct bulla_reply_body *body)
+{
+    struct bulla_scan_head head;
+    uint8_t bit = (uint8_t)(1u << key);
+
+    if ((body->has & bit) != 0)
+        return -1;
+    body->has |= bit;
+    if (key == BULLA_REPLY_CHALLENGE) {
+        body->challenge = reader->at + 1; /* behind a head of one byte */
+        return bulla_scan_bytes(reader, BULLA_CHALLENGE_SIZE, BULLA_CHALLENGE_SIZE);
+    }
+    if (bulla_scan_expect(reader, BULLA_CBOR_UINT, &head) < 0)
+        return -1;
+    memcpy(body->number[key], head.number, BULLA_NUMBER_SIZE);
+    return 0;
+}
+
+static int parse_entry(struct bulla_cbor_reader *reader, struct bulla_reply_body *body)
+{
+    uint8_t key = reader->at != reader->end ? *reader->at : UINT8_MAX;
+
+    if (key < BULLA_REPLY_KNOWN) { /* in the shortest form it is this one byte */
+        reader->at++;
+        return parse_value(reader, key, body);
+    }
+    return bulla_scan_skip(reader) < 0 ? -1 : bulla_scan_skip(reader);
+}
+
+int bulla_reply_body_parse(struct bulla_reply_body *body, const uint8_t *plaintext, size_t len)
+{
+    struct bulla_cbor_reader reader = {plaintext, plaintext + len};
+    struct bulla_scan_head map;
+    const uint8_t *top = body->number[BULLA_REPLY_TOP];
+    uint8_t receipt;
+
+    memset(body, 0, sizeof(*body));
+    if (bulla_scan_expect(&reader, BULLA_CBOR_MAP, &map) < 0)
+        return BULLA_E_MALFORMED;
+    for (uint16_t entries = bulla_scan_small(&map); entries > 0; entries--) {
+        if (parse_entry(&reader, body) < 0)
+            return BULLA_E_MALFORMED;
+    }
+    receipt = body->has & 3; /* keys 0 and 1 come together */
+    if (reader.at != reader.end || receipt == 1 || receipt == 2)
+        return BULLA_E_MALFORMED;
+    if ((top[5] | top[6] | top[7]) != 0 || body->number[BULLA_REPLY_TIME][7] > INT8_MAX)
+        return BULLA_E_MALFORMED; /* beyond a Partial IV, or what int64_t holds */
+    return 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * A reply's form (PROTOCOL 5), read into bytes. Nothing here authenticates.
+ */
+#ifndef BULLA_REPLY_PARSE_H
+#define BULLA_REPLY_PARSE_H
+
+#include "counter.h"
+#include "cose.h"
+
+/* The envelope. Pointers point into the reply. */
+struct bulla_reply_envelope {
+    const uint8_t *protected_bytes;
+    const uint8_t *id; /* the gateway's: BULLA_GATEWAY_ID_SIZE bytes */
+    uint8_t *ciphertext;
+    uint16_t ciphertext_len;
+    uint8_t protected_len;
+    uint8_t alg; /* 0 for those that are none of ours */
+    uint8_t re[BULLA_NUMBER_SIZE];
+    uint8_t piv[BULLA_PIV_SIZE];
+};
+
+#define BULLA_REPLY_TOP       0
+#define BULLA_REPLY_BITS      1
+#define BULLA_REPLY_TIME      2
+#define BULLA_REPLY_CHALLENGE 3
+#define BULLA_REPLY_KNOWN     4 /* 4 (command) and 5 (rekey) are skipped, as unknown ones are */
+
+/* What the plaintext says. */
+struct bulla_reply_body {
+    uint8_t number[BULLA_REPLY_CHALLENGE][BULLA_NUMBER_SIZE]; /* keys 0 to 2 */
+    const uint8_t *challenge;                                 /* key 3, or NULL */
+    uint8_t has;                                              /* bit k: key k is there */
+};
+
+/* 0 or BULLA_E_MALFORMED. */
+BULLA_MUST_CHECK int bulla_reply_envelope_parse(struct bulla_reply_envelope *envelope, uint8_t *bytes,
+                                                size_t len);
+BULLA_MUST_CHECK int bulla_reply_body_parse(struct bulla_reply_body *body, const uint8_t *plaintext,
+                                            size_t len);
+
+#endif
