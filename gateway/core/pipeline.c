@@ -127,8 +127,8 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     if (!pipeline->draining)
         plan_expiry(pipeline, cycle, now);
     cycle->probe = pipeline->failing_since != 0;
-    if (cycle->lookup_count > 0 && current_t(pipeline) > pipeline->kept_t)
-        cycle->keep_t = current_t(pipeline);
+    if (cycle->lookup_count > 0)
+        cycle->keep_t = current_t(pipeline); /* and hear whether another gateway raised it */
     cycle->wants_id = answerer_wants_id(&pipeline->answerer);
     if (events_due)
         move_events(pipeline, cycle, now);

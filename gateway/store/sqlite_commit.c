@@ -57,13 +57,15 @@ static int may_prove(struct sqlite *sqlite, const struct commit_context *context
     if (found <= 0)
         return found;
 
+    uint64_t proven_t = context->after.proven_t;
     bool holds = (sqlite3_column_int(state, 0) == BULLA_COUNTER) == context->before.counter &&
-                 context->after.proven_t > (uint64_t)sqlite3_column_int64(state, 1);
-    if (sqlite3_column_type(state, 2) == SQLITE_NULL) {
+                 proven_t > (uint64_t)sqlite3_column_int64(state, 1) &&
+                 proven_t + 1 >= (uint64_t)sqlite3_column_int64(state, 2); /* whichever gateway raised T */
+    if (sqlite3_column_type(state, 3) == SQLITE_NULL) {
         holds = holds && may_be_new(&context->before);
     } else {
         struct context_row stored;
-        sqlite_read_context(state, 2, &stored);
+        sqlite_read_context(state, 3, &stored);
         holds = holds && !stored.proven && window_equal(&stored.window, &context->before.window);
     }
     sqlite3_reset(state);
@@ -71,8 +73,9 @@ static int may_prove(struct sqlite *sqlite, const struct commit_context *context
 }
 
 /*
- * The row keeps the highest T that the context was ever challenged with: messages that answer another
- * challenge than the one which proved it are to be as dead as that one once the row has gone.
+ * The row keeps the highest T that the context was ever challenged with, by this gateway or another (the
+ * registry's own): messages that answer another challenge than the one which proved it are to be as dead as
+ * that one once the row has gone.
  */
 static int write_proof(struct sqlite *sqlite, const struct commit_context *context, int64_t seen,
                        struct failure *failure)

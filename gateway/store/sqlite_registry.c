@@ -57,24 +57,44 @@ int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE]
     return sqlite_run(sqlite, add, "enter the gateway's id", failure);
 }
 
-int sqlite_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure)
-{
-    static const char what[] = "keep the challenges' T";
-    struct sqlite *sqlite = sqlite_of(store);
-    sqlite3_stmt *raise = sqlite_statement(sqlite, ST_ISSUED_T_RAISE, failure);
-    sqlite3_stmt *query = sqlite_statement(sqlite, ST_ISSUED_T, failure);
+static const char keep_t[] = "keep the challenges' T";
 
-    if (raise == NULL || query == NULL)
-        return -1;
-    bind_unsigned(raise, 1, t);
-    sqlite3_busy_timeout(sqlite->db, ISSUED_T_BUSY_MS);
-    int raised = sqlite_run(sqlite, raise, what, failure);
-    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
-    if (raised < 0 || sqlite_row(sqlite, query, what, failure) < 0)
-        return -1;
+static int read_issued_t(struct sqlite *sqlite, uint64_t *kept, struct failure *failure)
+{
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_ISSUED_T, failure);
+    int found = query == NULL ? -1 : sqlite_row(sqlite, query, keep_t, failure);
+
+    if (found <= 0)
+        return found;
     *kept = (uint64_t)sqlite3_column_int64(query, 0);
     sqlite3_reset(query);
     return 0;
+}
+
+static int raise_issued_t(struct sqlite *sqlite, uint64_t t, struct failure *failure)
+{
+    sqlite3_stmt *raise = sqlite_statement(sqlite, ST_ISSUED_T_RAISE, failure);
+    int raised;
+
+    if (raise == NULL)
+        return -1;
+    bind_unsigned(raise, 1, t);
+    sqlite3_busy_timeout(sqlite->db, ISSUED_T_BUSY_MS);
+    raised = sqlite_run(sqlite, raise, keep_t, failure);
+    sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    return raised < 0 ? -1 : 0;
+}
+
+int sqlite_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+
+    *kept = 0;
+    if (read_issued_t(sqlite, kept, failure) < 0)
+        return -1;
+    if (*kept >= t)
+        return 0; /* the usual case: nothing is written */
+    return raise_issued_t(sqlite, t, failure) < 0 ? -1 : read_issued_t(sqlite, kept, failure);
 }
 
 /* ---- generation ---- */

@@ -117,12 +117,14 @@
                     " WHERE c.device = ?1 AND c.id_context = ?3 AND c.proven AND " CONTEXT_IS_OPEN           \
                     " AND c.top = ?8 AND c.bits = ?9 AND c.lower = ?10"                                      \
                     " AND EXISTS (SELECT 1 FROM devices WHERE id = ?1 AND NOT revoked)")                     \
-    X(CONTEXT_STATE, "SELECT d.kind, (SELECT value FROM meta WHERE name = 'floor'), " CONTEXT_COLUMNS        \
+    X(CONTEXT_STATE, "SELECT d.kind, (SELECT value FROM meta WHERE name = 'floor'),"                         \
+                     " coalesce((SELECT value FROM meta WHERE name = 'issued_t'), 0), " CONTEXT_COLUMNS      \
                      " FROM devices d LEFT JOIN contexts c ON c.device = d.id AND c.id_context = ?2"         \
                      " WHERE d.id = ?1 AND NOT d.revoked")                                                   \
     X(CONTEXT_PROVE, "INSERT INTO contexts"                                                                  \
                      " (device, id_context, proven, proven_t, top, bits, lower, seen, rank) VALUES"          \
-                     " (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7,"                                                      \
+                     " (?1, ?2, 1, max(?3, coalesce((SELECT value FROM meta WHERE name = 'issued_t'), 0)),"  \
+                     " ?4, ?5, ?6, ?7,"                                                                      \
                      " (SELECT coalesce(max(rank), 0) + 1 FROM contexts WHERE device = ?1))"                 \
                      " ON CONFLICT DO UPDATE SET proven = 1, proven_t = max(proven_t, excluded.proven_t),"   \
                      " closes_at = 0, top = excluded.top, bits = excluded.bits, lower = excluded.lower,"     \

@@ -335,8 +335,9 @@ struct store_ops {
     /*
      * Stores a batch in one transaction and makes it durable (PROTOCOL 4.7). In it, for each context: the row
      * must still be `before` and the device neither revoked nor removed; a context that gets proven must have
-     * a T above the floor, and supersedes the device's other sessions, which then close at now +
-     * SESSION_CLOSES_AFTER. 0 done (see the verdicts), -1 nothing was stored.
+     * a T above the floor and not two below issued_t's, which its row keeps, and supersedes the device's
+     * other sessions, which then close at now + SESSION_CLOSES_AFTER. 0 done (see the verdicts), -1 nothing
+     * was stored.
      */
     int (*commit)(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
 

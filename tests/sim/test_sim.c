@@ -316,7 +316,7 @@ static void jump(struct sim *sim)
     tick(sim);
     if (!sim->quiet && once_in(sim, 4)) {
         restart_all(sim);
-        withheld = sim->gateways == 1 && once_in(sim, 2);
+        withheld = once_in(sim, 2);
     }
     if (withheld)
         withhold_t(sim);

@@ -231,6 +231,36 @@ static void the_same_message_at_both(void **state)
     }
 }
 
+/* The other one raised T, then the clock falls back: this one, which has not heard of it, does not take a
+ * proof of the time before. */
+static void a_withheld_proof_below_the_others_t(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet withheld;
+    struct lab_packet packet;
+    struct lab_letter *letter;
+
+    lab_start(lab, 1);
+    lab_add(lab, &device, "kitchen", BULLA_SESSION);
+    lab_keep_kid_context(&device);
+    withheld = lab_seal(&device, 1);
+    lab_accept(&device, lab_deliver(lab, &withheld));
+    withheld = lab_seal_again(&device);
+    lab_boot(&device);
+    lab_forward(lab, 24 * 3600);
+    packet = lab_seal(&device, 2);
+    letter = lab_send_to(lab, 1, &packet);
+    lab_run(lab);
+    assert_fate(letter, "challenged");
+    lab_forward(lab, -24 * 3600);
+    assert_fate(lab_deliver(lab, &withheld), "challenged");
+    assert_int_equal(lab_stored(lab, 1), 0);
+    lab_accept(&device, letter);
+    packet = lab_seal_again(&device);
+    assert_fate(lab_deliver(lab, &packet), "stored");
+}
+
 /* A challenge of one is answered at the other; both prove the same session at once. */
 static void a_session_proven_at_both(void **state)
 {
@@ -494,6 +524,7 @@ int main(void)
         TEST(revoked_under_load),
         TEST(two_gateways_in_turn),
         TEST(the_same_message_at_both),
+        TEST(a_withheld_proof_below_the_others_t),
         TEST(a_session_proven_at_both),
         TEST(a_row_that_moves_under_a_batch),
         TEST(a_session_closed_by_the_other),
