@@ -36,7 +36,7 @@ static uint8_t *push_head(uint8_t *at, uint8_t initial, uint16_t argument)
 }
 
 /* Bytes as they are. */
-static uint8_t *push(uint8_t *at, const uint8_t *bytes, uint8_t len)
+BULLA_APART static uint8_t *push(uint8_t *at, const uint8_t *bytes, uint8_t len)
 {
     while (len > 0)
         *--at = bytes[--len];
@@ -77,14 +77,12 @@ static uint8_t *push_aad_begin(uint8_t *at)
 /* The Partial IV, in the fewest bytes; zero is one zero byte. */
 static uint8_t *push_piv(uint8_t *at, const uint8_t *piv)
 {
-    uint8_t *end = at;
     uint8_t len = BULLA_PIV_SIZE;
 
     while (len > 1 && piv[len - 1] == 0)
         len--;
-    do
-        *--at = *piv++;
-    while (end - at < len);
+    for (uint8_t i = 0; i < len; i++)
+        *--at = piv[i];
     *--at = (uint8_t)(BULLA_CBOR_BYTES << 5 | len);
     *--at = HEADER_PARTIAL_IV;
     return at;

@@ -7,20 +7,23 @@
 #include <string.h>
 
 #include "context.h"
+#include "crypto.h"
 
 #define RESERVE_BYTE 2 /* one write reserves 65,536 numbers: 1 in this byte of a number */
 #define VERSION      0xb1
 #define LIMIT_OFFSET 4
 #define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
 
-/* Whether b - a borrows. */
+/* The highest byte that differs decides. */
 int bulla_number_above(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
-    uint8_t borrow = 0;
+    uint8_t above = 0;
 
-    for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++)
-        borrow = (uint16_t)a[i] + borrow > b[i];
-    return borrow;
+    for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++) {
+        if (a[i] != b[i])
+            above = a[i] > b[i];
+    }
+    return above;
 }
 
 void bulla_number_step(uint8_t number[BULLA_NUMBER_SIZE], uint8_t from)
@@ -37,15 +40,14 @@ static int is_past(const uint8_t number[BULLA_NUMBER_SIZE])
 
 /* Reads one copy: version, 3 zero bytes, the number in 8, CRC-32 in 4. 1 if it is good: whole, and its number
  * at most 2^40. */
-static int load_copy(const struct bulla_counter *counter, enum bulla_slot slot,
-                     uint8_t limit[BULLA_NUMBER_SIZE])
+static uint8_t load_copy(const struct bulla_counter *counter, uint8_t slot, uint8_t limit[BULLA_NUMBER_SIZE])
 {
     static const uint8_t most[BULLA_NUMBER_SIZE] = {0, 0, 0, 0, 0, 1, 0, 0};
     const struct bulla_port *port = counter->port;
     uint8_t record[BULLA_COUNTER_SIZE];
 
     memset(record, 0, sizeof(record));
-    if (port->load(port->context, slot, record, sizeof(record)) != 0)
+    if (port->load(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0)
         return 0;
     memcpy(limit, record + LIMIT_OFFSET, BULLA_NUMBER_SIZE);
     return record[0] == VERSION && (record[1] | record[2] | record[3]) == 0 &&
@@ -62,19 +64,17 @@ static int store_both(const struct bulla_counter *counter, uint8_t slot,
 {
     const struct bulla_port *port = counter->port;
     uint8_t record[BULLA_COUNTER_SIZE];
-    uint8_t again[BULLA_COUNTER_SIZE];
 
     memset(record, 0, LIMIT_OFFSET);
     record[0] = VERSION;
     memcpy(record + LIMIT_OFFSET, limit, BULLA_NUMBER_SIZE);
     bulla_put_crc(record + CRC_OFFSET, counter->kid, counter->kid_len, record, CRC_OFFSET);
     for (uint8_t copies = 2; copies > 0; copies--) {
-        memset(again, 0, sizeof(again));
+        uint8_t again[BULLA_NUMBER_SIZE];
         if (port->store(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0 ||
-            port->load(port->context, (enum bulla_slot)slot, again, sizeof(again)) != 0 ||
-            memcmp(record, again, sizeof(record)) != 0)
+            !load_copy(counter, slot, again) || !bulla_equal(again, limit, sizeof(again)))
             return BULLA_E_STORE;
-        slot = BULLA_SLOT_COUNTER_B - slot;
+        slot ^= BULLA_SLOT_COUNTER_A ^ BULLA_SLOT_COUNTER_B;
     }
     return 0;
 }
@@ -82,9 +82,9 @@ static int store_both(const struct bulla_counter *counter, uint8_t slot,
 int bulla_counter_read(const struct bulla_counter *counter, uint8_t unused[BULLA_NUMBER_SIZE])
 {
     uint8_t other[BULLA_NUMBER_SIZE];
-    int good_a = load_copy(counter, BULLA_SLOT_COUNTER_A, unused);
-    int good_b = load_copy(counter, BULLA_SLOT_COUNTER_B, other);
-    int worse = BULLA_SLOT_COUNTER_A;
+    uint8_t good_a = load_copy(counter, BULLA_SLOT_COUNTER_A, unused);
+    uint8_t good_b = load_copy(counter, BULLA_SLOT_COUNTER_B, other);
+    uint8_t worse = BULLA_SLOT_COUNTER_A;
 
     if (!good_a && !good_b)
         return BULLA_E_NO_COUNTER;

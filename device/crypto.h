@@ -11,6 +11,14 @@
 #define BULLA_KEY_MAX   32
 #define BULLA_NONCE_MAX 13
 
+/* A function that stays one of its own where a program is compiled as a whole: its frame ends with it, and
+ * small frames are short to reach into on 8-bit parts. */
+#if defined(__GNUC__) || defined(__clang__)
+#define BULLA_APART __attribute__((noinline))
+#else
+#define BULLA_APART
+#endif
+
 /* A provider's state, where it keeps any. Every function takes NULL for it, and is slower then. */
 struct bulla_crypto;
 

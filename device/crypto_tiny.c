@@ -77,10 +77,10 @@ static void crypt(struct ccm *ccm, uint16_t number, uint8_t *bytes, size_t len)
 }
 
 /* Encrypts or decrypts in place, and makes the tag in the MAC's block. */
-static void run(struct ccm *ccm, int seal, size_t tag_len, const uint8_t *aad, size_t aad_len, uint8_t *text,
+static void run(struct ccm *ccm, int seal, uint8_t tag_len, const uint8_t *aad, size_t aad_len, uint8_t *text,
                 size_t len)
 {
-    uint8_t flags = (uint8_t)((aad_len > 0 ? 0x40 : 0) | (tag_len - 2) / 2 << 3 | 1);
+    uint8_t flags = (uint8_t)((aad_len > 0 ? 0x40 : 0) | (tag_len - 2) << 2 | 1);
 
     nonce_block(ccm, ccm->mac, flags, (uint16_t)len);
     absorb_aad(ccm, aad, aad_len);
@@ -101,10 +101,11 @@ static int check(int alg, size_t aad_len, size_t len)
     return aad_len > AAD_MAX || len > TEXT_MAX ? BULLA_E_ARGUMENT : 0;
 }
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+BULLA_APART int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key,
+                                const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
+                                size_t len)
 {
-    size_t tag_len = bulla_tag_size(alg);
+    uint8_t tag_len = bulla_tag_size(alg);
     struct ccm ccm;
 
     (void)crypto;
@@ -121,7 +122,7 @@ int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
 int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
-    size_t tag_len = bulla_tag_size(alg);
+    uint8_t tag_len = bulla_tag_size(alg);
     struct ccm ccm;
     int good;
 

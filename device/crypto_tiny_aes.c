@@ -29,16 +29,14 @@ static void next_round_key(uint8_t key[TINY_AES_SIZE], uint8_t constant)
 
 static void mix_column(uint8_t column[4])
 {
-    uint8_t a = column[0];
-    uint8_t b = column[1];
-    uint8_t c = column[2];
-    uint8_t d = column[3];
-    uint8_t all = a ^ b ^ c ^ d;
+    uint8_t all = column[0] ^ column[1] ^ column[2] ^ column[3];
+    uint8_t next = column[0];
 
-    column[0] = a ^ all ^ twice(a ^ b);
-    column[1] = b ^ all ^ twice(b ^ c);
-    column[2] = c ^ all ^ twice(c ^ d);
-    column[3] = d ^ all ^ twice(d ^ a);
+    for (uint8_t i = 4; i-- > 0;) {
+        uint8_t byte = column[i];
+        column[i] = byte ^ all ^ twice(byte ^ next);
+        next = byte;
+    }
 }
 
 void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint32_t words[4], uint32_t scratch[8])

@@ -65,10 +65,11 @@ int bulla_derive_common_iv(const struct bulla_schedule *schedule, uint8_t *commo
 void bulla_nonce_of(int alg, const uint8_t *common_iv, const uint8_t *id, size_t id_len, const uint8_t *piv,
                     uint8_t nonce[BULLA_NONCE_MAX])
 {
-    uint8_t *end = nonce + bulla_nonce_size(alg);
+    uint8_t size = bulla_nonce_size(alg);
+    uint8_t *end = nonce + size;
     uint8_t *at = end - BULLA_PIV_SIZE;
 
-    memcpy(nonce, common_iv, bulla_nonce_size(alg));
+    memcpy(nonce, common_iv, size);
     nonce[0] = (uint8_t)(nonce[0] ^ id_len);
     while (id_len > 0)
         *--at ^= id[--id_len];

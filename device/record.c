@@ -2,15 +2,17 @@
  * Small records in the store: numbers in little-endian bytes, and the checksum that tells a whole record from
  * a torn one.
  */
+#include <string.h>
+
 #include "context.h"
 
 uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len)
 {
     crc = ~crc;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= bytes[i];
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (0xedb88320u & (uint32_t) - (crc & 1));
+    for (const uint8_t *end = bytes + len; bytes != end; bytes++) {
+        crc ^= *bytes;
+        for (uint8_t bit = 0; bit < 8; bit++)
+            crc = (crc & 1) != 0 ? crc >> 1 ^ 0xedb88320u : crc >> 1;
     }
     return ~crc;
 }
@@ -38,6 +40,18 @@ void bulla_put_le(uint8_t *out, uint64_t value, size_t len)
     }
 }
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+uint64_t bulla_get_le(const uint8_t *in, size_t len)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, in, len);
+    return value;
+}
+
+#else
+
 uint64_t bulla_get_le(const uint8_t *in, size_t len)
 {
     uint64_t value = 0;
@@ -46,3 +60,5 @@ uint64_t bulla_get_le(const uint8_t *in, size_t len)
         value = value << 8 | in[--len];
     return value;
 }
+
+#endif

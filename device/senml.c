@@ -20,26 +20,25 @@ static uint8_t *content_of(const struct bulla_message *message)
     return message->buffer + BULLA_HEADROOM;
 }
 
+/* The first error counts. There is no room after it: what is added then is not written, and whoever adds need
+ * not ask. */
 static void set_error(struct bulla_message *message, int error)
 {
     if (message->error == 0)
         message->error = (int8_t)error;
+    message->capacity = message->used;
 }
 
-/*
- * Appends a byte, or notes that there is no room. After an error nothing is written any more, so whoever adds
- * to a message looks at its error once, or not at all: such a message is never sealed.
- */
 static void put(struct bulla_message *message, uint8_t byte)
 {
-    if (message->used >= message->capacity)
-        set_error(message, BULLA_E_SPACE);
-    if (message->error == 0)
+    if (message->used < message->capacity)
         content_of(message)[message->used++] = byte;
+    else
+        set_error(message, BULLA_E_SPACE);
 }
 
 /* Appends a head, whose argument takes 16 bits at most: what a board without 64-bit arithmetic needs. */
-static void put_head(struct bulla_message *message, enum bulla_cbor_major major, uint16_t argument)
+static void put_head(struct bulla_message *message, uint8_t major, uint16_t argument)
 {
     uint8_t initial = (uint8_t)(major << 5);
 
@@ -89,6 +88,7 @@ void bulla_begin(struct bulla_message *message, void *buffer, size_t size)
 static void count_record(struct bulla_message *message)
 {
     uint8_t *content = content_of(message);
+    uint8_t before = 0;
     uint16_t records = (uint16_t)(message->records + 1);
     size_t used;
 
@@ -96,8 +96,11 @@ static void count_record(struct bulla_message *message)
         put(message, 0);
         if (message->error != 0)
             return;
-        for (size_t i = message->used; --i > 0;)
-            content[i] = content[i - 1];
+        for (size_t i = 0; i < message->used; i++) {
+            uint8_t was = content[i];
+            content[i] = before;
+            before = was;
+        }
     }
     message->records = records;
     used = message->used;
@@ -106,20 +109,20 @@ static void count_record(struct bulla_message *message)
     message->used = used;
 }
 
-/* RFC 8428 4.5.1. */
+/* RFC 8428 4.5.1: letters and digits, behind the first of them also - . / : _ */
 static int is_name(const char *name)
 {
-    const char *at = name;
+    uint8_t marks = 0;
 
-    for (; *at != '\0'; at++) {
-        char c = *at;
-        char lower = (char)(c | 0x20);
-        int letter = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
-        int mark = (c >= '-' && c <= ':') || c == '_'; /* - . / 0-9 : */
-        if (!letter && (at == name || !mark))
+    do {
+        uint8_t c = (uint8_t)*name;
+        uint8_t letter = (uint8_t)((c | 0x20) - 'a');
+        if (letter >= 26 && (uint8_t)(c - '0') >= 10 &&
+            (marks == 0 || ((uint8_t)(c - '-') > ':' - '-' && c != '_')))
             return 0;
-    }
-    return at != name;
+        marks = 1;
+    } while (*++name != '\0');
+    return 1;
 }
 
 /* Begins a record: its head, name and unit, and the label of its value. */
@@ -144,13 +147,11 @@ static void begin_record(struct bulla_message *message, const char *name, const 
     put(message, label);
 }
 
-/* For what takes 64 bits: a writer that goes on where the message ends, without room after an error, */
+/* For what takes 64 bits: a writer that goes on where the message ends, */
 static struct bulla_cbor_writer writer_of(const struct bulla_message *message)
 {
     struct bulla_cbor_writer writer = {content_of(message), message->capacity, message->used, 0};
 
-    if (message->error != 0)
-        writer.size = message->used;
     return writer;
 }
 

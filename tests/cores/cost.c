@@ -21,6 +21,7 @@ uint8_t cost_buffer[COST_BUFFER];
 struct bulla_message cost_message;
 static uint8_t bytes[sizeof(reply)];
 static volatile uint8_t sink;
+static volatile float reading = 21.5f; /* the compiler does not know what a sensor will say */
 static volatile int failed;
 
 static int port_random(void *context, uint8_t *out, size_t len)
@@ -93,7 +94,7 @@ __attribute__((noinline)) static void end_life(void)
 __attribute__((noinline)) static void read_and_seal(void)
 {
     bulla_begin(&cost_message, cost_buffer, sizeof(cost_buffer));
-    bulla_add_float(&cost_message, "t", NULL, 21.5f);
+    bulla_add_float(&cost_message, "t", NULL, reading);
     must(bulla_seal_derived(&cost_context, &cost_message));
 }
 
@@ -109,7 +110,7 @@ __attribute__((noinline)) static void begin_life(void)
 __attribute__((noinline)) static void read_and_seal(void)
 {
     bulla_begin(&cost_message, cost_buffer, sizeof(cost_buffer));
-    bulla_add_float(&cost_message, "t", NULL, 21.5f);
+    bulla_add_float(&cost_message, "t", NULL, reading);
     must(bulla_seal(&cost_context, &cost_message));
 }
 
@@ -175,7 +176,7 @@ static void touch(void)
     sink = ((const volatile uint8_t *)&derived)[0] + ((const volatile uint8_t *)&credential)[0] +
            reply[sink] + ((volatile uint8_t *)slots)[sink] + cost_buffer[sink] +
            ((volatile uint8_t *)&cost_message)[0] + ((const volatile uint8_t *)&port)[sink] + bytes[sink] +
-           ((volatile uint8_t *)&cost_context)[0];
+           ((volatile uint8_t *)&cost_context)[0] + ((volatile uint8_t *)&reading)[0];
     sink = 0;
 }
 
