@@ -174,8 +174,9 @@ static void live(void)
 static void touch(void)
 {
     sink = ((const volatile uint8_t *)&derived)[0] + ((const volatile uint8_t *)&credential)[0] +
-           reply[sink] + ((volatile uint8_t *)slots)[sink] + cost_buffer[sink] +
-           ((volatile uint8_t *)&cost_message)[0] + ((const volatile uint8_t *)&port)[sink] + bytes[sink] +
+           ((const volatile uint8_t *)reply)[sink] + ((volatile uint8_t *)slots)[sink] +
+           ((volatile uint8_t *)cost_buffer)[sink] + ((volatile uint8_t *)&cost_message)[0] +
+           ((const volatile uint8_t *)&port)[sink] + ((volatile uint8_t *)bytes)[sink] +
            ((volatile uint8_t *)&cost_context)[0] + ((volatile uint8_t *)&reading)[0];
     sink = 0;
 }
