@@ -36,18 +36,16 @@ static void end(struct bulla_tiny_sha256 *hash, const uint8_t *key, size_t key_l
     bulla_tiny_sha256_end(hash, out);
 }
 
-/* RFC 5869 2.2. */
+/* RFC 5869 2.2. `digest` is room for the hash of a long salt. */
 static void extract(struct bulla_tiny_sha256 *hash, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
-                    size_t ikm_len, uint8_t key[TINY_SHA256_SIZE])
+                    size_t ikm_len, uint8_t digest[TINY_SHA256_SIZE], uint8_t key[TINY_SHA256_SIZE])
 {
-    uint8_t digest[TINY_SHA256_SIZE];
-
     if (salt_len > BLOCK_SIZE) {
         bulla_tiny_sha256_begin(hash);
         feed(hash, salt, salt_len);
         bulla_tiny_sha256_end(hash, digest);
         salt = digest;
-        salt_len = sizeof(digest);
+        salt_len = TINY_SHA256_SIZE;
     }
     begin(hash, salt, salt_len, 0x36);
     feed(hash, ikm, ikm_len);
@@ -65,7 +63,7 @@ int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t s
     (void)crypto;
     if (salt_len > INPUT_MAX || ikm_len > INPUT_MAX || info_len > INPUT_MAX || out_len > 255u * 32u)
         return BULLA_E_ARGUMENT;
-    extract(&hash, salt, salt_len, ikm, ikm_len, key);
+    extract(&hash, salt, salt_len, ikm, ikm_len, block, key);
     for (uint8_t count = 1; out_len > 0; count++) { /* RFC 5869 2.3 */
         begin(&hash, key, sizeof(key), 0x36);
         feed(&hash, block, block_len);

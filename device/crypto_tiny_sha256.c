@@ -24,14 +24,27 @@ static const uint32_t initial[8] TINY_ROM = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
 
+#if defined(__AVR__)
+/* No barrel shifter: bytes first, then bits. A call, for what it would take in line. */
+static __attribute__((noinline)) uint32_t rotate(uint32_t x, uint8_t by)
+{
+    for (; by >= 8; by -= 8)
+        x = x >> 8 | x << 24;
+    for (; by > 0; by--)
+        x = x >> 1 | x << 31;
+    return x;
+}
+#else
 static uint32_t rotate(uint32_t x, uint8_t by)
 {
     return x >> by | x << (32 - by);
 }
+#endif
 
+/* x rotated by c, by b + c and by a + b + c. */
 static uint32_t rotate3(uint32_t x, uint8_t a, uint8_t b, uint8_t c)
 {
-    return rotate(x, a) ^ rotate(x, b) ^ rotate(x, c);
+    return rotate(rotate(rotate(x, a) ^ x, b) ^ x, c);
 }
 
 /* The schedule's next word, in the place of the one 16 words before it. */
@@ -39,9 +52,11 @@ static void extend(uint32_t words[16], uint8_t at)
 {
     uint32_t near = words[(at + 14) & 15];
     uint32_t far = words[(at + 1) & 15];
+    uint32_t sum = words[at] + words[(at + 9) & 15];
 
-    words[at] += (rotate(near, 17) ^ rotate(near, 19) ^ near >> 10) + words[(at + 9) & 15] +
-                 (rotate(far, 7) ^ rotate(far, 18) ^ far >> 3);
+    sum += rotate(rotate(near, 2) ^ near, 17) ^ near >> 10;
+    sum += rotate(rotate(far, 11) ^ far, 7) ^ far >> 3;
+    words[at] = sum;
 }
 
 static void compress(struct bulla_tiny_sha256 *hash)
@@ -55,12 +70,13 @@ static void compress(struct bulla_tiny_sha256 *hash)
 
         if (i >= 16)
             extend(hash->words, at);
-        sum = v[7] + rotate3(v[4], 6, 11, 25) + ((v[4] & v[5]) ^ (~v[4] & v[6])) +
-              TINY_READ_WORD(&constants[i]) + hash->words[at];
-        v[3] += sum;
-        sum += rotate3(v[0], 2, 13, 22) + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+        sum = v[7] + TINY_READ_WORD(&constants[i]) + hash->words[at];
+        sum += rotate3(v[4], 14, 5, 6);
+        sum += v[6] ^ (v[4] & (v[5] ^ v[6]));
         memmove(v + 1, v, 7 * sizeof(v[0]));
-        v[0] = sum;
+        v[4] += sum;
+        sum += rotate3(v[1], 9, 11, 2);
+        v[0] = sum + ((v[1] & v[2]) ^ (v[3] & (v[1] ^ v[2])));
     }
     for (uint8_t i = 0; i < 8; i++)
         hash->state[i] += v[i];
@@ -93,8 +109,15 @@ void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA2
     bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 13)); /* its length in bits */
     bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 5));
     bulla_tiny_sha256_byte(hash, (uint8_t)(len << 3));
-    for (uint8_t i = 0; i < TINY_SHA256_SIZE; i++)
-        out[i] = (uint8_t)(hash->state[i / 4] >> (24 - i % 4 * 8));
+    for (uint8_t i = 0; i < 8; i++) {
+        uint32_t word = hash->state[i];
+
+        for (uint8_t byte = 4; byte-- > 0;) {
+            out[byte] = (uint8_t)word;
+            word >>= 8;
+        }
+        out += 4;
+    }
 }
 
 #endif

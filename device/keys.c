@@ -4,7 +4,7 @@
 
 #include "cbor.h"
 
-#define INFO_MAX 32 /* 25 bytes are the most that the fields below take */
+#define INFO_MAX 25 /* bytes: the most that the fields below take */
 
 uint8_t bulla_key_size(int alg)
 {

@@ -9,14 +9,22 @@
 
 #define FRESH_AGE   (60u * 1000u / BULLA_AGE_UNIT)
 #define WINDOW_SIZE 64u
+#define FAR         0x10000 /* further than any receipt tells */
+
+/* Called, not put in line: what it keeps on the stack is then not there while the key is derived, which takes
+ * the most. */
+#if defined(__GNUC__) || defined(__clang__)
+#define SEPARATE __attribute__((noinline))
+#else
+#define SEPARATE
+#endif
 
 /* A reply being opened. */
 struct opening {
     struct bulla *bulla;
     struct bulla_reply_envelope envelope;
-    struct bulla_reply_body body;
-    uint8_t key[BULLA_KEY_MAX];
     uint8_t message; /* which tracked message it answers */
+    uint8_t key[BULLA_KEY_MAX];
 };
 
 /* The key of the gateway that the reply names. */
@@ -36,7 +44,7 @@ static int find_key(struct opening *opening)
 }
 
 /* Opens the ciphertext under that key. */
-static int open_ciphertext(const struct opening *opening)
+SEPARATE static int open_ciphertext(const struct opening *opening)
 {
     const struct bulla *bulla = opening->bulla;
     const struct bulla_reply_envelope *envelope = &opening->envelope;
@@ -54,25 +62,32 @@ static int open_ciphertext(const struct opening *opening)
     return bulla_cose_open(&cose, envelope->ciphertext, envelope->ciphertext_len);
 }
 
-/* Opens it and reads what it says. A gateway's key is kept once it has opened something. */
-static int open_body(struct opening *opening)
+/* Reads what an opened one says. A gateway's key is kept once it has opened something. */
+static int read_body(struct opening *opening, struct bulla_reply_body *body)
 {
     struct bulla *bulla = opening->bulla;
     const struct bulla_reply_envelope *envelope = &opening->envelope;
-    int error = find_key(opening);
+    size_t len = (size_t)(envelope->ciphertext_len - bulla_tag_size(bulla->alg));
+    int error = bulla_reply_body_parse(body, envelope->ciphertext, len);
 
-    if (error == 0)
-        error = open_ciphertext(opening);
-    if (error == 0)
-        error = bulla_reply_body_parse(&opening->body, envelope->ciphertext,
-                                       (size_t)(envelope->ciphertext_len - bulla_tag_size(bulla->alg)));
-    if (error == 0) {
-        memcpy(bulla->gateway_key, opening->key, sizeof(bulla->gateway_key));
-        memcpy(bulla->gateway_id, envelope->id, BULLA_GATEWAY_ID_SIZE);
-        bulla->flags |= BULLA_F_GATEWAY_KEY;
-    }
-    bulla_wipe(opening->key, sizeof(opening->key));
-    return error;
+    if (error < 0)
+        return error;
+    memcpy(bulla->gateway_key, opening->key, sizeof(bulla->gateway_key));
+    memcpy(bulla->gateway_id, envelope->id, BULLA_GATEWAY_ID_SIZE);
+    bulla->flags |= BULLA_F_GATEWAY_KEY;
+    return 0;
+}
+
+/* How far above the next number the receipt's top stands; below it: negative. Beyond 65,535 either way no
+ * message is near it: FAR then. */
+static int32_t lead_of(const struct bulla *bulla, const uint8_t *top)
+{
+    int32_t lead = bulla_number_minus(top, bulla->next);
+
+    if (lead >= 0)
+        return lead;
+    lead = bulla_number_minus(bulla->next, top);
+    return lead >= 0 ? -lead : FAR;
 }
 
 /* Keys 0 and 1: whether the number that lies `behind` top is stored. */
@@ -92,16 +107,11 @@ static int holds(const struct bulla_reply_body *body, int32_t behind)
 /* Notes what keys 0 and 1 say of the last 16 messages: right whenever it was said. */
 static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *body, const uint8_t *re)
 {
-    const uint8_t *top = body->number[BULLA_REPLY_TOP];
-    int32_t below = bulla_number_minus(bulla->next, top); /* top stands that far below the next number */
-    int32_t above = bulla_number_minus(top, bulla->next); /* or above; else no message is near it */
+    int32_t lead = lead_of(bulla, body->number[BULLA_REPLY_TOP]);
     uint16_t bit = 1;
 
     for (uint8_t i = 0; i < BULLA_TRACKED; i++) {
-        int32_t distance = bulla_tracked_distance(bulla, i);
-
-        if ((bulla->tracked & bit) != 0 &&
-            ((below >= 0 && holds(body, distance - below)) || (above >= 0 && holds(body, distance + above))))
+        if ((bulla->tracked & bit) != 0 && holds(body, bulla_tracked_distance(bulla, i) + lead))
             bulla->stored |= bit;
         bit = (uint16_t)(bit << 1);
     }
@@ -112,9 +122,9 @@ static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *bo
 
 /* Settles the message that the reply names. Only its own reply can say that it is to be sealed again
  * (PROTOCOL 3). */
-static void settle(struct bulla *bulla, const struct opening *opening, uint16_t bit)
+static void settle(struct bulla *bulla, const struct opening *opening, const struct bulla_reply_body *body,
+                   uint16_t bit)
 {
-    const struct bulla_reply_body *body = &opening->body;
     uint8_t top[BULLA_NUMBER_SIZE];
 
     if ((bulla->stored & bit) != 0)
@@ -142,39 +152,53 @@ static int is_fresh(const struct bulla *bulla, const struct opening *opening)
     return opening->message == 0 && (bulla->flags & BULLA_F_AWAKE) != 0;
 }
 
-/* Says what was in it, for the application. */
-static void describe(const struct opening *opening, struct bulla_reply *reply)
+SEPARATE static void put_number(uint64_t *out, const uint8_t number[BULLA_NUMBER_SIZE])
 {
-    const struct bulla_reply_body *body = &opening->body;
+    *out = bulla_get_le(number, BULLA_NUMBER_SIZE);
+}
+
+/* Says what was in it, for the application. */
+static void describe(const struct opening *opening, const struct bulla_reply_body *body,
+                     struct bulla_reply *reply)
+{
     const struct bulla *bulla = opening->bulla;
 
     memset(reply, 0, sizeof(*reply));
-    reply->re = bulla_get_le(opening->envelope.re, BULLA_NUMBER_SIZE);
-    reply->top = bulla_get_le(body->number[BULLA_REPLY_TOP], BULLA_NUMBER_SIZE);
-    reply->bits = bulla_get_le(body->number[BULLA_REPLY_BITS], BULLA_NUMBER_SIZE);
+    put_number(&reply->re, opening->envelope.re);
+    put_number(&reply->top, body->number[BULLA_REPLY_TOP]);
+    put_number(&reply->bits, body->number[BULLA_REPLY_BITS]);
     reply->has_receipt = body->has & 1;
     if ((body->has >> BULLA_REPLY_TIME & 1) != 0 && is_fresh(bulla, opening)) {
+        uint64_t time;
+
+        put_number(&time, body->number[BULLA_REPLY_TIME]);
         reply->has_time = 1;
-        reply->time = (int64_t)bulla_get_le(body->number[BULLA_REPLY_TIME], BULLA_NUMBER_SIZE);
+        reply->time = (int64_t)time;
     }
     reply->challenged = (bulla->flags & BULLA_F_CHALLENGED) != 0;
 }
 
-static void apply(struct opening *opening, struct bulla_reply *reply)
+/* Does what an opened reply says. */
+SEPARATE static int apply(struct opening *opening, struct bulla_reply *reply)
 {
     struct bulla *bulla = opening->bulla;
     uint8_t *re = opening->envelope.re;
+    struct bulla_reply_body body;
+    int error = read_body(opening, &body);
 
+    if (error < 0)
+        return error;
     bulla_context_tick(bulla);
-    if ((opening->body.has & 1) != 0)
-        apply_receipt(bulla, &opening->body, re);
-    settle(bulla, opening, (uint16_t)(1u << opening->message));
+    if ((body.has & 1) != 0)
+        apply_receipt(bulla, &body, re);
+    settle(bulla, opening, &body, (uint16_t)(1u << opening->message));
     if (reply != NULL)
-        describe(opening, reply);
+        describe(opening, &body, reply);
     if (!bulla_number_above(bulla->answered, re)) {
         memcpy(bulla->answered, re, sizeof(bulla->answered));
         bulla_number_step(bulla->answered, 0);
     }
+    return 0;
 }
 
 int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_reply *reply)
@@ -195,8 +219,11 @@ int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_
     if (tracked < 0)
         return BULLA_E_NOT_OURS;
     opening.message = (uint8_t)tracked;
-    error = open_body(&opening);
+    error = find_key(&opening);
     if (error == 0)
-        apply(&opening, reply);
+        error = open_ciphertext(&opening);
+    if (error == 0)
+        error = apply(&opening, reply);
+    bulla_wipe(opening.key, sizeof(opening.key));
     return error;
 }
