@@ -65,6 +65,6 @@ int main(void)
         for (uint8_t i = 0; i < 5; i++)
             GPIOR0 = (uint8_t)(message.piv >> (8 * i));
         GPIOR1 = AVR_SEALED;
-        device.next = device.limit; /* as after 65,536 messages */
+        memcpy(device.next, device.limit, sizeof(device.next)); /* as after 65,536 messages */
     }
 }
