@@ -68,7 +68,7 @@
     X(DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN " FROM devices"                                  \
                     " WHERE name > ?1 ORDER BY name LIMIT 1")                                                \
     X(SILENT_DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN " FROM devices WHERE name > ?1"           \
-                           " AND NOT revoked AND created < ?2 / 1000000 AND coalesce(" LAST_SEEN ", 0) < ?2" \
+                           " AND NOT revoked AND created * 1000000 < ?2 AND coalesce(" LAST_SEEN ", 0) < ?2" \
                            " ORDER BY name LIMIT 1")                                                         \
     X(DEVICE_EXISTS, "SELECT 1 FROM devices WHERE id = ?1")                                                  \
     X(NAME_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE name = ?1)")                                   \

@@ -251,6 +251,8 @@ static void test_selection_of_silent_ones(void **state)
     assert_string_equal(selected(f, &filter), "never silent ");
     filter.silent_since += SECOND;
     assert_string_equal(selected(f, &filter), "heard never silent ");
+    filter.silent_since = NOW * SECOND + SECOND / 2; /* within the second in which they were entered */
+    assert_string_equal(selected(f, &filter), "never silent ");
     filter.silent_since = NOW * SECOND; /* nobody was there then */
     assert_string_equal(selected(f, &filter), "");
 }
