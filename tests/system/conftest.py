@@ -8,6 +8,7 @@ import pytest
 
 import program
 from http_client import Connection
+from mosquitto import Mosquitto
 from python_device import PythonDevice
 
 DESCRIPTORS = 20_000
@@ -79,6 +80,31 @@ def make_gateway(tmp_path):
 def gateway(make_gateway):
     """A running gateway."""
     return make_gateway().start()
+
+
+@pytest.fixture
+def make_mosquitto(tmp_path):
+    """Makes brokers (not started yet; each in a folder of its own) that the test's end stops."""
+    made = []
+
+    def make(**options):
+        made.append(Mosquitto(tmp_path / ("mosquitto-%d" % len(made)), **options))
+        return made[-1]
+
+    yield make
+    try:
+        for broker in made:
+            broker.end()
+    finally:
+        for broker in made:
+            if broker.process is not None:
+                broker.process.kill()
+
+
+@pytest.fixture
+def mosquitto(make_mosquitto):
+    """A running broker that takes anybody."""
+    return make_mosquitto().start()
 
 
 @pytest.fixture
