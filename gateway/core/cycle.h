@@ -66,7 +66,9 @@ struct cycle {
     bool wants_id; /* draw a gateway id */
     bool housekeeping;
     bool count_devices;
-    uint64_t keep_t;       /* T that challenges are to be made of, not kept by the registry yet; 0: none */
+    /* T that challenges are to be made of: the registry keeps it and says which is the highest; 0: not asked
+     */
+    uint64_t keep_t;
     int64_t expire_before; /* microseconds since 1970: delete readings older than that; 0: not now */
     size_t expire_most;    /* so many rows at most */
     bool probe;            /* the store was failing: see whether it still does */

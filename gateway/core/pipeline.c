@@ -64,7 +64,7 @@ void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
 /* ---- to the store ---- */
 
 /* Says what each window that the batch moves was, and what it is to be. */
-static void fill_contexts(const struct pipeline *pipeline, struct cycle *cycle)
+static void fill_contexts(struct cycle *cycle)
 {
     for (size_t i = 0; i < cycle->context_count; i++) {
         struct context *context = cycle->touched[i];
@@ -82,7 +82,6 @@ static void fill_contexts(const struct pipeline *pipeline, struct cycle *cycle)
         after->proven = true; /* it was, or one of the messages proves it */
         if (context->proving)
             after->proven_t = context->proving_t;
-        cycle->contexts[i].issued_t = pipeline->kept_t;
         context->slot = 0;
     }
 }
@@ -132,7 +131,7 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     cycle->wants_id = answerer_wants_id(&pipeline->answerer);
     if (events_due)
         move_events(pipeline, cycle, now);
-    fill_contexts(pipeline, cycle);
+    fill_contexts(cycle);
     pipeline->running = cycle;
     pipeline->gathered = cycle == &pipeline->cycles[0] ? &pipeline->cycles[1] : &pipeline->cycles[0];
     return cycle;

@@ -87,7 +87,7 @@ static int write_proof(struct sqlite *sqlite, const struct commit_context *conte
         return -1;
     bind_number(prove, 1, after->device);
     sqlite_bind_id_context(prove, 2, after);
-    bind_unsigned(prove, 3, context->issued_t > after->proven_t ? context->issued_t : after->proven_t);
+    bind_unsigned(prove, 3, after->proven_t);
     bind_unsigned(prove, 4, after->window.top);
     bind_unsigned(prove, 5, after->window.bits);
     bind_unsigned(prove, 6, after->window.lower);

@@ -107,7 +107,6 @@ struct commit_context {
     struct context_row
         before; /* as the gateway believed it; before.proven false and window empty: may have no row yet */
     struct context_row after;    /* after.proven_t: the T of the proof */
-    uint64_t issued_t;           /* the highest T that a challenge for it was made of: its row keeps that */
     enum commit_verdict verdict; /* out */
 };
 
@@ -335,9 +334,9 @@ struct store_ops {
     /*
      * Stores a batch in one transaction and makes it durable (PROTOCOL 4.7). In it, for each context: the row
      * must still be `before` and the device neither revoked nor removed; a context that gets proven must have
-     * a T above the floor and not two below issued_t's, which its row keeps, and supersedes the device's
-     * other sessions, which then close at now + SESSION_CLOSES_AFTER. 0 done (see the verdicts), -1 nothing
-     * was stored.
+     * a T above the floor and not two below the one that issued_t() keeps; its row keeps the higher of the
+     * two; and it supersedes the device's other sessions, which then close at now + SESSION_CLOSES_AFTER. 0
+     * done (see the verdicts), -1 nothing was stored.
      */
     int (*commit)(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
 
