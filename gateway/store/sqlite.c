@@ -109,6 +109,17 @@ int sqlite_run_number(struct sqlite *sqlite, enum statement_id id, int64_t numbe
     return sqlite_run(sqlite, statement, what, failure);
 }
 
+int sqlite_data_version(struct sqlite *sqlite, int64_t *version, const char *what, struct failure *failure)
+{
+    sqlite3_stmt *query = sqlite_statement(sqlite, ST_DATA_VERSION, failure);
+
+    if (query == NULL || sqlite_row(sqlite, query, what, failure) < 0)
+        return -1;
+    *version = sqlite3_column_int64(query, 0);
+    sqlite3_reset(query);
+    return 0;
+}
+
 int sqlite_begin(struct sqlite *sqlite, const char *what, struct failure *failure)
 {
     return sqlite_run_id(sqlite, ST_BEGIN, what, failure) < 0 ? -1 : 0;

@@ -77,6 +77,10 @@ MUST_CHECK int sqlite_run_id(struct sqlite *sqlite, enum statement_id id, const 
 MUST_CHECK int sqlite_run_number(struct sqlite *sqlite, enum statement_id id, int64_t number,
                                  const char *what, struct failure *failure);
 
+/* What moves whenever another connection has written (PRAGMA data_version): cheap to ask. */
+MUST_CHECK int sqlite_data_version(struct sqlite *sqlite, int64_t *version, const char *what,
+                                   struct failure *failure);
+
 /* Begins a transaction that may write at once: what is read in it stays true until its end. */
 MUST_CHECK int sqlite_begin(struct sqlite *sqlite, const char *what, struct failure *failure);
 

@@ -229,13 +229,11 @@ static int look_at_both(struct sqlite *sqlite, struct follower *follower, int64_
 /* Whether anybody has written since the last look; remembers it. 1 or 0. */
 static int has_changed(struct sqlite *sqlite, struct follower *follower, struct failure *failure)
 {
-    sqlite3_stmt *query = sqlite_statement(sqlite, ST_DATA_VERSION, failure);
     int64_t changes = sqlite3_total_changes64(sqlite->db);
+    int64_t version;
 
-    if (query == NULL || sqlite_row(sqlite, query, "follow the readings", failure) < 0)
+    if (sqlite_data_version(sqlite, &version, "follow the readings", failure) < 0)
         return -1;
-    int64_t version = sqlite3_column_int64(query, 0);
-    sqlite3_reset(query);
     bool changed = version != follower->data_version || changes != follower->changes;
     follower->data_version = version;
     follower->changes = changes;

@@ -115,14 +115,11 @@ int sqlite_generation(struct store *store, int64_t *generation, struct failure *
 {
     static const char what[] = "read the registry";
     struct sqlite *sqlite = sqlite_of(store);
-    sqlite3_stmt *version = sqlite_statement(sqlite, ST_DATA_VERSION, failure);
     sqlite3_stmt *get = sqlite_statement(sqlite, ST_GENERATION_GET, failure);
+    int64_t data_version;
 
-    if (version == NULL || get == NULL || sqlite_row(sqlite, version, what, failure) < 0)
+    if (get == NULL || sqlite_data_version(sqlite, &data_version, what, failure) < 0)
         return -1;
-    int64_t data_version = sqlite3_column_int64(version, 0);
-    sqlite3_reset(version);
-
     if (!sqlite->generation_known || data_version != sqlite->data_version) {
         if (sqlite_row(sqlite, get, what, failure) < 0)
             return -1;

@@ -119,13 +119,11 @@ int sqlite_series_check(struct sqlite *sqlite, struct failure *failure)
 {
     static const char what[] = "look at the series";
     struct series_cache *cache = &sqlite->series;
-    sqlite3_stmt *version = sqlite_statement(sqlite, ST_DATA_VERSION, failure);
     sqlite3_stmt *get = sqlite_statement(sqlite, ST_SERIES_GONE, failure);
+    int64_t data_version;
 
-    if (version == NULL || get == NULL || sqlite_row(sqlite, version, what, failure) < 0)
+    if (get == NULL || sqlite_data_version(sqlite, &data_version, what, failure) < 0)
         return -1;
-    int64_t data_version = sqlite3_column_int64(version, 0);
-    sqlite3_reset(version);
     if (cache->known && data_version == cache->data_version)
         return 0; /* nobody else has written */
 
