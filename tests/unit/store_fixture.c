@@ -1,10 +1,24 @@
 #include "store_fixture.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+static const struct store_kind *const kinds[] = {
+    &store_kind_sqlite,
+    NULL,
+};
+
+static const struct store_kind *kind_under_test(void)
+{
+    const char *name = getenv("BULLA_TEST_STORE");
+
+    for (size_t i = 0; kinds[i] != NULL; i++)
+        if (name == NULL || strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    fprintf(stderr, "BULLA_TEST_STORE=%s: there is no such kind of store\n", name);
+    abort();
+}
 
 int64_t fake_clock(void *context)
 {
@@ -15,7 +29,7 @@ struct store *open_store(struct fixture *f, enum store_open_mode mode)
 {
     struct store *store;
 
-    if (store_open(&store, f->path, mode, &f->failure) != 0)
+    if (f->kind->open(f, mode, &store) != 0)
         return NULL;
     store->now = fake_clock;
     store->now_context = &f->now;
@@ -26,38 +40,56 @@ int store_setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    strcpy(f->folder, "/tmp/bulla-store-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    snprintf(f->path, sizeof(f->path), "%s/bulla.db", f->folder);
+    f->kind = kind_under_test();
     f->now = NOW;
+    f->kind->make(f);
     f->store = open_store(f, STORE_CREATE);
+    if (f->store == NULL)
+        fprintf(stderr, "%s\n", f->failure.text);
     assert_non_null(f->store);
     *state = f;
     return 0;
 }
 
+static void close_store(struct fixture *f)
+{
+    if (f->store != NULL)
+        f->store->ops->close(f->store);
+    f->store = NULL;
+}
+
 void reopen(struct fixture *f)
 {
-    f->store->ops->close(f->store);
+    close_store(f);
     f->store = open_store(f, STORE_EXISTING);
     assert_non_null(f->store);
 }
 
+void empty_place(struct fixture *f)
+{
+    close_store(f);
+    f->kind->clear(f);
+    f->kind->make(f);
+}
+
 int store_teardown(void **state)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal", "-lock"};
     struct fixture *f = *state;
-    char path[128];
 
-    if (f->store != NULL)
-        f->store->ops->close(f->store);
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-        snprintf(path, sizeof(path), "%s%s", f->path, suffixes[i]);
-        unlink(path);
-    }
-    assert_int_equal(rmdir(f->folder), 0);
+    close_store(f);
+    f->kind->clear(f);
     free(f);
     return 0;
+}
+
+void run_sql(struct fixture *f, const char *sql)
+{
+    f->kind->run_sql(f, sql);
+}
+
+int64_t number(struct fixture *f, const char *sql)
+{
+    return f->kind->number(f, sql);
 }
 
 struct device_row add_device(struct fixture *f, const char *name, uint8_t kid, uint8_t kind, bool proven)
@@ -173,13 +205,4 @@ int64_t count_readings(struct fixture *f, const char *device)
 
     ok(call(f, readings_each, &all, count_row, &count));
     return count;
-}
-
-void run_sql(struct fixture *f, const char *sql)
-{
-    sqlite3 *db;
-
-    ok(sqlite3_open(f->path, &db));
-    ok(sqlite3_exec(db, sql, NULL, NULL, NULL));
-    sqlite3_close(db);
 }

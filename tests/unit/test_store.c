@@ -1,169 +1,11 @@
 /*
- * The store's contract (gateway/store/store.h), on SQLite: rules of the registry, of proof, floor and closing
- * (PROTOCOL 4.4), the commit and what a failure in its middle leaves behind.
+ * The store's contract (gateway/store/store.h), over every store: rules of the registry, of proof, floor and
+ * closing (PROTOCOL 4.4), and the commit.
  */
 #include "store_fixture.h"
 
-#include <math.h>
-#include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-/* ---- opening ---- */
-
-static void test_urls(void **state)
-{
-    struct fixture *f = *state;
-    struct store *store;
-    char url[160], path[200];
-
-    snprintf(url, sizeof(url), "sqlite:%s", f->path);
-    ok(store_open(&store, url, STORE_EXISTING, &f->failure));
-    store->ops->close(store);
-    ok(store_key_path(url, path, sizeof(path), &f->failure));
-    assert_int_equal(store_key_path(f->path, path, 8, &f->failure), -1);
-
-    assert_int_equal(store_open(&store, "oracle://x", STORE_CREATE, &f->failure), -1);
-    says(f, "oracle:");
-    says(f, "sqlite:");
-    assert_null(store);
-    assert_int_equal(store_open(&store, "sqlite:", STORE_CREATE, &f->failure), -1);
-    assert_int_equal(store_open(&store, "", STORE_CREATE, &f->failure), -1);
-}
-
-static void test_key_lies_beside_the_database(void **state)
-{
-    static const char *const cases[][2] = {
-        {"bulla.db", "bulla.key"}, {"/var/lib/bulla.db", "/var/lib/bulla.key"},
-        {"a.sqlite3", "a.key"},    {"sqlite:a.sqlite", "a.key"},
-        {"data", "data.key"},      {"data.v2", "data.v2.key"},
-        {"/x/.db", "/x/.db.key"},  {"a.db/b", "a.db/b.key"},
-    };
-    struct fixture *f = *state;
-    char path[200];
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        ok(store_key_path(cases[i][0], path, sizeof(path), &f->failure));
-        assert_string_equal(path, cases[i][1]);
-    }
-}
-
-static void test_new_file_is_private(void **state)
-{
-    struct fixture *f = *state;
-    struct stat status;
-
-    ok(stat(f->path, &status));
-    assert_int_equal(status.st_mode & 0777, 0600);
-}
-
-static void test_open_failures(void **state)
-{
-    struct fixture *f = *state;
-    struct store *store;
-
-    assert_int_equal(store_open(&store, "/nowhere/at/all.db", STORE_CREATE, &f->failure), -1);
-    says(f, "/nowhere/at/all.db");
-    says(f, "is the folder there");
-    assert_int_equal(store_open(&store, "/nowhere/at/all.db", STORE_EXISTING, &f->failure), -1);
-    says(f, "is the path right");
-    assert_int_equal(store_open(&store, f->folder, STORE_CREATE, &f->failure), -1);
-}
-
-/* Bytes of a file, for comparing; the caller frees them. */
-static char *slurp(const char *path, size_t *len)
-{
-    FILE *file = fopen(path, "rb");
-    char *bytes = malloc(1 << 20);
-
-    assert_non_null(file);
-    *len = fread(bytes, 1, 1 << 20, file);
-    fclose(file);
-    return bytes;
-}
-
-static void refuse_file(struct fixture *f, const char *reason)
-{
-    size_t before_len, after_len;
-    char *before = slurp(f->path, &before_len);
-
-    assert_null(open_store(f, STORE_CREATE));
-    says(f, reason);
-    char *after = slurp(f->path, &after_len);
-    assert_int_equal(before_len, after_len);
-    assert_memory_equal(before, after, before_len);
-    free(before);
-    free(after);
-}
-
-static void test_other_files_are_refused(void **state)
-{
-    struct fixture *f = *state;
-
-    f->store->ops->close(f->store);
-    f->store = NULL;
-    unlink(f->path);
-    run_sql(f, "CREATE TABLE recipes (name); PRAGMA journal_mode = WAL; INSERT INTO recipes VALUES ('soup')");
-    refuse_file(f, "another program");
-
-    FILE *file = fopen(f->path, "w");
-    for (int i = 0; i < 100; i++)
-        fputs("This is a diary, not a database.\n", file);
-    fclose(file);
-    refuse_file(f, "not a database");
-
-    ok(truncate(f->path, 0));
-    assert_null(open_store(f, STORE_EXISTING));
-    says(f, "empty");
-}
-
-static void test_newer_schema_is_refused(void **state)
-{
-    struct fixture *f = *state;
-
-    f->store->ops->close(f->store);
-    f->store = NULL;
-    run_sql(f, "PRAGMA user_version = 4711");
-    refuse_file(f, "version 4711");
-    says(f, "versions up to 2");
-}
-
-/* Opens and closes the database that others open, close and make at the same moment. Never returns. */
-static void open_repeatedly(struct fixture *f)
-{
-    for (int i = 0; i < 10; i++) {
-        struct store *store = open_store(f, STORE_CREATE);
-        if (store == NULL) {
-            fprintf(stderr, "%s\n", f->failure.text);
-            _exit(1);
-        }
-        store->ops->close(store);
-    }
-    _exit(0);
-}
-
-static void test_concurrent_creation(void **state)
-{
-    struct fixture *f = *state;
-
-    f->store->ops->close(f->store);
-    f->store = NULL;
-    unlink(f->path);
-    for (int i = 0; i < 8; i++)
-        if (fork() == 0)
-            open_repeatedly(f);
-    for (int i = 0; i < 8; i++) {
-        int status;
-        assert_true(wait(&status) > 0);
-        assert_int_equal(status, 0);
-    }
-    f->store = open_store(f, STORE_EXISTING);
-    assert_non_null(f->store);
-}
 
 /* ---- registry ---- */
 
@@ -263,37 +105,10 @@ static void test_device_list(void **state)
     assert_int_equal(count, 4);
 }
 
-static void test_damaged_rows(void **state)
+static int note_last_seen(void *context, const struct device_row *row)
 {
-    struct fixture *f = *state;
-    struct device_row row = add_device(f, "a", 1, BULLA_SESSION, false);
-
-    run_sql(f, "UPDATE devices SET secret = x'00'");
-    assert_int_equal(call(f, device_by_name, "a", &row), -1);
-    says(f, "damaged");
-}
-
-/* Numbers whose low byte, or low 32 bits, would pass. */
-static void test_rows_out_of_range(void **state)
-{
-    static const char *const changes[] = {
-        "alg = 266",  "alg = -246",  "alg = 4294967306",  "alg = 11",  "alg = 0",  "alg = 'x'",
-        "kind = 256", "kind = -255", "kind = 4294967297", "kind = -1", "kind = 2",
-    };
-    struct fixture *f = *state;
-    struct device_row row = add_device(f, "a", 1, BULLA_SESSION, false);
-    char sql[96];
-
-    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-        snprintf(sql, sizeof(sql), "UPDATE devices SET %s", changes[i]);
-        run_sql(f, sql);
-        f->failure.text[0] = 0;
-        assert_int_equal(call(f, device_by_name, "a", &row), -1);
-        says(f, "damaged");
-        assert_int_equal(call(f, device_by_kid, (const uint8_t *)"\1\0\7", 3, &row), -1);
-        run_sql(f, "UPDATE devices SET alg = 10, kind = 0");
-        assert_int_equal(call(f, device_by_name, "a", &row), 1);
-    }
+    *(int64_t *)context = row->last_seen;
+    return 0;
 }
 
 static void test_last_seen(void **state)
@@ -301,22 +116,15 @@ static void test_last_seen(void **state)
     struct fixture *f = *state;
     struct device_row device = add_device(f, "a", 1, BULLA_SESSION, false);
     struct commit_context context = {.before = prove(f, device.id, 1, 5, 9)};
-    char names[64] = "";
+    int64_t last_seen = 0;
 
     f->now += 10;
     ok(commit_one(f, f->store, &context, 11));
     f->now -= 10; /* a clock set back does not take it back */
     context.before = context.after;
     ok(commit_one(f, f->store, &context, 12));
-    ok(call(f, device_each, NULL, collect_name, names));
-    sqlite3 *db;
-    sqlite3_stmt *query;
-    ok(sqlite3_open(f->path, &db));
-    ok(sqlite3_prepare_v2(db, "SELECT seen FROM contexts", -1, &query, NULL));
-    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int64(query, 0), (NOW + 10) * SECOND + 11);
-    sqlite3_finalize(query);
-    sqlite3_close(db);
+    ok(call(f, device_each, NULL, note_last_seen, &last_seen));
+    assert_int_equal(last_seen, (NOW + 10) * SECOND + 11);
 }
 
 static void test_revoke_and_exported(void **state)
@@ -375,6 +183,88 @@ static void test_trust(void **state)
     assert_int_equal(call(f, context_find, counter.id, NULL, &row, &clock), 1);
     assert_true(row.proven);
     assert_int_equal(call(f, device_trust, other.id, 0), -1);
+}
+
+/* A store that came back (PROTOCOL 9): nothing is proven any more, windows stay, and K is another. */
+static void test_restored(void **state)
+{
+    struct fixture *f = *state;
+    struct device_row device = add_device(f, "a", 1, BULLA_SESSION, false);
+    struct context_row before = prove(f, device.id, 1, 50, 5), row;
+    struct store_clock clock;
+    char key[8];
+    size_t len = sizeof(key);
+    int64_t generation, after, marked;
+
+    assert_int_equal(call(f, meta_put, "challenge", "old K", 5), 1);
+    assert_int_equal(call(f, meta_put, "rekey", "R", 1), 1);
+    ok(call(f, generation, &generation));
+    ok(call(f, restored, "newer K", 7, &marked));
+    assert_int_equal(marked, 1);
+    ok(call(f, generation, &after));
+    assert_true(after > generation);
+    assert_int_equal(call(f, meta_get, "challenge", key, &len), 1);
+    assert_int_equal(len, 7);
+    assert_memory_equal(key, "newer K", 7);
+    len = sizeof(key);
+    assert_int_equal(call(f, meta_get, "rekey", key, &len), 1);
+    assert_memory_equal(key, "R", 1);
+    assert_int_equal(find(f, device.id, 1, &row, &clock), 1);
+    before.proven = false;
+    assert_same_row(&row, &before);
+    ok(call(f, restored, "K 3", 3, &marked));
+    assert_int_equal(marked, 0);
+}
+
+/* The T that challenges are made of never falls; a proof two below it does not hold (PROTOCOL 4.4). */
+static void test_issued_t(void **state)
+{
+    struct fixture *f = *state;
+    struct device_row device = add_device(f, "a", 1, BULLA_SESSION, false);
+    struct context_row row;
+    struct store_clock clock;
+    uint64_t kept;
+
+    ok(call(f, issued_t, 100, &kept));
+    assert_int_equal(kept, 100);
+    ok(call(f, issued_t, 90, &kept));
+    assert_int_equal(kept, 100);
+    reopen(f);
+    ok(call(f, issued_t, 0, &kept));
+    assert_int_equal(kept, 100);
+    assert_int_equal(verdict_of_proof(f, device.id, 1, 98), COMMIT_CONFLICT);
+    assert_int_equal(verdict_of_proof(f, device.id, 1, 99), COMMIT_DONE);
+    assert_int_equal(find(f, device.id, 1, &row, &clock), 1);
+    assert_int_equal(row.proven_t, 100); /* the highest that a challenge for it may have been made of */
+}
+
+static void test_probe(void **state)
+{
+    struct fixture *f = *state;
+
+    ok(f->store->ops->probe(f->store, &f->failure));
+    ok(f->store->ops->probe(f->store, &f->failure));
+}
+
+/* Whatever a name holds. */
+static void test_names_that_quote(void **state)
+{
+    static const char *const names[] = {
+        "it's", "\"x\"", "a\\b", "'; DROP TABLE devices; --", "%_", "ÄÖ", "äö", "a b", "a", "A"};
+    static char listed[256] = "";
+    struct fixture *f = *state;
+    struct device_row row;
+
+    for (uint8_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        add_device(f, names[i], (uint8_t)(i + 1), BULLA_SESSION, false);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        assert_int_equal(call(f, device_by_name, names[i], &row), 1);
+        assert_int_equal(row.kid[0], i + 1);
+    }
+    assert_int_equal(call(f, device_by_name, "\xff", &row), 0);
+    /* In the order of their bytes, whatever language somebody speaks. */
+    ok(call(f, device_each, NULL, collect_name, listed));
+    assert_string_equal(listed, "\"x\" %_ '; DROP TABLE devices; -- A a a b a\\b it's ÄÖ äö ");
 }
 
 /* ---- generation ---- */
@@ -654,8 +544,11 @@ static void test_proving_restored_rows(void **state)
     struct commit_context context = {.before = prove(f, device.id, 1, 50, 5)};
     struct context_row row;
     struct store_clock clock;
+    int64_t marked;
 
-    run_sql(f, "UPDATE contexts SET proven = 0");
+    assert_int_equal(call(f, meta_put, "challenge", "old K", 5), 1);
+    ok(call(f, restored, "new K", 5, &marked));
+    assert_int_equal(marked, 2);
     ok(commit_one(f, f->store, &context, 6));
     assert_int_equal(context.verdict, COMMIT_CONFLICT);
     assert_int_equal(call(f, context_newest, device.id, &row, &clock), 0);
@@ -707,178 +600,22 @@ static void test_context_list(void **state)
     assert_string_equal(list, "6 ");
 }
 
-/* ---- failures ---- */
-
-/* A second connection that holds the write lock. */
-static sqlite3 *lock_database(struct fixture *f)
-{
-    sqlite3 *db;
-
-    ok(sqlite3_open(f->path, &db));
-    ok(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL));
-    return db;
-}
-
-static void test_locked(void **state)
-{
-    struct fixture *f = *state;
-    struct device_row device = add_device(f, "a", 1, BULLA_SESSION, false);
-    struct commit_context context = {.before = prove(f, device.id, 1, 5, 1)};
-    sqlite3 *other = lock_database(f);
-
-    assert_int_equal(commit_one(f, f->store, &context, 2), -1);
-    says(f, "another program holds the database locked");
-    assert_int_equal(count_readings(f, NULL), 1); /* reading goes on */
-    sqlite3_close(other);
-    ok(commit_one(f, f->store, &context, 2));
-    assert_int_equal(context.verdict, COMMIT_DONE);
-    assert_int_equal(count_readings(f, NULL), 2);
-}
-
-/* A kind of file with its own write and sync; `methods` first, so a file leads back to it. */
-struct failing_methods {
-    sqlite3_io_methods methods;
-    const sqlite3_io_methods *real;
-};
-
-/* The VFS below makes the database's files fail from a certain write or sync on. */
-static struct {
-    sqlite3_vfs *system;
-    struct failing_methods kinds[2]; /* the database itself has locks and shared memory, the log has not */
-    int left;                        /* operations that still succeed; negative: all */
-    int code;                        /* what the others fail with */
-} disk = {.left = -1};
-
-static const sqlite3_io_methods *real_methods(const sqlite3_file *file)
-{
-    return ((const struct failing_methods *)file->pMethods)->real;
-}
-
-static int disk_fails(void)
-{
-    if (disk.left > 0)
-        disk.left--;
-    else if (disk.left == 0)
-        return 1;
-    return 0;
-}
-
-static int disk_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
-{
-    return disk_fails() ? disk.code : real_methods(file)->xWrite(file, bytes, len, at);
-}
-
-static int disk_sync(sqlite3_file *file, int flags)
-{
-    return disk_fails() ? SQLITE_IOERR_FSYNC : real_methods(file)->xSync(file, flags);
-}
-
-static int disk_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *out_flags)
-{
-    struct failing_methods *kind = &disk.kinds[(flags & SQLITE_OPEN_MAIN_DB) != 0 ? 0 : 1];
-    int code = disk.system->xOpen(disk.system, name, file, flags, out_flags);
-
-    (void)vfs;
-    if (code == SQLITE_OK) {
-        kind->real = file->pMethods;
-        kind->methods = *file->pMethods;
-        kind->methods.xWrite = disk_write;
-        kind->methods.xSync = disk_sync;
-        file->pMethods = &kind->methods;
-    }
-    return code;
-}
-
-/* A proof, a move and a new series in one batch: everything that commit() writes. Returns what commit() does.
- */
-static int commit_mixed(struct fixture *f, struct commit_context contexts[2])
-{
-    struct reading readings[2] = {real("new series", 1, NOW * SECOND), real("temperature", 2, NOW * SECOND)};
-    struct commit_message messages[2] = {{.context = 0, .piv = 7, .first = 0, .count = 1},
-                                         {.context = 1, .piv = 8, .first = 1, .count = 1}};
-    struct commit commit = {contexts, 2, messages, 2, readings};
-
-    for (int i = 0; i < 2; i++) {
-        contexts[i].after = contexts[i].before;
-        contexts[i].after.proven = true;
-        bulla_window_mark(&contexts[i].after.window, messages[i].piv);
-    }
-    contexts[1].after.proven_t = 60;
-    return call(f, commit, &commit, f->now);
-}
-
-/* Whichever operation of a commit fails: nothing of the batch is there, and the next try stores it all, once.
- */
-static void test_every_failing_operation(void **state)
-{
-    struct fixture *f = *state;
-    sqlite3_vfs failing;
-
-    f->store->ops->close(f->store);
-    f->store = NULL;
-    disk.system = sqlite3_vfs_find(NULL);
-    failing = *disk.system;
-    failing.zName = "failing";
-    failing.xOpen = disk_open;
-    ok(sqlite3_vfs_register(&failing, 1));
-    disk.code = SQLITE_FULL;
-    f->store = open_store(f, STORE_EXISTING);
-    struct device_row device = add_device(f, "a", 1, BULLA_SESSION, false);
-    struct commit_context contexts[2] = {{.before = prove(f, device.id, 1, 50, 6)},
-                                         {.before = session(device.id, 2)}};
-    int failures = 0;
-
-    for (int operations = 0;; operations++) {
-        disk.left = operations;
-        int result = commit_mixed(f, contexts);
-        disk.left = -1;
-        if (result == 0)
-            break;
-        failures++;
-        assert_true(strstr(f->failure.text, "make room") != NULL || strstr(f->failure.text, "disk") != NULL);
-        struct context_row row;
-        struct store_clock clock;
-        assert_int_equal(count_readings(f, NULL), 1);
-        assert_int_equal(find(f, device.id, 1, &row, &clock), 1);
-        assert_same_row(&row, &contexts[0].before);
-        assert_int_equal(find(f, device.id, 2, &row, &clock), 0);
-        disk.code = disk.code == SQLITE_FULL ? SQLITE_IOERR_WRITE : SQLITE_FULL;
-    }
-    assert_true(failures > 3);
-    assert_int_equal(contexts[0].verdict, COMMIT_DONE);
-    assert_int_equal(contexts[1].verdict, COMMIT_DONE);
-    assert_int_equal(count_readings(f, "a"), 3);
-    f->store->ops->close(f->store);
-    f->store = NULL;
-    sqlite3_vfs_unregister(&failing);
-    sqlite3_vfs_register(disk.system, 1);
-    f->store = open_store(f, STORE_EXISTING);
-    assert_int_equal(count_readings(f, "a"), 3);
-}
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_urls),
-        STORE_TEST(test_key_lies_beside_the_database),
-        STORE_TEST(test_new_file_is_private),
-        STORE_TEST(test_open_failures),
-        STORE_TEST(test_other_files_are_refused),
-        STORE_TEST(test_newer_schema_is_refused),
-        STORE_TEST(test_concurrent_creation),
         STORE_TEST(test_meta),
         STORE_TEST(test_gateway_ids),
         STORE_TEST(test_device_rows),
         STORE_TEST(test_names_of_full_length),
         STORE_TEST(test_device_list),
-        STORE_TEST(test_damaged_rows),
-        STORE_TEST(test_rows_out_of_range),
         STORE_TEST(test_last_seen),
         STORE_TEST(test_revoke_and_exported),
         STORE_TEST(test_remove),
         STORE_TEST(test_trust),
+        STORE_TEST(test_restored),
+        STORE_TEST(test_issued_t),
+        STORE_TEST(test_probe),
+        STORE_TEST(test_names_that_quote),
         STORE_TEST(test_generation),
         STORE_TEST(test_window_moves_and_persists),
         STORE_TEST(test_windows_of_64_bits),
@@ -892,8 +629,6 @@ int main(void)
         STORE_TEST(test_floor_never_falls),
         STORE_TEST(test_proving_restored_rows),
         STORE_TEST(test_context_list),
-        STORE_TEST(test_locked),
-        STORE_TEST(test_every_failing_operation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -308,8 +308,6 @@ static void test_lost_within_a_batch(void **state)
     assert_int_equal(lost_of(f, "a"), 4); /* 2, 4, 5, 6 */
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

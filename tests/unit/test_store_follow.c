@@ -288,8 +288,6 @@ static void test_deleted_meanwhile(void **state)
     end(o);
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -1,23 +1,19 @@
 /*
- * The store's contract (gateway/store/store.h), on SQLite: readings and events, written and read back.
+ * The store's contract (gateway/store/store.h), over every store: readings and events, written and read back.
  */
 #include "store_fixture.h"
 
 #include <math.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* ---- readings ---- */
 
 /* Rows seen, copied: strings do not outlive the callback. */
 struct seen {
-    struct reading_row rows[16];
-    char text[16][4][128];
+    struct reading_row rows[40];
+    char text[40][4][4100];
     size_t count;
     size_t stop;
 };
@@ -26,9 +22,9 @@ static int collect_reading(void *context, const struct reading_row *row)
 {
     struct seen *seen = context;
     struct reading_row *copy = &seen->rows[seen->count];
-    char(*text)[128] = seen->text[seen->count];
+    char(*text)[4100] = seen->text[seen->count];
 
-    assert_true(seen->count < 16);
+    assert_true(seen->count < 40);
     *copy = *row;
     copy->device = strcpy(text[0], row->device);
     copy->reading.name = memcpy(text[1], row->reading.name, row->reading.name_len);
@@ -61,6 +57,46 @@ static void store_readings(struct fixture *f, int64_t device, struct reading *re
         .at = (const uint8_t *)(literal), .len = sizeof(literal) - 1                                         \
     }
 
+static void assert_same_bytes(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+    assert_int_equal(a_len, b_len);
+    if (a_len > 0)
+        assert_memory_equal(a, b, a_len);
+}
+
+static void assert_same_reading(const struct reading *in, const struct reading *out)
+{
+    assert_int_equal(out->type, in->type);
+    assert_int_equal(out->format, in->format);
+    assert_true(out->time == in->time);
+    assert_same_bytes(out->name, out->name_len, in->name, in->name_len);
+    assert_same_bytes(out->unit, out->unit_len, in->unit, in->unit_len);
+    if (in->type < READING_TEXT || in->type == READING_SUM)
+        assert_memory_equal(&out->value, &in->value, 8);
+    else
+        assert_same_bytes(out->value.bytes.at, out->value.bytes.len, in->value.bytes.at, in->value.bytes.len);
+}
+
+/* Stores them as of one device, and holds what comes back against them; their times must rise. */
+static void assert_kept(struct fixture *f, struct reading *readings, size_t count, int64_t received)
+{
+    struct device_row device = add_device(f, "🚀", 1, BULLA_COUNTER, true);
+    struct reading_filter all = {.since = INT64_MIN, .until = INT64_MAX, .limit = -1};
+    struct seen *seen = calloc(1, sizeof(*seen));
+
+    store_readings(f, device.id, readings, count, received);
+    reopen(f);
+    ok(call(f, readings_each, &all, collect_reading, seen));
+    assert_int_equal(seen->count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(seen->rows[i].device, "🚀");
+        assert_true(seen->rows[i].received == received);
+        assert_int_equal(seen->rows[i].seq, 1);
+        assert_same_reading(&readings[i], &seen->rows[i].reading);
+    }
+    free(seen);
+}
+
 static void test_values_are_exact(void **state)
 {
     static struct reading readings[] = {
@@ -72,50 +108,123 @@ static void test_values_are_exact(void **state)
          .value.real = -0.0},
         {.type = READING_REAL, .value.real = 5e-324},
         {.type = READING_REAL, .value.real = 9007199254740993.0},
+        {.type = READING_REAL, .value.real = 1.7976931348623157e308},
+        {.type = READING_REAL, .value.real = 0.1},
         {.type = READING_INTEGER, .value.integer = INT64_MIN},
         {.type = READING_INTEGER, .value.integer = INT64_MAX},
+        {.type = READING_INTEGER},
         {.type = READING_BOOLEAN, .value.integer = 1},
+        {.type = READING_BOOLEAN},
         {.type = READING_TEXT, .value.bytes = BYTES("a\0b 🙂")},
         {.type = READING_TEXT},
         {.type = READING_TEXT, .value.bytes = BYTES("12.50")},
+        {.type = READING_TEXT, .value.bytes = BYTES("NaN")},
+        {.type = READING_TEXT, .value.bytes = BYTES("-Infinity")},
+        {.type = READING_TEXT, .value.bytes = BYTES("18446744073709551616")},
+        {.type = READING_TEXT, .value.bytes = BYTES("\\N")},
+        {.type = READING_TEXT, .value.bytes = BYTES("null")},
+        {.type = READING_TEXT, .value.bytes = BYTES("\\x00")},
+        {.type = READING_TEXT, .value.bytes = BYTES("a\tb\r\n\\.\n'\"${}%s")},
+        {.type = READING_TEXT, .value.bytes = BYTES("\xff\xfe is no UTF-8")},
+        {.type = READING_TEXT, .value.bytes = BYTES("\xed\xa0\x80")},
         {.type = READING_DATA, .value.bytes = BYTES("\xff\x00\xfe")},
+        {.type = READING_DATA},
         {.type = READING_SUM, .value.real = 1e300},
         {.type = READING_PAYLOAD, .format = 65535, .value.bytes = BYTES("\x01\x02")},
         {.type = READING_UNDECODED, .format = 112, .value.bytes = BYTES("")},
     };
     const size_t count = sizeof(readings) / sizeof(readings[0]);
-    struct fixture *f = *state;
-    struct device_row device = add_device(f, "🚀", 1, BULLA_COUNTER, true);
-    struct reading_filter all = {.since = INT64_MIN, .until = INT64_MAX, .limit = -1};
-    struct seen seen = {.count = 0};
 
     for (size_t i = 0; i < count; i++)
         readings[i].time = (int64_t)i - 3; /* before 1970, too */
-    store_readings(f, device.id, readings, count, INT64_MAX);
-    reopen(f);
-    ok(call(f, readings_each, &all, collect_reading, &seen));
-    assert_int_equal(seen.count, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct reading *in = &readings[i], *out = &seen.rows[i].reading;
-        assert_string_equal(seen.rows[i].device, "🚀");
-        assert_true(seen.rows[i].received == INT64_MAX);
-        assert_int_equal(seen.rows[i].seq, 1);
-        assert_int_equal(out->type, in->type);
-        assert_int_equal(out->format, in->format);
-        assert_int_equal(out->time, in->time);
-        assert_int_equal(out->name_len, in->name_len);
-        assert_int_equal(out->unit_len, in->unit_len);
-        if (in->name_len > 0)
-            assert_memory_equal(out->name, in->name, in->name_len);
-        if (in->unit_len > 0)
-            assert_memory_equal(out->unit, in->unit, in->unit_len);
-        if (in->type < READING_TEXT || in->type == READING_SUM) {
-            assert_memory_equal(&out->value, &in->value, 8);
-        } else {
-            assert_int_equal(out->value.bytes.len, in->value.bytes.len);
-            if (in->value.bytes.len > 0)
-                assert_memory_equal(out->value.bytes.at, in->value.bytes.at, in->value.bytes.len);
-        }
+    assert_kept(*state, readings, count, INT64_MAX);
+}
+
+#define NAMED(literal)                                                                                       \
+    {                                                                                                        \
+        .type = READING_INTEGER, .name = literal, .name_len = sizeof(literal) - 1                            \
+    }
+
+/* What a device may call a reading. Another name is another series, however little they differ. */
+static void test_names_are_exact(void **state)
+{
+    static char long_name[4001], long_unit[3001];
+    static uint8_t payload[4096];
+    static struct reading readings[] = {
+        NAMED("it's \"quoted\", \\ and `ticked`"),
+        NAMED("'; DROP TABLE readings; --"),
+        NAMED("Temperatur"),
+        NAMED("temperatur"),
+        NAMED("temperatur "),
+        NAMED("e\u0301"), /* é in two characters, and in one */
+        NAMED("\u00e9"),
+        NAMED("👩‍👩‍👧"),
+        NAMED("a\0b"),
+        NAMED("a"),
+        NAMED("\xc3\x28 no UTF-8"),
+        NAMED("line\nbreak\ttab"),
+        NAMED("%s{}[]?*"),
+        {.type = READING_INTEGER, .name = long_name, .name_len = 4000},
+        {.type = READING_INTEGER, .name = long_name, .name_len = 4001},
+        {.type = READING_REAL, .name = "a", .name_len = 1, .unit = long_unit, .unit_len = 3001},
+        {.type = READING_REAL, .name = "a", .name_len = 1, .unit = "m\0", .unit_len = 2},
+        {.type = READING_REAL, .name = "a", .name_len = 1, .unit = "m", .unit_len = 1},
+        {.type = READING_PAYLOAD, .format = 42, .value.bytes = {payload, sizeof(payload)}},
+    };
+    const size_t count = sizeof(readings) / sizeof(readings[0]);
+    struct reading_filter quoted = {
+        .name = readings[0].name, .since = INT64_MIN, .until = INT64_MAX, .limit = -1};
+    struct fixture *f = *state;
+    int64_t found = 0;
+
+    /* What does not compress, for who keeps long values elsewhere. */
+    for (size_t i = 0; i < sizeof(payload); i++)
+        payload[i] = (uint8_t)(i * i * 7 + (i >> 3));
+    for (size_t i = 0; i < sizeof(long_name); i++)
+        long_name[i] = (char)('!' + (i * i + i / 7) % 90);
+    for (size_t i = 0; i < sizeof(long_unit); i++)
+        long_unit[i] = (char)('!' + (i * i + i / 5) % 90);
+    for (size_t i = 0; i < count; i++)
+        readings[i].time = NOW * SECOND + (int64_t)i;
+    assert_kept(f, readings, count, NOW * SECOND + 999999);
+    ok(call(f, readings_each, &quoted, count_row, &found));
+    assert_int_equal(found, 1);
+    quoted.name = "\xff";
+    ok(call(f, readings_each, &quoted, count_row, &found));
+    assert_int_equal(found, 1);
+}
+
+/* Every microsecond, and times that calendars do not reach. */
+static void test_times_are_exact(void **state)
+{
+    static const int64_t times[] = {INT64_MIN,
+                                    -9223372036854775807,
+                                    -210866803200000001, /* around 4714 BC, where some calendars begin */
+                                    -210866803200000000,
+                                    -62135596800000001, /* around the year 1 */
+                                    -1,
+                                    0,
+                                    1,
+                                    951782399999999, /* around the 29th of February 2000 */
+                                    951782400000000,
+                                    NOW * SECOND,
+                                    NOW * SECOND + 1,
+                                    2147483648000001, /* 2038 */
+                                    4102444800999999,
+                                    253402300800000000, /* the year 10,000 */
+                                    INT64_MAX - 1};
+    struct reading readings[sizeof(times) / sizeof(times[0])];
+    const size_t count = sizeof(times) / sizeof(times[0]);
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < count; i++)
+        readings[i] = real("t", (double)i, times[i]);
+    assert_kept(f, readings, count, NOW * SECOND + 1);
+    for (size_t i = 2; i < count; i++) {
+        struct reading_filter filter = {.since = times[i], .until = times[i] + 1, .limit = -1};
+        int64_t found = 0;
+        ok(call(f, readings_each, &filter, count_row, &found));
+        assert_int_equal(found, 1);
     }
 }
 
@@ -149,7 +258,7 @@ static void test_selections(void **state)
     store_readings(f, b.id, of_b, 3, 100);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct seen seen = {.count = 0};
-        char values[17] = "";
+        char values[41] = "";
         ok(call(f, readings_each, &cases[i].filter, collect_reading, &seen));
         for (size_t row = 0; row < seen.count; row++)
             values[row] = (char)('0' + (int)seen.rows[row].reading.value.real);
@@ -230,26 +339,6 @@ static void test_visitors_may_write(void **state)
     assert_int_equal(call(f, device_by_name, "a", &device), 0);
 }
 
-static void test_readable_view(void **state)
-{
-    struct fixture *f = *state;
-    struct device_row device = add_device(f, "a", 1, BULLA_COUNTER, true);
-    struct reading reading = real("t", 21.5, NOW * SECOND + 123000);
-    sqlite3 *db;
-    sqlite3_stmt *query;
-
-    store_readings(f, device.id, &reading, 1, NOW * SECOND + 124000);
-    ok(sqlite3_open(f->path, &db));
-    ok(sqlite3_prepare_v2(db,
-                          "SELECT device || ' ' || time || ' ' || name || ' ' || value || ' ' || unit"
-                          " FROM readings_readable",
-                          -1, &query, NULL));
-    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
-    assert_string_equal(sqlite3_column_text(query, 0), "a 2023-11-14T22:13:20.123Z t 21.5 Cel");
-    sqlite3_finalize(query);
-    sqlite3_close(db);
-}
-
 /* ---- events ---- */
 
 static int collect_event(void *context, const struct event_row *row)
@@ -325,18 +414,13 @@ static void test_events_are_bounded(void **state)
     free(flood);
 }
 
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STORE_TEST(test_values_are_exact),
-        STORE_TEST(test_selections),
-        STORE_TEST(test_many_and_large),
-        STORE_TEST(test_series),
-        STORE_TEST(test_visitors_may_write),
-        STORE_TEST(test_readable_view),
-        STORE_TEST(test_events),
+        STORE_TEST(test_values_are_exact),   STORE_TEST(test_names_are_exact),
+        STORE_TEST(test_times_are_exact),    STORE_TEST(test_selections),
+        STORE_TEST(test_many_and_large),     STORE_TEST(test_series),
+        STORE_TEST(test_visitors_may_write), STORE_TEST(test_events),
         STORE_TEST(test_events_are_bounded),
     };
 

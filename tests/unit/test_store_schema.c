@@ -1,12 +1,10 @@
 /*
- * Migrations: a database that version 1 of the schema made, with what it held, is brought up to date, keeps
- * everything, and is used as if it were new.
+ * SQLite's migrations: a database that version 1 of the schema made, with what it held, is brought up to
+ * date, keeps everything, and is used as if it were new.
  */
 #include "store_fixture.h"
 
-#include <sqlite3.h>
 #include <string.h>
-#include <unistd.h>
 
 /* As the program of that time wrote it; one reading was made a late one. */
 static const char version_1[] =
@@ -73,25 +71,9 @@ static const char version_1[] =
     "INSERT INTO sqlite_sequence VALUES('series',1);"
     "COMMIT;";
 
-static int64_t number(struct fixture *f, const char *sql)
-{
-    sqlite3 *db;
-    sqlite3_stmt *query;
-
-    ok(sqlite3_open(f->path, &db));
-    ok(sqlite3_prepare_v2(db, sql, -1, &query, NULL));
-    assert_int_equal(sqlite3_step(query), SQLITE_ROW);
-    int64_t value = sqlite3_column_int64(query, 0);
-    sqlite3_finalize(query);
-    sqlite3_close(db);
-    return value;
-}
-
 static void put_version_1(struct fixture *f)
 {
-    f->store->ops->close(f->store);
-    f->store = NULL;
-    unlink(f->path);
+    empty_place(f);
     run_sql(f, version_1);
     assert_int_equal(number(f, "PRAGMA user_version"), 1);
 }
@@ -164,8 +146,6 @@ static void test_a_migration_that_fails(void **state)
     assert_non_null(f->store);
     ok(call(f, readings_each, &all, visit_any, NULL));
 }
-
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 
 int main(void)
 {
