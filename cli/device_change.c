@@ -8,15 +8,7 @@
 #include "cli/text.h"
 
 const struct option device_change_options[] = {
-    {.name = "format",
-     .letter = 'f',
-     .argument = "FORMAT",
-     .help = "table: a sentence; json: an object with name, kid, and what was done",
-     .fallback = "table",
-     .parse = option_choice,
-     .words = device_formats,
-     .offset = offsetof(struct device_change_options, format)},
-    DATABASE_OPTIONS(struct device_change_options),
+    DEVICE_CHANGE_OPTIONS,
     {0},
 };
 

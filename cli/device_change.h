@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "cli/database.h"
+#include "cli/device_print.h"
 
 struct device_change_options {
     struct database_options database;
@@ -14,6 +15,21 @@ struct device_change_options {
 };
 
 extern const struct option device_change_options[];
+
+/* The rows of the option table of a command whose own struct begins with them. */
+/* clang-format off */
+#define DEVICE_CHANGE_OPTIONS                                                   \
+    {.name = "format",                                                          \
+     .letter = 'f',                                                             \
+     .argument = "FORMAT",                                                      \
+     .help = "table: a sentence; json: an object with name, kid, and what was " \
+             "done",                                                            \
+     .fallback = "table",                                                       \
+     .parse = option_choice,                                                    \
+     .words = device_formats,                                                   \
+     .offset = offsetof(struct device_change_options, format)},                 \
+    DATABASE_OPTIONS(struct device_change_options)
+/* clang-format on */
 
 struct device_change {
     const char *done; /* JSON: "revoked" */

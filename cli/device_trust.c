@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "cli/device_change.h"
-#include "cli/device_print.h"
 #include "device/keys.h"
 
 struct trust_options {
@@ -23,15 +22,7 @@ static const struct option options_table[] = {
      .least = -1,
      .most = (int64_t)BULLA_PIV_MAX,
      .offset = offsetof(struct trust_options, above)},
-    {.name = "format",
-     .letter = 'f',
-     .argument = "FORMAT",
-     .help = "table: a sentence; json: an object with name, kid, and what was done",
-     .fallback = "table",
-     .parse = option_choice,
-     .words = device_formats,
-     .offset = offsetof(struct trust_options, change.format)},
-    DATABASE_OPTIONS(struct device_change_options), /* the first member */
+    DEVICE_CHANGE_OPTIONS,
     {0},
 };
 
