@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/cose.h"
 #include "device/envelope.h"
 #include "gateway/decode/cbor_value.h"
 
-#define COSE_ENCRYPT0 16
-#define SKIP_DEPTH    16
+#define SKIP_DEPTH 16
 
 /* What each must be: PROTOCOL 3. */
 static const struct part {
@@ -265,7 +265,7 @@ static int take_frame(struct walk *walk)
     if (item.major != BULLA_CBOR_TAG) {
         complain(walk, at, "tag 16 (COSE_Encrypt0) must stand here, and it is %s", majors[item.major]);
         walk->reader.at = at;
-    } else if (item.argument != COSE_ENCRYPT0) {
+    } else if (item.argument != BULLA_COSE_ENCRYPT0) {
         complain(walk, at, "tag 16 (COSE_Encrypt0) must stand here, not %" PRIu64, item.argument);
     }
     at = walk->reader.at;

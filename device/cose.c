@@ -8,13 +8,6 @@
 
 #include "cbor.h"
 
-#define HEADER_ALG          1
-#define HEADER_CONTENT_TYPE 3
-#define HEADER_KID          4
-#define HEADER_PARTIAL_IV   6
-#define HEADER_KID_CONTEXT  10
-#define COSE_ENCRYPT0       16
-
 /* The Enc_structure (RFC 9052 5.3): "Encrypt0", the protected header as a string, and the empty external AAD.
  */
 #define AAD_MAX (10 + 2 + BULLA_PROTECTED_MAX + 1)
@@ -59,9 +52,9 @@ static uint8_t *push_protected(uint8_t *at, const struct bulla_cose *cose)
 
     at = push(at, cose->more, cose->more_len);
     at = push_head(at, BULLA_CBOR_UINT << 5, cose->content_format);
-    *--at = HEADER_CONTENT_TYPE;
+    *--at = BULLA_HEADER_CONTENT_TYPE;
     at = push_head(at, BULLA_CBOR_UINT << 5, cose->alg);
-    *--at = HEADER_ALG;
+    *--at = BULLA_HEADER_ALG;
     *--at = (uint8_t)(BULLA_CBOR_MAP << 5 | cose->entries);
     return push_head(at, BULLA_CBOR_BYTES << 5, (uint16_t)(end - at));
 }
@@ -84,7 +77,7 @@ static uint8_t *push_piv(uint8_t *at, const uint8_t *piv)
     for (uint8_t i = 0; i < len; i++)
         *--at = piv[i];
     *--at = (uint8_t)(BULLA_CBOR_BYTES << 5 | len);
-    *--at = HEADER_PARTIAL_IV;
+    *--at = BULLA_HEADER_PARTIAL_IV;
     return at;
 }
 
@@ -93,13 +86,13 @@ size_t bulla_cose_header(const struct bulla_cose *cose, uint8_t *content, size_t
     uint8_t *at = push_head(content, BULLA_CBOR_BYTES << 5, (uint16_t)sealed_len);
 
     if (cose->id_context != NULL)
-        at = push_entry(at, HEADER_KID_CONTEXT, cose->id_context, BULLA_ID_CONTEXT_SIZE);
+        at = push_entry(at, BULLA_HEADER_KID_CONTEXT, cose->id_context, BULLA_ID_CONTEXT_SIZE);
     at = push_piv(at, cose->piv);
-    at = push_entry(at, HEADER_KID, cose->id, cose->id_len);
+    at = push_entry(at, BULLA_HEADER_KID, cose->id, cose->id_len);
     *--at = BULLA_CBOR_MAP << 5 | (cose->id_context != NULL ? 3 : 2);
     at = push_protected(at, cose);
     *--at = BULLA_CBOR_ARRAY << 5 | 3;
-    *--at = BULLA_CBOR_TAG << 5 | COSE_ENCRYPT0;
+    *--at = BULLA_CBOR_TAG << 5 | BULLA_COSE_ENCRYPT0;
     return (size_t)(content - at);
 }
 

@@ -7,6 +7,15 @@
 
 #include "keys.h"
 
+#define BULLA_COSE_ENCRYPT0 16 /* the tag (RFC 9052 2) */
+
+/* Header parameters (RFC 9052 3.1, the last one RFC 8613 11.1). */
+#define BULLA_HEADER_ALG          1
+#define BULLA_HEADER_CONTENT_TYPE 3
+#define BULLA_HEADER_KID          4
+#define BULLA_HEADER_PARTIAL_IV   6
+#define BULLA_HEADER_KID_CONTEXT  10
+
 #define BULLA_PROTECTED_MAX 41 /* bytes: alg (any integer), content type, "re", "echo" at their longest */
 
 /* Who seals or opens, and under which number. */

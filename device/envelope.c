@@ -5,13 +5,7 @@
 #include "cbor.h"
 #include "cose.h"
 
-#define HEADER_ALG          1
-#define HEADER_CONTENT_TYPE 3
-#define HEADER_KID          4
-#define HEADER_PARTIAL_IV   6
-#define HEADER_KID_CONTEXT  10
-#define COSE_ENCRYPT0       16
-#define MORE_MAX            26 /* bytes: "re" and "echo" at their longest */
+#define MORE_MAX 26 /* bytes: "re" and "echo" at their longest */
 
 /* ---- writing ---- */
 
@@ -145,9 +139,9 @@ static int parse_protected(struct bulla_envelope *envelope)
     if (bulla_cbor_expect(&reader, BULLA_CBOR_MAP, &item) < 0)
         return -1;
     entries = item.argument;
-    if (read_key(&reader, HEADER_ALG) < 0 || read_alg(&reader, &envelope->alg) < 0)
+    if (read_key(&reader, BULLA_HEADER_ALG) < 0 || read_alg(&reader, &envelope->alg) < 0)
         return -1;
-    if (read_key(&reader, HEADER_CONTENT_TYPE) < 0 ||
+    if (read_key(&reader, BULLA_HEADER_CONTENT_TYPE) < 0 ||
         bulla_cbor_expect(&reader, BULLA_CBOR_UINT, &item) < 0 || item.argument > UINT16_MAX)
         return -1;
     envelope->content_format = (uint16_t)item.argument;
@@ -190,15 +184,15 @@ static int parse_unprotected(struct bulla_cbor_reader *reader, enum bulla_direct
     entries = item.argument;
     if (entries != 2 && (entries != 3 || direction == BULLA_TO_DEVICE))
         return -1;
-    if (read_key(reader, HEADER_KID) < 0 || read_bytes(reader, id_least, id_most, &item) < 0)
+    if (read_key(reader, BULLA_HEADER_KID) < 0 || read_bytes(reader, id_least, id_most, &item) < 0)
         return -1;
     envelope->id = item.data;
     envelope->id_len = (size_t)item.argument;
-    if (read_key(reader, HEADER_PARTIAL_IV) < 0 || parse_piv(reader, &envelope->piv) < 0)
+    if (read_key(reader, BULLA_HEADER_PARTIAL_IV) < 0 || parse_piv(reader, &envelope->piv) < 0)
         return -1;
     if (entries == 2)
         return 0;
-    if (read_key(reader, HEADER_KID_CONTEXT) < 0 ||
+    if (read_key(reader, BULLA_HEADER_KID_CONTEXT) < 0 ||
         read_bytes(reader, BULLA_ID_CONTEXT_SIZE, BULLA_ID_CONTEXT_SIZE, &item) < 0)
         return -1;
     envelope->id_context = item.data;
@@ -220,7 +214,7 @@ int bulla_envelope_parse(struct bulla_envelope *envelope, enum bulla_direction d
     memset(envelope, 0, sizeof(*envelope));
     if (len > BULLA_MESSAGE_MAX)
         return BULLA_E_MALFORMED;
-    if (bulla_cbor_expect(&reader, BULLA_CBOR_TAG, &item) < 0 || item.argument != COSE_ENCRYPT0)
+    if (bulla_cbor_expect(&reader, BULLA_CBOR_TAG, &item) < 0 || item.argument != BULLA_COSE_ENCRYPT0)
         return BULLA_E_MALFORMED;
     if (bulla_cbor_expect(&reader, BULLA_CBOR_ARRAY, &item) < 0 || item.argument != 3)
         return BULLA_E_MALFORMED;

@@ -7,9 +7,8 @@
 #include "context.h"
 #include "cose.h"
 
-#define HEADER_KID_CONTEXT 10
-#define ECHO_SIZE          (6 + BULLA_CHALLENGE_SIZE)  /* bytes: "echo", head, challenge */
-#define ID_CONTEXT_FIELD   (2 + BULLA_ID_CONTEXT_SIZE) /* bytes: key, head, id */
+#define ECHO_SIZE        (6 + BULLA_CHALLENGE_SIZE)  /* bytes: "echo", head, challenge */
+#define ID_CONTEXT_FIELD (2 + BULLA_ID_CONTEXT_SIZE) /* bytes: key, head, id */
 
 static int is_sealed(const struct bulla_message *message)
 {
@@ -161,7 +160,7 @@ static void insert_id_context(const struct bulla *bulla, struct bulla_message *m
     memmove(message->data - ID_CONTEXT_FIELD, message->data, (size_t)(at - message->data));
     message->data -= ID_CONTEXT_FIELD;
     message->size += ID_CONTEXT_FIELD;
-    at[-ID_CONTEXT_FIELD] = HEADER_KID_CONTEXT;
+    at[-ID_CONTEXT_FIELD] = BULLA_HEADER_KID_CONTEXT;
     at[1 - ID_CONTEXT_FIELD] = BULLA_CBOR_BYTES << 5 | BULLA_ID_CONTEXT_SIZE;
     memcpy(at + 2 - ID_CONTEXT_FIELD, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
 }
