@@ -48,6 +48,10 @@ enum mqtt_error {
 
 const char *mqtt_strerror(int error);
 
+/* What a reason code (2.4) says, or a return code of 3.1.1's CONNACK or SUBACK; in a few words, for the log.
+ */
+const char *mqtt_code_text(enum mqtt_version version, enum mqtt_type type, uint8_t code);
+
 /* Bytes in the packet that was read; not zero-terminated. at is NULL where there are none. */
 struct mqtt_bytes {
     const uint8_t *at;
@@ -72,6 +76,7 @@ struct mqtt_properties {
     struct mqtt_bytes client_id;    /* CONNACK: assigned */
     struct mqtt_bytes reason;       /* text for people, of any packet */
     struct mqtt_bytes content_type; /* PUBLISH */
+    struct mqtt_bytes other_server; /* CONNACK, DISCONNECT: where to go instead */
 };
 
 #define MQTT_CODES_MAX 64 /* subscriptions in one SUBSCRIBE, and so codes in a SUBACK */
@@ -80,7 +85,8 @@ struct mqtt_properties {
 struct mqtt_packet {
     enum mqtt_type type;
     uint16_t id;  /* of PUBLISH with QoS 1 and 2, PUBACK to UNSUBACK */
-    uint8_t code; /* reason code (5.0) or return code (3.1.1 CONNACK) of CONNACK, PUBACK ... DISCONNECT; 0 */
+    uint8_t code; /* reason code (5.0) or return code (3.1.1 CONNACK) of CONNACK, PUBACK ... DISCONNECT; 0.
+                   * A CONNACK by which a server of 3.1.1 refuses 5.0 has 0x84. */
     bool session_present;          /* CONNACK */
     uint8_t qos;                   /* PUBLISH */
     bool dup;                      /* PUBLISH */
@@ -102,12 +108,13 @@ int mqtt_packet_size(const uint8_t *bytes, size_t len, size_t limit, size_t *siz
 int mqtt_packet_read(struct mqtt_packet *packet, enum mqtt_version version, const uint8_t *bytes,
                      size_t size);
 
-/* ---- writing: each returns the packet's size, or MQTT_E_ROOM, MQTT_E_TOO_LONG, MQTT_E_TEXT ---- */
+/* ---- writing: each returns the packet's size, or MQTT_E_ROOM, MQTT_E_TOO_LONG, MQTT_E_TEXT; and for what
+ * the standard forbids MQTT_E_ID, MQTT_E_TYPE, MQTT_E_VALUE ---- */
 
 struct mqtt_connect {
     const char *client_id;   /* may be "" with clean_start */
     const char *user;        /* or NULL */
-    const uint8_t *password; /* or NULL */
+    const uint8_t *password; /* or NULL; in 3.1.1 only with a user */
     size_t password_len;
     bool clean_start;
     uint16_t keep_alive;          /* seconds */
