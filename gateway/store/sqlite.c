@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "gateway/owner.h"
@@ -143,7 +142,7 @@ void sqlite_rollback(struct sqlite *sqlite)
     if (!sqlite3_get_autocommit(sqlite->db) && sqlite_run_id(sqlite, ST_ROLLBACK, "roll back", &ignored) < 0)
         sqlite3_exec(sqlite->db, "ROLLBACK", NULL, NULL, NULL);
     if (sqlite->series.dirty)
-        sqlite_series_forget(&sqlite->series);
+        series_cache_forget(&sqlite->series.cache);
     sqlite->series.dirty = false;
 }
 
@@ -231,8 +230,8 @@ void sqlite_close(struct store *store)
     if (sqlite->lock >= 0)
         close(sqlite->lock);
     free(sqlite->replaces);
-    sqlite_series_forget(&sqlite->series);
-    free(sqlite->notes);
+    series_cache_forget(&sqlite->series.cache);
+    commit_notes_wipe(&sqlite->notes);
     free(sqlite->path);
     free(sqlite);
 }
@@ -249,10 +248,7 @@ struct sqlite *sqlite_new(const char *path)
         return NULL;
     }
     sqlite->lock = -1;
-    /* Only against names chosen to fall into one bucket: no secret hangs on it, so failure does not matter.
-     */
-    if (getrandom(&sqlite->series.seed, sizeof(sqlite->series.seed), 0) < 0)
-        sqlite->series.seed = (uint64_t)(uintptr_t)sqlite;
+    series_cache_init(&sqlite->series.cache);
     return sqlite;
 }
 

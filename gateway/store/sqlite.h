@@ -7,31 +7,19 @@
 
 #include <sqlite3.h>
 
+#include "gateway/store/commit_notes.h"
+#include "gateway/store/series_cache.h"
 #include "gateway/store/sqlite_statements.h"
 #include "gateway/store/store.h"
 
-#define COMMAND_BUSY_MS  5000 /* how long a command waits for another writer */
-#define SERIES_BUCKETS   16384u
-#define SERIES_CACHE_MAX 65536u /* then the cache is emptied and begins anew */
-
-struct series_entry;
-
-/* Ids of series, so that a reading costs no look-up in the database. */
-struct series_cache {
-    struct series_entry *buckets[SERIES_BUCKETS];
-    size_t count;
-    uint64_t seed;
+#define COMMAND_BUSY_MS 5000 /* how long a command waits for another writer */
+/* Ids of series, and whether they may still be used. */
+struct sqlite_series {
+    struct series_cache cache;
     bool dirty;           /* the transaction under way added or widened a series */
     bool known;           /* what follows was read */
     int64_t data_version; /* at which `gone` was read */
     int64_t gone;         /* how often series were deleted */
-};
-
-/* What a batch's messages say of one of its contexts. */
-struct commit_note {
-    int64_t seen;               /* when the last one was received */
-    struct bulla_window window; /* as it moves from message to message */
-    uint64_t lost;
 };
 
 struct sqlite {
@@ -41,9 +29,8 @@ struct sqlite {
     int lock;       /* descriptor that holds it, or -1 */
     char *replaces; /* a copy that is being restored: the database whose place it takes */
     sqlite3_stmt *statements[STATEMENT_COUNT];
-    struct series_cache series;
-    struct commit_note *notes; /* commit's scratch: one a context */
-    size_t note_room;
+    struct sqlite_series series;
+    struct commit_notes notes; /* commit's scratch */
     bool generation_known;
     int64_t data_version; /* at which `generation` was read */
     int64_t generation;
@@ -267,12 +254,6 @@ MUST_CHECK int64_t sqlite_series(struct sqlite *sqlite, int64_t device, const st
 
 /* Inside a transaction that writes readings: forgets the ids if series were deleted by whomever. */
 MUST_CHECK int sqlite_series_check(struct sqlite *sqlite, struct failure *failure);
-
-/* Forgets the cached ids. */
-void sqlite_series_forget(struct series_cache *cache);
-
-/* The type of a word in the database (reading_type_text()), or -1 if there is no such type. */
-int sqlite_type_parse(const char *word);
 
 /* ---- sqlite_readings.c ---- */
 

@@ -1,7 +1,4 @@
 #include "gateway/store/sqlite.h"
-#include "gateway/store/lost.h"
-
-#include <stdlib.h>
 
 #define COMMIT_BUSY_MS 2000 /* the devices are waiting: rather tell them to try again */
 
@@ -36,14 +33,6 @@ static bool window_equal(const struct bulla_window *a, const struct bulla_window
     return a->top == b->top && a->bits == b->bits && a->lower == b->lower;
 }
 
-/* A counter's row is made with its device; a session's first message makes its own. */
-static bool may_be_new(const struct context_row *before)
-{
-    static const struct bulla_window empty;
-
-    return !before->counter && window_equal(&before->window, &empty);
-}
-
 /* 1 if the unproven context may be proven under its T now, 0 if not. */
 static int may_prove(struct sqlite *sqlite, const struct commit_context *context, struct failure *failure)
 {
@@ -62,7 +51,7 @@ static int may_prove(struct sqlite *sqlite, const struct commit_context *context
                  proven_t > (uint64_t)sqlite3_column_int64(state, 1) &&
                  proven_t + 1 >= (uint64_t)sqlite3_column_int64(state, 2); /* whichever gateway raised T */
     if (sqlite3_column_type(state, 3) == SQLITE_NULL) {
-        holds = holds && may_be_new(&context->before);
+        holds = holds && commit_may_be_new(&context->before);
     } else {
         struct context_row stored;
         sqlite_read_context(state, 3, &stored);
@@ -140,41 +129,6 @@ static int commit_context(struct sqlite *sqlite, struct commit_context *context,
     return 0;
 }
 
-/* Room for a note of each context; its window begins where the batch found it. */
-static int begin_notes(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
-{
-    if (commit->context_count > sqlite->note_room) {
-        struct commit_note *notes = realloc(sqlite->notes, commit->context_count * sizeof(*notes));
-        if (notes == NULL)
-            return fail(failure, "cannot %s: no memory is left", what);
-        sqlite->notes = notes;
-        sqlite->note_room = commit->context_count;
-    }
-    for (size_t i = 0; i < commit->context_count; i++) {
-        sqlite->notes[i] = (struct commit_note){.window = commit->contexts[i].before.window};
-        sqlite->notes[i].window.lower = commit->contexts[i].after.window.lower;
-    }
-    return 0;
-}
-
-/* Fills sqlite->notes. Messages stand in the order in which they move the window. */
-static int take_notes(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
-{
-    if (begin_notes(sqlite, commit, failure) != 0)
-        return -1;
-    for (size_t i = 0; i < commit->message_count; i++) {
-        const struct commit_message *message = &commit->messages[i];
-        struct commit_note *note = &sqlite->notes[message->context];
-        if (message->received > note->seen)
-            note->seen = message->received;
-        note->lost +=
-            window_lost(&note->window, message->piv, commit->contexts[message->context].before.counter);
-        if (bulla_window_place(&note->window, message->piv) == BULLA_WINDOW_NEW)
-            bulla_window_mark(&note->window, message->piv);
-    }
-    return 0;
-}
-
 static int write_lost(struct sqlite *sqlite, const struct commit_context *context, uint64_t lost,
                       struct failure *failure)
 {
@@ -208,8 +162,8 @@ static int write_batch(struct sqlite *sqlite, struct commit *commit, int64_t now
     if (sqlite_series_check(sqlite, failure) != 0)
         return -1;
     for (size_t i = 0; i < commit->context_count; i++)
-        if (commit_context(sqlite, &commit->contexts[i], sqlite->notes[i].seen, now, failure) != 0 ||
-            write_lost(sqlite, &commit->contexts[i], sqlite->notes[i].lost, failure) != 0)
+        if (commit_context(sqlite, &commit->contexts[i], sqlite->notes.items[i].seen, now, failure) != 0 ||
+            write_lost(sqlite, &commit->contexts[i], sqlite->notes.items[i].lost, failure) != 0)
             return -1;
     for (size_t i = 0; i < commit->message_count; i++)
         if (add_message(sqlite, commit, &commit->messages[i], failure) != 0)
@@ -221,7 +175,7 @@ int sqlite_commit(struct store *store, struct commit *commit, int64_t now, struc
 {
     struct sqlite *sqlite = sqlite_of(store);
 
-    if (take_notes(sqlite, commit, failure) != 0)
+    if (commit_notes_take(&sqlite->notes, commit, failure) != 0)
         return -1;
     sqlite3_busy_timeout(sqlite->db, COMMIT_BUSY_MS);
     int result = sqlite_begin(sqlite, what, failure);

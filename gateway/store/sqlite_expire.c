@@ -37,7 +37,7 @@ static int delete_series(struct sqlite *sqlite, int64_t before, size_t most, str
     if (gone > 0 && sqlite_run_id(sqlite, ST_SERIES_GONE_RAISE, what, failure) < 0)
         return -1;
     if (gone > 0)
-        sqlite_series_forget(&sqlite->series);
+        series_cache_forget(&sqlite->series.cache);
     return gone;
 }
 

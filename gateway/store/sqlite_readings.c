@@ -130,7 +130,8 @@ static int copy_row(struct sqlite *sqlite, struct page *page, sqlite3_stmt *quer
 {
     struct reading_row *row = &page->rows[page->count];
     struct reading *reading = &row->reading;
-    int type = sqlite_type_parse((const char *)sqlite3_column_text(query, 8));
+    int type = series_type_parse((const char *)sqlite3_column_text(query, 8),
+                                 (size_t)sqlite3_column_bytes(query, 8));
 
     if (type < 0)
         return fail(failure, "a series' row is damaged; see docs/gateway.md, Damage (%s)", sqlite->path);

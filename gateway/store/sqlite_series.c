@@ -3,122 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHED_TEXT_MAX                                                                                      \
-    256 /* bytes of name and unit; longer ones are looked up each time, so the memory is bounded */
-#define HOUR INT64_C(3600000000) /* microseconds */
-
-/* What a series is told apart by. */
-struct series_key {
-    int64_t device;
-    const char *name;
-    const char *unit;
-    size_t name_len;
-    size_t unit_len;
-    enum reading_type type;
-    uint16_t format; /* 0 where the type says all */
-};
-
-struct series_entry {
-    struct series_entry *next;
-    uint64_t hash;
-    int64_t device;
-    int64_t id;
-    int64_t first; /* as in the database, or narrower if another connection has widened it */
-    int64_t last;
-    enum reading_type type;
-    uint16_t format;
-    uint16_t name_len;
-    uint16_t unit_len;
-    char text[]; /* name, unit */
-};
-
-int sqlite_type_parse(const char *word)
-{
-    for (int i = 0; word != NULL && i < (int)READING_TYPE_COUNT; i++)
-        if (strcmp(reading_type_text((enum reading_type)i), word) == 0)
-            return i;
-    return -1;
-}
-
-/* ---- cache ---- */
-
-static uint64_t mix(uint64_t hash, const void *bytes, size_t len)
-{
-    const unsigned char *at = bytes;
-
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
-    return hash;
-}
-
-static uint64_t hash_key(const struct series_key *key, uint64_t seed)
-{
-    uint64_t hash = mix(seed, &key->device, sizeof(key->device));
-
-    hash = mix(hash, key->name, key->name_len);
-    hash = mix(hash, key->unit, key->unit_len);
-    hash = (hash ^ key->format) * UINT64_C(0x100000001b3) ^ (uint64_t)key->type;
-    return hash ^ hash >> 32;
-}
-
-static bool entry_is(const struct series_entry *entry, uint64_t hash, const struct series_key *key)
-{
-    return entry->hash == hash && entry->device == key->device && entry->type == key->type &&
-           entry->format == key->format && entry->name_len == key->name_len &&
-           entry->unit_len == key->unit_len && memcmp(entry->text, key->name, key->name_len) == 0 &&
-           memcmp(entry->text + key->name_len, key->unit, key->unit_len) == 0;
-}
-
-static struct series_entry *cache_find(struct series_cache *cache, uint64_t hash,
-                                       const struct series_key *key)
-{
-    struct series_entry *entry = cache->buckets[hash % SERIES_BUCKETS];
-
-    while (entry != NULL && !entry_is(entry, hash, key))
-        entry = entry->next;
-    return entry;
-}
-
-/* A cache may forget: without memory, nothing is kept. */
-static void cache_put(struct series_cache *cache, uint64_t hash, const struct series_key *key,
-                      const struct series_entry *found)
-{
-    if (key->name_len + key->unit_len > CACHED_TEXT_MAX)
-        return;
-    if (cache->count >= SERIES_CACHE_MAX)
-        sqlite_series_forget(cache);
-    struct series_entry *entry = malloc(sizeof(*entry) + key->name_len + key->unit_len);
-    if (entry == NULL)
-        return;
-    *entry = *found;
-    entry->hash = hash;
-    entry->device = key->device;
-    entry->type = key->type;
-    entry->format = key->format;
-    entry->name_len = (uint16_t)key->name_len;
-    entry->unit_len = (uint16_t)key->unit_len;
-    memcpy(entry->text, key->name, key->name_len);
-    memcpy(entry->text + key->name_len, key->unit, key->unit_len);
-    entry->next = cache->buckets[hash % SERIES_BUCKETS];
-    cache->buckets[hash % SERIES_BUCKETS] = entry;
-    cache->count++;
-}
-
-void sqlite_series_forget(struct series_cache *cache)
-{
-    for (size_t i = 0; cache->count > 0 && i < SERIES_BUCKETS; i++)
-        while (cache->buckets[i] != NULL) {
-            struct series_entry *entry = cache->buckets[i];
-            cache->buckets[i] = entry->next;
-            free(entry);
-        }
-    cache->count = 0;
-}
-
 int sqlite_series_check(struct sqlite *sqlite, struct failure *failure)
 {
     static const char what[] = "look at the series";
-    struct series_cache *cache = &sqlite->series;
+    struct sqlite_series *cache = &sqlite->series;
     sqlite3_stmt *get = sqlite_statement(sqlite, ST_SERIES_GONE, failure);
     int64_t data_version;
 
@@ -132,24 +20,11 @@ int sqlite_series_check(struct sqlite *sqlite, struct failure *failure)
     int64_t gone = sqlite3_column_int64(get, 0);
     sqlite3_reset(get);
     if (cache->known && gone != cache->gone)
-        sqlite_series_forget(cache);
+        series_cache_forget(&cache->cache);
     cache->known = true;
     cache->data_version = data_version;
     cache->gone = gone;
     return 0;
-}
-
-/* ---- database ---- */
-
-/* The whole hours around a time. */
-static void hours_around(int64_t time, int64_t *first, int64_t *last)
-{
-    int64_t into = (time % HOUR + HOUR) % HOUR;
-
-    if (__builtin_sub_overflow(time, into, first))
-        *first = INT64_MIN;
-    if (__builtin_add_overflow(*first, HOUR, last))
-        *last = INT64_MAX;
 }
 
 static void bind_key(sqlite3_stmt *statement, const struct series_key *key)
@@ -189,7 +64,7 @@ static int add_series(struct sqlite *sqlite, const struct series_key *key, int64
 
     if (add == NULL)
         return -1;
-    hours_around(time, &first, &last);
+    series_hours_around(time, &first, &last);
     bind_key(add, key);
     bind_number(add, 6, first);
     bind_number(add, 7, last);
@@ -220,7 +95,7 @@ static int widen(struct sqlite *sqlite, struct series_entry *entry, int64_t time
 
     if (statement == NULL)
         return -1;
-    hours_around(time, &first, &last);
+    series_hours_around(time, &first, &last);
     bind_number(statement, 1, entry->id);
     bind_number(statement, 2, first);
     bind_number(statement, 3, last);
@@ -235,18 +110,8 @@ static int widen(struct sqlite *sqlite, struct series_entry *entry, int64_t time
 int64_t sqlite_series(struct sqlite *sqlite, int64_t device, const struct reading *reading,
                       struct failure *failure)
 {
-    bool whole = reading->type == READING_PAYLOAD || reading->type == READING_UNDECODED;
-    struct series_key key = {
-        .device = device,
-        .name = reading->name_len == 0 ? "" : reading->name, /* may be NULL, which memcmp() must not get */
-        .unit = reading->unit_len == 0 ? "" : reading->unit,
-        .name_len = reading->name_len,
-        .unit_len = reading->unit_len,
-        .type = reading->type,
-        .format = whole ? reading->format : 0,
-    };
-    uint64_t hash = hash_key(&key, sqlite->series.seed);
-    struct series_entry *entry = cache_find(&sqlite->series, hash, &key);
+    struct series_key key = series_key_of(device, reading);
+    struct series_entry *entry = series_cache_find(&sqlite->series.cache, &key);
     struct series_entry loaded = {.id = 0};
 
     if (entry == NULL) {
@@ -258,6 +123,6 @@ int64_t sqlite_series(struct sqlite *sqlite, int64_t device, const struct readin
         widen(sqlite, entry, reading->time, failure) != 0)
         return -1;
     if (entry == &loaded)
-        cache_put(&sqlite->series, hash, &key, &loaded);
+        series_cache_put(&sqlite->series.cache, &key, &loaded);
     return entry->id;
 }

@@ -1,0 +1,30 @@
+/*
+ * What a batch's messages say of each of its contexts beside the windows, for stores to write with them.
+ */
+#ifndef COMMIT_NOTES_H
+#define COMMIT_NOTES_H
+
+#include "gateway/store/store.h"
+
+struct commit_note {
+    int64_t seen;               /* when the last one was received */
+    struct bulla_window window; /* as it moves from message to message */
+    uint64_t lost;              /* messages that can not be stored any more (lost.h) */
+};
+
+struct commit_notes {
+    struct commit_note *items; /* parallel to the batch's contexts */
+    size_t room;
+};
+
+/* Takes the notes of a batch. 0, or -1 without memory. */
+MUST_CHECK int commit_notes_take(struct commit_notes *notes, const struct commit *commit,
+                                 struct failure *failure);
+
+void commit_notes_wipe(struct commit_notes *notes);
+
+/* Whether a context that is to be proven may have no row yet: a counter's is made with its device, a
+ * session's first message makes its own. */
+bool commit_may_be_new(const struct context_row *before);
+
+#endif
