@@ -27,6 +27,11 @@ CSV = (
     'name,kid,alg,kind,labels,label:room\r\nkitchen,0a1b2c3d,10,session,a=b;c=d,"ground ""floor"""\r\n',
     "\ufeffname,context\nshed,counter\n\n\"a\nb\",\n", '"x', '"x"y', 'a"b',
 )
+NODEMCU = VECTORS.parents[1] / "tests" / "vectors" / "nodemcu.json"
+KEYS = (
+    b"ivkey=2345678901abcdef\ndatakey=0123456789abcdef\nstaticiv=abcdef2345678901\npassphrase=mypassphrase\n",
+    b"# hex\r\npassphrase=x\r\nivkey=hex:32333435363738393031616263646566\r\n\r\ndatakey=0123456789abcdef\r\nstaticiv=abcdef2345678901",
+)
 TEXT = (b"23.4", b"-1e5", b"  7 ", b"nan", b"not a number")
 
 
@@ -74,6 +79,10 @@ def seeds():
         yield "config", text
     for text in CSV:
         yield "csv", text.encode("utf-8")
+    for case in json.loads(NODEMCU.read_text(encoding="ascii"))["cases"]:
+        yield "nodemcu", bytes.fromhex(case["payload"])
+    for text in KEYS:
+        yield "nodemcu", text
     for text in TEXT:
         yield "senml", bytes([SENML_FORMATS[0]]) + text
 
