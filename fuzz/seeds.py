@@ -34,6 +34,23 @@ KEYS = (
 )
 TEXT = (b"23.4", b"-1e5", b"  7 ", b"nan", b"not a number")
 
+# Rows of packets as brokers send them, for both versions (each target takes what is of its own).
+MQTT = (
+    "20020000 9003000101 3007000362756c6869 d000", "20020100 3209000361 2f62000a 6869",
+    "20020000 3d0700016100016869 62020001 40020001 50020002 70020002 b0020003", "20020005", "300500036122ff",
+    "2003000000 900400010001 3006000161006869 d000 e0018b",
+    "2040 0100 3d 1100000e10 12000467772d31 13003c 1c0003623a31 1f00026f6b 210014 22000a 2401 2500 26000161000162"
+    "26000161000163 2700001000 2800 2900 2a00",
+    "3d4d 001162756c6c612f30613162326333642f7570 1234 35 0101 0200000e10 0300106170706c69636174696f6e2f63626f72 080003722f31"
+    "0900027879 0b07 0bffffff7f 230003 2600016b0000 6869",
+    "4010 0001 97 0c 1f000466756c6c 2600000000 5003000110 62040001 9200 7003000192", "30080000032300016869",
+    "900c0002051f00026e6f00010287 b0060003000011 8f", "e00e9c0c1c0003623a311f0003627965", "20020001",
+)
+TOPICS = (
+    b"bulla/+/up\0bulla/0a1b2c3d/up", b"#\0$SYS/a", b"sport/#\0sport", b"+/+\0/finance", b"$share/g/bulla/+/up\0bulla//up",
+    b"a/b\0a/b", b"$share//a\0a", b"a#\0a", b"+a/\xc3\xa9\0\xc3\xa9",
+)
+
 
 def load(name):
     return json.loads((VECTORS / name).read_text(encoding="ascii"))
@@ -75,6 +92,10 @@ def seeds():
         yield "credential", case["line"].encode("utf-8")
     for text in JSON:
         yield "json", text.encode("utf-8")
+    for packets in MQTT:
+        yield "mqtt3", bytes.fromhex(packets)
+    for text in TOPICS:
+        yield "topic", text
     for text in CONFIG:
         yield "config", text
     for text in CSV:
@@ -88,7 +109,7 @@ def seeds():
 
 
 # The same bytes, for what explains them.
-ALSO = {"message": ("anatomy",), "cbor": ("diagnostic",)}
+ALSO = {"message": ("anatomy",), "cbor": ("diagnostic",), "mqtt3": ("mqtt5",)}
 
 
 def main(directory):
