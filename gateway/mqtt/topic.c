@@ -67,7 +67,7 @@ static bool are_levels(const char *text, size_t len)
     return true;
 }
 
-/* How long "$share/GROUP/" is at the beginning of a filter (4.8.2): 0 if it is not there; more than `len` if
+/* How long "$share/GROUP/" is at the beginning of a filter (4.8.2): 0 if it is not there; `len` if
  * the group's name is empty, has a wildcard, or no filter follows. */
 static size_t shared_prefix(const char *text, size_t len)
 {
@@ -77,8 +77,8 @@ static size_t shared_prefix(const char *text, size_t len)
     if (len < begin || memcmp(text, SHARED, begin) != 0)
         return 0;
     group = first_level(text + begin, len - begin);
-    if (group.level == 0 || has_wildcard(group.at, group.level) || group.level + 1 >= group.len)
-        return len + 1;
+    if (group.level == 0 || has_wildcard(group.at, group.level) || group.level == group.len)
+        return len;
     return begin + group.level + 1;
 }
 
