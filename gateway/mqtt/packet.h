@@ -48,10 +48,6 @@ enum mqtt_error {
 
 const char *mqtt_strerror(int error);
 
-/* What a reason code (2.4) says, or a return code of 3.1.1's CONNACK or SUBACK; in a few words, for the log.
- */
-const char *mqtt_code_text(enum mqtt_version version, enum mqtt_type type, uint8_t code);
-
 /* Bytes in the packet that was read; not zero-terminated. at is NULL where there are none. */
 struct mqtt_bytes {
     const uint8_t *at;

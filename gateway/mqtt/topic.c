@@ -67,8 +67,8 @@ static bool are_levels(const char *text, size_t len)
     return true;
 }
 
-/* How long "$share/GROUP/" is at the beginning of a filter (4.8.2): 0 if it is not there; `len` if
- * the group's name is empty, has a wildcard, or no filter follows. */
+/* How long "$share/GROUP/" is at the beginning of a filter (4.8.2): 0 if it is not there; `len` if the
+ * group's name is empty or has a wildcard, or no filter follows. */
 static size_t shared_prefix(const char *text, size_t len)
 {
     size_t begin = strlen(SHARED);
