@@ -1,14 +1,18 @@
 #!/usr/bin/python3
-"""Writes seeds for the fuzz targets from spec/vectors. usage: seeds.py DIRECTORY
+"""Writes seeds for the fuzz targets from spec/vectors and tests/vectors. usage: seeds.py DIRECTORY
 
 DIRECTORY/TARGET/NUMBER, for each target.
 """
+import base64
 import binascii
 import json
 import pathlib
 import sys
 
 VECTORS = pathlib.Path(__file__).resolve().parents[1] / "spec" / "vectors"
+CRYPTOJS = VECTORS.parents[1] / "tests" / "vectors" / "cryptojs.json"
+# The first byte of fuzz_cryptojs's input picks the request, and what the rest is.
+CRYPTOJS_REQUESTS = {"data": 0, "reset": 1, "unsequenced": 2}
 # The first byte of fuzz_senml's input picks one of these.
 SENML_FORMATS = {112: 0, 60: 1, 0: 2, 42: 3}
 JSON = (
@@ -90,6 +94,12 @@ def seeds():
         yield "reply", bytes.fromhex(case["message"])
     for case in load("credentials.json")["cases"]:
         yield "credential", case["line"].encode("utf-8")
+    for case in json.loads(CRYPTOJS.read_text(encoding="utf-8"))["cases"]:
+        request, text = CRYPTOJS_REQUESTS[case["request"]], case["text"].encode("utf-8")
+        yield "cryptojs", bytes([request]) + case["body"].encode("ascii")
+        yield "cryptojs", bytes([request + 3]) + base64.b64encode(text)
+        yield "cryptojs", bytes([request + 6]) + text
+    yield "cryptojs", bytes([9]) + b"# comment\r\npassphrase=2B7E151628AED2A6ABF7158809CF4F3C\n"
     for text in JSON:
         yield "json", text.encode("utf-8")
     for packets in MQTT:

@@ -23,14 +23,14 @@ static enum decoder_result read_member(const struct text *name, const json_t *va
     return result == DECODED ? flat_string(readings, &reading, READING_TEXT, string) : result;
 }
 
-static enum decoder_result read_object(json_t *root, int64_t received, struct readings *readings)
+enum decoder_result flat_json(const json_t *object, int64_t received, struct readings *readings)
 {
     const char *key;
     json_t *value;
 
-    if (!json_is_object(root))
+    if (!json_is_object(object))
         return UNDECODABLE;
-    json_object_foreach(root, key, value)
+    json_object_foreach((json_t *)object, key, value) /* changes nothing */
     {
         struct text name;
         enum decoder_result result = readings_copy(readings, key, strlen(key), &name);
@@ -50,7 +50,7 @@ enum decoder_result decode_flat_json(const uint8_t *plaintext, size_t len, int64
 
     if (result != DECODED)
         return result;
-    result = read_object(root, received, readings);
+    result = flat_json(root, received, readings);
     json_decref(root);
     return result;
 }

@@ -23,16 +23,26 @@ static int is_shallow(const uint8_t *at, size_t len)
     return 1;
 }
 
-enum decoder_result json_value_parse(const uint8_t *plaintext, size_t len, json_t **root)
+static enum decoder_result parse(const uint8_t *plaintext, size_t len, size_t flags, json_t **root)
 {
     json_error_t error;
 
     if (len == 0 || !is_shallow(plaintext, len))
         return UNDECODABLE;
-    *root = json_loadb((const char *)plaintext, len, JSON_REJECT_DUPLICATES, &error);
+    *root = json_loadb((const char *)plaintext, len, JSON_REJECT_DUPLICATES | flags, &error);
     if (*root != NULL)
         return DECODED;
     return json_error_code(&error) == json_error_out_of_memory ? OUT_OF_MEMORY : UNDECODABLE;
+}
+
+enum decoder_result json_value_parse(const uint8_t *plaintext, size_t len, json_t **root)
+{
+    return parse(plaintext, len, 0, root);
+}
+
+enum decoder_result json_value_parse_any(const uint8_t *plaintext, size_t len, json_t **root)
+{
+    return parse(plaintext, len, JSON_DECODE_ANY, root);
 }
 
 enum decoder_result json_value_number(const json_t *value, struct number *number)

@@ -15,6 +15,9 @@
  */
 enum decoder_result json_value_parse(const uint8_t *plaintext, size_t len, json_t **root);
 
+/* The same for any value: also a number, a string, true, false or null. */
+enum decoder_result json_value_parse_any(const uint8_t *plaintext, size_t len, json_t **root);
+
 /* An integer or a real. */
 enum decoder_result json_value_number(const json_t *value, struct number *number);
 
