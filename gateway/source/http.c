@@ -1,106 +1,86 @@
 /*
- * The HTTP source (PROTOCOL 8): POST /d, one message in the body, the answer in the response.
+ * The HTTP source: requests of the routes that http_route.h lists, each answered at once or after the commit.
  */
-#include "gateway/source/source.h"
+#include "gateway/source/http_route.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "gateway/http.h"
 #include "gateway/prometheus.h"
 
 #define RETRY_AFTER "1" /* seconds */
 #define DISCARD_MAX 65536
-#define REPLY_TYPE  "application/cose; cose-type=\"cose-encrypt0\""
-
-#define STATUSES 600
+#define ALLOW_MAX   64 /* bytes of a path's methods */
 
 extern const struct source_ops source_http;
 
-struct source_http {
-    struct source source;
-    struct http http;
-    struct pipeline *pipeline;
-    bool resumed;                 /* connections wait for http_run() */
-    uint64_t responses[STATUSES]; /* by status */
-    struct MHD_Response *empty;
-    struct MHD_Response *try_again; /* empty, with Retry-After */
-    struct MHD_Response *post_only; /* empty, with Allow */
-};
-
-/* One request, from its header to its response. */
-struct request {
-    struct inbound inbound; /* first: the pipeline hands this back */
-    struct source_http *source;
-    struct MHD_Connection *connection;
-    unsigned refused; /* status decided before the body was read; 0: none */
-    unsigned status;  /* once answered */
-    bool suspended;
-    size_t discarded; /* bytes of a refused body */
-    size_t reply_len;
-    uint8_t reply[REPLY_MAX];
-    size_t capacity;
-    uint8_t body[]; /* capacity + 1 bytes: the one more tells a body that is too long */
-};
-
-/* PROTOCOL 8. Refusals that did not authenticate all look the same. */
-static const unsigned statuses[OUTCOME_COUNT] = {
-    [OUTCOME_STORED] = MHD_HTTP_OK,
-    [OUTCOME_DUPLICATE] = MHD_HTTP_OK,
-    [OUTCOME_CHALLENGED] = MHD_HTTP_UNAUTHORIZED,
-    [OUTCOME_STALE] = MHD_HTTP_CONFLICT,
-    [OUTCOME_MALFORMED] = MHD_HTTP_BAD_REQUEST,
-    [OUTCOME_UNKNOWN] = MHD_HTTP_UNAUTHORIZED,
-    [OUTCOME_REVOKED] = MHD_HTTP_UNAUTHORIZED,
-    [OUTCOME_FORGED] = MHD_HTTP_UNAUTHORIZED,
-    [OUTCOME_BUSY] = MHD_HTTP_SERVICE_UNAVAILABLE,
-};
+static const struct http_route *const tables[] = {http_native_routes, NULL};
 
 /* ---- the response ---- */
 
-static enum MHD_Result respond_empty(struct request *request, unsigned status)
+static enum MHD_Result queue(struct request *request, unsigned status, struct MHD_Response *response)
 {
-    struct source_http *source = request->source;
-    struct MHD_Response *response = source->empty;
-
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-        response = source->try_again;
-    else if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        response = source->post_only;
-    source->responses[status]++;
+    request->source->responses[status]++;
     return MHD_queue_response(request->connection, status, response);
 }
 
-static enum MHD_Result respond(struct request *request)
+/* A response of this request alone: with a header, and the request's reply in its body. */
+static enum MHD_Result respond_with(struct request *request, unsigned status, const char *header,
+                                    const char *value)
 {
-    struct MHD_Response *response;
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(request->reply_len, request->reply, MHD_RESPMEM_PERSISTENT);
     enum MHD_Result result;
 
-    if (request->reply_len == 0)
-        return respond_empty(request, request->status);
-    response = MHD_create_response_from_buffer(request->reply_len, request->reply, MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, REPLY_TYPE);
-    request->source->responses[request->status]++;
-    result = MHD_queue_response(request->connection, request->status, response);
+    MHD_add_response_header(response, header, value);
+    result = queue(request, status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* ---- what the pipeline calls ---- */
-
-static void on_answer(struct inbound *inbound, enum outcome outcome, const uint8_t *reply, size_t reply_len)
+static enum MHD_Result respond(struct request *request)
 {
-    struct request *request = (struct request *)inbound;
+    struct source_http *source = request->source;
 
-    request->status = statuses[outcome];
-    request->reply_len = reply_len;
-    if (reply_len > 0)
-        memcpy(request->reply, reply, reply_len);
+    if (request->reply_len > 0)
+        return respond_with(request, request->status, MHD_HTTP_HEADER_CONTENT_TYPE, request->reply_type);
+    return queue(request, request->status,
+                 request->status == MHD_HTTP_SERVICE_UNAVAILABLE ? source->try_again : source->empty);
+}
+
+/* Says which methods the path has (RFC 9110 15.5.6). */
+static enum MHD_Result respond_not_allowed(struct request *request, const struct http_route *route)
+{
+    char allow[ALLOW_MAX];
+    const char *path = route->path;
+    size_t used = 0;
+
+    for (; route->path != NULL && strcmp(route->path, path) == 0; route++)
+        used +=
+            (size_t)snprintf(allow + used, sizeof(allow) - used, "%s%s", used > 0 ? ", " : "", route->method);
+    return respond_with(request, MHD_HTTP_METHOD_NOT_ALLOWED, MHD_HTTP_HEADER_ALLOW, allow);
+}
+
+static enum MHD_Result respond_refused(struct request *request)
+{
+    if (request->refused == MHD_HTTP_METHOD_NOT_ALLOWED)
+        return respond_not_allowed(request, request->route);
+    return queue(request, request->refused, request->source->empty);
+}
+
+/* ---- what routes call ---- */
+
+void http_answer(struct request *request, unsigned status, const char *type, const void *reply, size_t len)
+{
+    request->status = status;
+    request->reply_type = type;
+    request->reply_len = len;
+    if (len > 0)
+        memcpy(request->reply, reply, len);
     if (request->suspended) {
         request->suspended = false;
         request->source->resumed = true;
@@ -108,7 +88,7 @@ static void on_answer(struct inbound *inbound, enum outcome outcome, const uint8
     }
 }
 
-static void on_describe(const struct inbound *inbound, char *out, size_t size)
+void http_describe(const struct inbound *inbound, char *out, size_t size)
 {
     const struct request *request = (const struct request *)inbound;
     char peer[64];
@@ -117,45 +97,42 @@ static void on_describe(const struct inbound *inbound, char *out, size_t size)
     snprintf(out, size, "http %s", peer);
 }
 
-static const struct inbound_ops inbound_ops = {on_answer, on_describe};
-
 /* ---- the request ---- */
 
-/* application/cose, application/octet-stream or none; parameters do not matter. */
-static bool is_our_type(const char *type)
+/* The route of a path and a method: 0; or the status that says that there is none. Of 405, the path's first.
+ */
+static unsigned find_route(const char *url, const char *method, const struct http_route **found)
 {
-    static const char *const types[] = {"application/cose", "application/octet-stream"};
-    size_t len;
-
-    if (type == NULL)
-        return true;
-    len = strcspn(type, "; \t");
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (len == strlen(types[i]) && strncasecmp(type, types[i], len) == 0)
-            return true;
+    *found = NULL;
+    for (size_t i = 0; tables[i] != NULL; i++) {
+        for (const struct http_route *route = tables[i]; route->path != NULL; route++) {
+            if (strcmp(route->path, url) != 0)
+                continue;
+            if (*found == NULL)
+                *found = route;
+            if (strcmp(route->method, method) == 0) {
+                *found = route;
+                return 0;
+            }
+        }
     }
-    return false;
+    return *found == NULL ? MHD_HTTP_NOT_FOUND : MHD_HTTP_METHOD_NOT_ALLOWED;
 }
 
 /* What the header alone decides: a status, or 0 to go on with a body of at most `*capacity` bytes. */
-static unsigned judge_header(struct MHD_Connection *connection, const char *url, const char *method,
+static unsigned judge_header(struct MHD_Connection *connection, const struct http_route *route,
                              size_t *capacity)
 {
     const char *type = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
     const char *length =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
-    *capacity = 0;
-    if (strcmp(url, "/d") != 0)
-        return MHD_HTTP_NOT_FOUND;
-    if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
-        return MHD_HTTP_METHOD_NOT_ALLOWED;
-    if (!is_our_type(type))
+    if (route->takes_type != NULL && !route->takes_type(type))
         return MHD_HTTP_UNSUPPORTED_MEDIA_TYPE;
-    *capacity = BULLA_MESSAGE_MAX;
+    *capacity = route->body_max;
     if (length != NULL) {
         unsigned long long announced = strtoull(length, NULL, 10); /* libmicrohttpd has checked its form */
-        if (announced > BULLA_MESSAGE_MAX)
+        if (announced > route->body_max)
             return MHD_HTTP_CONTENT_TOO_LARGE;
         *capacity = (size_t)announced;
     }
@@ -165,22 +142,26 @@ static unsigned judge_header(struct MHD_Connection *connection, const char *url,
 static enum MHD_Result begin(struct source_http *source, struct MHD_Connection *connection, const char *url,
                              const char *method, void **state)
 {
-    size_t capacity;
-    unsigned refused = judge_header(connection, url, method, &capacity);
-    struct request *request = malloc(sizeof(*request) + capacity + 1);
+    const struct http_route *route;
+    size_t capacity = 0;
+    unsigned refused = find_route(url, method, &route);
+    struct request *request;
 
+    if (refused == 0)
+        refused = judge_header(connection, route, &capacity);
+    request = malloc(sizeof(*request) + capacity + 1);
     if (request == NULL)
         return MHD_NO;
     memset(request, 0, sizeof(*request));
-    request->inbound.ops = &inbound_ops;
     request->inbound.bytes = request->body;
     request->source = source;
     request->connection = connection;
+    request->route = route;
     request->capacity = capacity;
     request->refused = refused;
     *state = request;
     if (refused == MHD_HTTP_CONTENT_TOO_LARGE) /* its body is not waited for */
-        return respond_empty(request, refused);
+        return respond_refused(request);
     return MHD_YES;
 }
 
@@ -203,7 +184,7 @@ static enum MHD_Result take_body(struct request *request, const char *data, size
 /* Hands the message over. It is answered at once, or the connection sleeps until it is. */
 static enum MHD_Result submit(struct request *request)
 {
-    pipeline_receive(request->source->pipeline, &request->inbound);
+    request->route->submit(request);
     if (request->status != 0)
         return respond(request);
     request->suspended = true;
@@ -226,7 +207,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return take_body(request, data, len);
     }
     if (request->refused != 0)
-        return respond_empty(request, request->refused);
+        return respond_refused(request);
     if (request->status != 0) /* resumed */
         return respond(request);
     return submit(request);
@@ -264,15 +245,13 @@ static void destroy_responses(struct source_http *source)
 {
     destroy(source->empty);
     destroy(source->try_again);
-    destroy(source->post_only);
 }
 
 static int open_responses(struct source_http *source, struct failure *failure)
 {
     source->empty = make_empty(NULL, NULL);
     source->try_again = make_empty(MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER);
-    source->post_only = make_empty(MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_POST);
-    if (source->empty == NULL || source->try_again == NULL || source->post_only == NULL)
+    if (source->empty == NULL || source->try_again == NULL)
         return fail(failure, "out of memory");
     return 0;
 }
@@ -343,7 +322,7 @@ static void source_metrics(const struct source *source, FILE *out)
 
     prometheus_head(out, "bulla_http_responses_total", "counter",
                     "Responses of the devices' listener by status.");
-    for (unsigned status = 0; status < STATUSES; status++) {
+    for (unsigned status = 0; status < HTTP_STATUSES; status++) {
         if (http->responses[status] > 0)
             fprintf(out, "bulla_http_responses_total{status=\"%u\"} %" PRIu64 "\n", status,
                     http->responses[status]);
