@@ -26,14 +26,14 @@ static const char *const formats[] = {[EVENTS_TABLE] = "table", [EVENTS_JSONL] =
 
 /* The outcomes of PROTOCOL 4 but for "stored", which is no event. */
 static const char *const kinds[] = {
-    "malformed", "unknown", "revoked", "forged", "challenged", "duplicate", "stale", NULL,
+    "malformed", "unknown", "revoked", "forged", "challenged", "duplicate", "stale", "reset", NULL,
 };
 
 static const struct option options_table[] = {
     {.name = "kind",
      .letter = 'k',
      .argument = "KIND",
-     .help = "only malformed, unknown, revoked, forged, challenged, duplicate or stale ones",
+     .help = "only malformed, unknown, revoked, forged, challenged, duplicate, stale or reset ones",
      .parse = option_word,
      .words = kinds,
      .offset = offsetof(struct events_options, kind)},

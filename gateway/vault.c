@@ -18,7 +18,7 @@
 
 #define NONCE_SIZE    12
 #define TAG_SIZE      16
-#define SECRET_MAX    64
+#define SECRET_MAX    VAULT_SECRET_MAX
 #define KEY_TEXT_SIZE (2 * VAULT_KEY_SIZE) /* hex digits; a newline follows */
 #define CHECK_NAME    "keycheck"
 
@@ -123,6 +123,42 @@ int vault_open_device(const struct vault *vault, const struct device_row *row,
     return fail(failure,
                 "cannot open the secret of device \"%s\": its row was changed since it was written; "
                 "provision the device anew",
+                row->name);
+}
+
+/* Wire, zero byte, route: no two pairs give the same. */
+static size_t bind_wire(const struct wire_row *row, uint8_t bound[WIRE_NAME_MAX + WIRE_ROUTE_MAX + 1])
+{
+    size_t wire_len = strlen(row->wire);
+    size_t route_len = strlen(row->route);
+
+    memcpy(bound, row->wire, wire_len + 1);
+    memcpy(bound + wire_len + 1, row->route, route_len);
+    return wire_len + 1 + route_len;
+}
+
+int vault_seal_wire(const struct vault *vault, struct wire_row *row, const uint8_t *keys, size_t len,
+                    struct failure *failure)
+{
+    uint8_t bound[WIRE_NAME_MAX + WIRE_ROUTE_MAX + 1];
+
+    row->keys_len = SEALED_SIZE(len);
+    return vault_seal(vault, "wire", bound, bind_wire(row, bound), keys, len, row->keys, failure);
+}
+
+int vault_open_wire(const struct vault *vault, const struct wire_row *row, uint8_t keys[WIRE_KEYS_MAX],
+                    size_t *len, struct failure *failure)
+{
+    uint8_t bound[WIRE_NAME_MAX + WIRE_ROUTE_MAX + 1];
+    struct failure ignored;
+
+    *len = row->keys_len < SEALED_SIZE(0) ? 0 : row->keys_len - SEALED_SIZE(0);
+    if (*len > 0 && *len <= WIRE_KEYS_MAX &&
+        vault_open_sealed(vault, "wire", bound, bind_wire(row, bound), row->keys, keys, *len, &ignored) == 0)
+        return 0;
+    return fail(failure,
+                "cannot open the keys of device \"%s\": its row was changed since it was written; remove the "
+                "device, and add it again",
                 row->name);
 }
 

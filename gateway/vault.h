@@ -8,7 +8,8 @@
 
 #include "gateway/store/store.h"
 
-#define VAULT_KEY_SIZE 32
+#define VAULT_KEY_SIZE   32
+#define VAULT_SECRET_MAX 512 /* bytes of the longest thing that is sealed */
 
 struct vault {
     uint8_t key[VAULT_KEY_SIZE];
@@ -42,7 +43,8 @@ bool vault_others_may_read(const struct stat *status);
 /* Whether the registry has a master key already: 1, 0 (vault_open() would give it one), or -1. */
 MUST_CHECK int vault_is_made(struct store *store, struct failure *failure);
 
-/* Seals `len` bytes (at most 64) into `sealed` (SEALED_SIZE(len) bytes). `label` and `bound` say what it is.
+/* Seals `len` bytes (at most VAULT_SECRET_MAX) into `sealed` (SEALED_SIZE(len) bytes). `label` and `bound`
+ * say what it is.
  */
 MUST_CHECK int vault_seal(const struct vault *vault, const char *label, const uint8_t *bound,
                           size_t bound_len, const uint8_t *secret, size_t len, uint8_t *sealed,
@@ -58,6 +60,13 @@ MUST_CHECK int vault_seal_device(const struct vault *vault, struct device_row *r
                                  const uint8_t secret[BULLA_SECRET_SIZE], struct failure *failure);
 MUST_CHECK int vault_open_device(const struct vault *vault, const struct device_row *row,
                                  uint8_t secret[BULLA_SECRET_SIZE], struct failure *failure);
+
+/* A device's keys on an older wire: label "wire", bound to wire and route. row->wire, route are set. */
+MUST_CHECK int vault_seal_wire(const struct vault *vault, struct wire_row *row, const uint8_t *keys,
+                               size_t len, struct failure *failure);
+/* `keys` (WIRE_KEYS_MAX bytes) receives them, *len how many. */
+MUST_CHECK int vault_open_wire(const struct vault *vault, const struct wire_row *row,
+                               uint8_t keys[WIRE_KEYS_MAX], size_t *len, struct failure *failure);
 
 /*
  * A value of the registry itself, 32 random bytes sealed under its name (the challenge key K, the rekey

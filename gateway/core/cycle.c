@@ -15,6 +15,7 @@ int cycle_init(struct cycle *cycle, size_t capacity)
     cycle->contexts = calloc(capacity, sizeof(*cycle->contexts));
     cycle->events = calloc(JOURNAL_GATHERED, sizeof(*cycle->events));
     readings_init(&cycle->readings);
+    readings_init(&cycle->older.readings);
     cycle_reset(cycle);
     return cycle->lookups != NULL && cycle->inbounds != NULL && cycle->messages != NULL &&
                    cycle->touched != NULL && cycle->contexts != NULL && cycle->events != NULL
@@ -31,6 +32,8 @@ void cycle_wipe(struct cycle *cycle)
     free(cycle->contexts);
     free(cycle->events);
     readings_wipe(&cycle->readings);
+    readings_wipe(&cycle->older.readings);
+    roster_free(cycle->older.roster);
     memset(cycle, 0, sizeof(*cycle));
 }
 
@@ -61,6 +64,10 @@ void cycle_reset(struct cycle *cycle)
     cycle->undecoded = 0;
     cycle->failure.text[0] = '\0';
     readings_reset(&cycle->readings);
+    cycle->older.count = 0;
+    cycle->older.judged = 0;
+    cycle->older.failed = false;
+    readings_reset(&cycle->older.readings);
 }
 
 void inbound_push(struct inbound_list *list, struct inbound *inbound)
@@ -223,6 +230,10 @@ void cycle_run(struct cycle *cycle, struct store *store)
         note_health(cycle, cycle->failed ? -1 : 0, &cycle->failure);
     else if (cycle->probe)
         note_health(cycle, store->ops->probe(store, &failure), &failure);
+    /* Behind the batch: what closes an older wire in it counts. It has nothing to fear from them. */
+    int older = older_run(&cycle->older, store, cycle->now, cycle->housekeeping);
+    if (older != 0)
+        note_health(cycle, older, &cycle->older.failure);
     for (size_t i = 0; i < cycle->lookup_count; i++) { /* they see what the batch made of the rows */
         cycle->lookups[i].failed = look_up(cycle, &cycle->lookups[i], store, &failure) < 0;
         if (cycle->lookups[i].failed)

@@ -8,6 +8,7 @@
 #include "gateway/core/answer.h"
 #include "gateway/core/inbound.h"
 #include "gateway/core/journal.h"
+#include "gateway/core/older.h"
 #include "gateway/decode/decode.h"
 
 #define CYCLE_LOOKUPS 512
@@ -57,6 +58,8 @@ struct cycle {
     size_t message_bytes; /* of their plaintexts */
     size_t context_count;
     struct readings readings; /* what the messages decode to */
+
+    struct older older; /* messages of older wires */
 
     struct inbound_list parked; /* to begin anew once this cycle is through */
 

@@ -12,6 +12,7 @@
 
 #include "device/envelope.h"
 #include "gateway/core/outcome.h"
+#include "gateway/wire/wire.h"
 
 #define REPLY_MAX (BULLA_HEADROOM + 64 + BULLA_TAG_MAX) /* bytes of a whole reply with keys 0 to 3 */
 
@@ -29,6 +30,9 @@ struct inbound {
     const struct inbound_ops *ops;
     uint8_t *bytes; /* opened in place */
     size_t len;
+    const struct wire_ops *wire; /* of a message for pipeline_receive_older(); otherwise NULL */
+    const char *route; /* of that: the topic it came on, the id in its path; NULL: it came without one */
+    enum wire_request request; /* of that */
 
     /* the pipeline's */
     struct inbound *next; /* in the list that it waits in */

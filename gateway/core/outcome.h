@@ -18,6 +18,8 @@
     X(OUTCOME_UNKNOWN, "unknown", false)                                                                     \
     X(OUTCOME_REVOKED, "revoked", false)                                                                     \
     X(OUTCOME_FORGED, "forged", false)                                                                       \
+    X(OUTCOME_RESET, "reset", true)        /* an older wire's: the device has set its number */              \
+    X(OUTCOME_ANSWERED, "answered", false) /* an older wire's: a question, which changed nothing */          \
     X(OUTCOME_BUSY, "busy", false) /* not stored: the store is down or the queue full; to be sent again */
 
 enum outcome {

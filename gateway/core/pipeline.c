@@ -29,6 +29,7 @@ void pipeline_wipe(struct pipeline *pipeline)
 {
     cycle_wipe(&pipeline->cycles[0]);
     cycle_wipe(&pipeline->cycles[1]);
+    roster_free(pipeline->roster);
     devices_wipe(&pipeline->devices);
     bulla_wipe(pipeline, sizeof(*pipeline));
 }
@@ -114,8 +115,8 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
 
     if (pipeline->running != NULL)
         return NULL;
-    if (cycle->lookup_count == 0 && cycle->message_count == 0 && cycle->parked.count == 0 && !events_due &&
-        !idle_work)
+    if (cycle->lookup_count == 0 && cycle->message_count == 0 && cycle->parked.count == 0 &&
+        pipeline->older.count == 0 && !events_due && !idle_work)
         return NULL;
     pipeline->taken = now / 1000000;
     cycle->now = pipeline->taken + pipeline->clock_offset;
@@ -132,6 +133,7 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     if (events_due)
         move_events(pipeline, cycle, now);
     fill_contexts(cycle);
+    older_gather(pipeline, cycle);
     pipeline->running = cycle;
     pipeline->gathered = cycle == &pipeline->cycles[0] ? &pipeline->cycles[1] : &pipeline->cycles[0];
     return cycle;
@@ -385,6 +387,7 @@ void pipeline_finish(struct pipeline *pipeline)
         finish_batch(pipeline, cycle, &again);
     while ((inbound = inbound_pop(&again)) != NULL)
         steps_run(pipeline, inbound);
+    older_finish(pipeline, cycle);
     finish_lookups(pipeline, cycle);
     while ((inbound = inbound_pop(&cycle->parked)) != NULL) {
         inbound->waited = true;

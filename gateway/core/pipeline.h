@@ -50,6 +50,8 @@ struct pipeline {
     struct answerer answerer;
     struct journal journal;
     struct expiry expiry;
+    struct inbound_list older; /* messages of older wires that wait for a cycle */
+    struct roster *roster;     /* NULL: there was no older wire so far */
     struct cycle cycles[2];
     struct cycle *gathered;
     struct cycle *running; /* NULL: none is at the store */

@@ -27,27 +27,57 @@ static void log_refusal(struct pipeline *pipeline, const struct inbound *inbound
              log_quote(detail, sizeof(detail), entry->detail));
 }
 
+/* The entry that it becomes, or NULL if it is only counted. `detail` is behind what stands in it already. */
+__attribute__((format(printf, 5, 0))) static struct journal_entry *
+write_entry(struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome, int64_t device,
+            const char *detail, va_list arguments)
+{
+    struct journal_entry *entry = journal_note(&pipeline->journal, inbound->received, outcome, device);
+    size_t used;
+
+    pipeline->counters.events_withheld = pipeline->journal.withheld;
+    if (entry == NULL)
+        return NULL;
+    inbound->ops->describe(inbound, entry->source, sizeof(entry->source));
+    used = strlen(entry->detail);
+    vsnprintf(entry->detail + used, sizeof(entry->detail) - used, detail, arguments);
+    return entry;
+}
+
+__attribute__((format(printf, 5, 6))) static struct journal_entry *
+write_words(struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome, int64_t device,
+            const char *detail, ...)
+{
+    struct journal_entry *entry;
+    va_list arguments;
+
+    va_start(arguments, detail);
+    entry = write_entry(pipeline, inbound, outcome, device, detail, arguments);
+    va_end(arguments);
+    return entry;
+}
+
+struct journal_entry *settle_note(struct pipeline *pipeline, const struct inbound *inbound,
+                                  enum outcome outcome, int64_t device, const char *detail)
+{
+    return write_words(pipeline, inbound, outcome, device, "%s", detail);
+}
+
 __attribute__((format(printf, 4, 0))) static void note(struct pipeline *pipeline,
                                                        const struct inbound *inbound, enum outcome outcome,
                                                        const char *detail, va_list arguments)
 {
     const struct device *device = NULL;
-    struct journal_entry *entry;
-    size_t used;
+    const struct journal_entry *entry;
 
     if (inbound->envelope.id != NULL)
         device = devices_find(&pipeline->devices, inbound->envelope.id, inbound->envelope.id_len);
-    entry = journal_note(&pipeline->journal, inbound->received, outcome, device != NULL ? device->id : 0);
-    pipeline->counters.events_withheld = pipeline->journal.withheld;
-    if (entry == NULL)
-        return;
-    inbound->ops->describe(inbound, entry->source, sizeof(entry->source));
-    used = strlen(entry->detail);
-    vsnprintf(entry->detail + used, sizeof(entry->detail) - used, detail, arguments);
-    log_refusal(pipeline, inbound, entry);
+    entry = write_entry(pipeline, inbound, outcome, device != NULL ? device->id : 0, detail, arguments);
+    if (entry != NULL)
+        log_refusal(pipeline, inbound, entry);
 }
 
-static void answer(struct pipeline *pipeline, struct inbound *inbound, enum outcome outcome,
+void settle_answer(struct pipeline *pipeline, struct inbound *inbound, enum outcome outcome,
                    const uint8_t *reply, size_t len)
 {
     pipeline->counters.outcomes[outcome]++;
@@ -57,12 +87,12 @@ static void answer(struct pipeline *pipeline, struct inbound *inbound, enum outc
 
 void settle_busy(struct pipeline *pipeline, struct inbound *inbound)
 {
-    answer(pipeline, inbound, OUTCOME_BUSY, NULL, 0);
+    settle_answer(pipeline, inbound, OUTCOME_BUSY, NULL, 0);
 }
 
 void settle_refused(struct pipeline *pipeline, struct inbound *inbound)
 {
-    answer(pipeline, inbound, inbound->refused, NULL, 0);
+    settle_answer(pipeline, inbound, inbound->refused, NULL, 0);
 }
 
 /*
@@ -129,5 +159,5 @@ void settle(struct pipeline *pipeline, struct inbound *inbound, enum outcome out
         inbound_push(&pipeline->gathered->parked, inbound);
         return;
     }
-    answer(pipeline, inbound, outcome, reply, (size_t)len);
+    settle_answer(pipeline, inbound, outcome, reply, (size_t)len);
 }

@@ -30,6 +30,13 @@ __attribute__((format(printf, 5, 6))) void settle(struct pipeline *pipeline, str
 /* Answers a refusal that waited for its cycle. */
 void settle_refused(struct pipeline *pipeline, struct inbound *inbound);
 
+/* What settle() does with what was judged elsewhere (core/older.c): counts and answers; and writes the
+ * journal. */
+void settle_answer(struct pipeline *pipeline, struct inbound *inbound, enum outcome outcome,
+                   const uint8_t *reply, size_t len);
+struct journal_entry *settle_note(struct pipeline *pipeline, const struct inbound *inbound,
+                                  enum outcome outcome, int64_t device, const char *detail);
+
 /* Answers "try again". */
 void settle_busy(struct pipeline *pipeline, struct inbound *inbound);
 

@@ -202,6 +202,61 @@ int sqlite_generation(struct store *store, int64_t *generation, struct failure *
 int sqlite_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
                           struct failure *failure);
 
+/* Ends an operator's change: `result` as in sqlite_end(); positive is a change, and raises the generation. */
+MUST_CHECK int sqlite_end_change(struct sqlite *sqlite, int result, const char *what,
+                                 struct failure *failure);
+
+/* Inside a transaction: 1 or 0. */
+MUST_CHECK int sqlite_name_is_taken(struct sqlite *sqlite, const char *name, struct failure *failure);
+
+/* Inside a transaction: enters the device, whose name and kid are free, with its counter's row. -1 on
+ * failure. */
+MUST_CHECK int sqlite_insert_device(struct sqlite *sqlite, struct device_row *row, bool proven,
+                                    struct failure *failure);
+
+/* Inside a transaction: enters a counter's row, which the device does not have yet. */
+MUST_CHECK int sqlite_insert_counter(struct sqlite *sqlite, int64_t device, bool proven,
+                                     struct failure *failure);
+
+/* ---- sqlite_wires.c ---- */
+
+/* Inside a transaction: enters an entry's older wire, or takes up what a removed one has left. -1 on failure.
+ */
+MUST_CHECK int sqlite_insert_wire(struct sqlite *sqlite, struct device_entry *entry, struct failure *failure);
+
+/* Inside a transaction: what becomes of a device's older wire, and of a group's nodes, when it is removed. */
+MUST_CHECK int sqlite_remove_wire(struct sqlite *sqlite, int64_t device, struct failure *failure);
+
+/* Inside a transaction: closes the open older wire of a device that is on the native one. How many, or -1. */
+MUST_CHECK int sqlite_close_wire(struct sqlite *sqlite, int64_t device, struct failure *failure);
+
+int sqlite_wires_begin(struct store *store, struct failure *failure);
+int sqlite_wires_end(struct store *store, int result, struct failure *failure);
+int sqlite_wire_find(struct store *store, const char *wire, const char *route, struct wire_row *rows,
+                     size_t room, struct failure *failure);
+int sqlite_wire_node(struct store *store, int64_t group, const char *node, struct wire_row *row,
+                     struct failure *failure);
+int sqlite_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
+                         const char *name, int64_t now, struct wire_row *row, struct failure *failure);
+int sqlite_wire_remembers(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
+                          struct failure *failure);
+int sqlite_wire_change(struct store *store, const struct wire_change *change, struct failure *failure);
+int sqlite_wires_version(struct store *store, int64_t *version, struct failure *failure);
+int sqlite_wires_each(struct store *store, wire_visitor *visit, void *context, struct failure *failure);
+int sqlite_wire_of(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
+                   struct failure *failure);
+int sqlite_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
+                          struct failure *failure);
+
+/* ---- sqlite_sessions.c ---- */
+
+int sqlite_session_list(struct store *store, const char *topic, struct session_row rows[WIRE_SESSIONS_MAX],
+                        struct failure *failure);
+int sqlite_session_issue(struct store *store, const char *topic, const char id[WIRE_SESSION_ID], int64_t now,
+                         struct failure *failure);
+int sqlite_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                         const uint8_t *hash, struct failure *failure);
+
 /* ---- sqlite_labels.c ---- */
 
 int sqlite_device_label(struct store *store, int64_t device, const struct label *labels, size_t count,

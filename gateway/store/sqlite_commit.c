@@ -114,6 +114,24 @@ static int prove(struct sqlite *sqlite, struct commit_context *context, int64_t 
     return 1;
 }
 
+/* The first message of a context: whatever older wire the device had is closed from here on. */
+static int close_older_wire(struct sqlite *sqlite, int64_t device, struct failure *failure)
+{
+    int closed = sqlite_close_wire(sqlite, device, failure);
+
+    if (closed <= 0)
+        return closed;
+    sqlite->generation_known = false;
+    return sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure);
+}
+
+static bool is_first(const struct commit_context *context)
+{
+    static const struct bulla_window empty;
+
+    return !context->before.proven || window_equal(&context->before.window, &empty);
+}
+
 static int commit_context(struct sqlite *sqlite, struct commit_context *context, int64_t seen, int64_t now,
                           struct failure *failure)
 {
@@ -123,6 +141,8 @@ static int commit_context(struct sqlite *sqlite, struct commit_context *context,
         done = move_window(sqlite, context, seen, now, failure);
     else if (context->after.proven)
         done = prove(sqlite, context, seen, now, failure);
+    if (done > 0 && is_first(context) && close_older_wire(sqlite, context->before.device, failure) < 0)
+        return -1;
     if (done < 0)
         return -1;
     context->verdict = done > 0 ? COMMIT_DONE : COMMIT_CONFLICT;

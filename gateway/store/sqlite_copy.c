@@ -183,7 +183,7 @@ static int replace_challenge(struct sqlite *sqlite, const void *challenge, size_
     return sqlite_run(sqlite, put, "replace the challenge key", failure);
 }
 
-/* Every context unproven, their windows as they are; K replaced; R, F and the rest stay. */
+/* Every context unproven, their windows as they are; K replaced, session ids void; R, F and the rest stay. */
 int sqlite_restored(struct store *store, const void *challenge, size_t len, int64_t *contexts,
                     struct failure *failure)
 {
@@ -195,6 +195,10 @@ int sqlite_restored(struct store *store, const void *challenge, size_t len, int6
     sqlite->generation_known = false;
     int marked = sqlite_run_id(sqlite, ST_CONTEXTS_UNPROVE, what, failure);
     int result = marked < 0 ? -1 : replace_challenge(sqlite, challenge, len, failure);
+    if (result >= 0)
+        result = sqlite_run_id(sqlite, ST_SESSIONS_VOID, what, failure);
+    if (result >= 0)
+        result = sqlite_run_id(sqlite, ST_WIRES_RAISE, what, failure);
     if (result >= 0)
         result = sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure);
     if (sqlite_end(sqlite, result, what, failure) < 0)

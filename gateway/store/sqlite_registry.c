@@ -132,8 +132,7 @@ int sqlite_generation(struct store *store, int64_t *generation, struct failure *
     return 0;
 }
 
-/* Ends an operator's change: `result` as in sqlite_end(); positive is a change. */
-static int end_change(struct sqlite *sqlite, int result, const char *what, struct failure *failure)
+int sqlite_end_change(struct sqlite *sqlite, int result, const char *what, struct failure *failure)
 {
     sqlite->generation_known = false;
     if (result > 0 && sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure) < 0)
@@ -162,8 +161,11 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
     int name_len = sqlite3_column_bytes(row_of, 1);
     int kid_len = sqlite3_column_bytes(row_of, 2);
 
-    if (name_len > BULLA_NAME_MAX || kid_len < 1 || kid_len > BULLA_KID_MAX ||
-        sqlite3_column_bytes(row_of, 8) != (int)sizeof(row->secret) ||
+    bool is_native = sqlite3_column_type(row_of, 2) != SQLITE_NULL;
+    int secret_len = sqlite3_column_bytes(row_of, 8);
+
+    if (name_len > BULLA_NAME_MAX || (kid_len < 1 && is_native) || kid_len > BULLA_KID_MAX ||
+        secret_len != (is_native ? (int)sizeof(row->secret) : 0) ||
         !alg_and_kind_are_known(sqlite3_column_int64(row_of, 3), sqlite3_column_int64(row_of, 4)))
         return fail_damaged(sqlite, failure);
     *row = (struct device_row){
@@ -178,6 +180,8 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
         .lost = (uint64_t)sqlite3_column_int64(row_of, 9),
     };
     memcpy(row->name, sqlite3_column_blob(row_of, 1), (size_t)name_len);
+    if (!is_native)
+        return 0;
     memcpy(row->kid, sqlite3_column_blob(row_of, 2), (size_t)kid_len);
     memcpy(row->secret, sqlite3_column_blob(row_of, 8), sizeof(row->secret));
     return 0;
@@ -285,7 +289,7 @@ int sqlite_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len,
     return taken;
 }
 
-static int name_is_taken(struct sqlite *sqlite, const char *name, struct failure *failure)
+int sqlite_name_is_taken(struct sqlite *sqlite, const char *name, struct failure *failure)
 {
     sqlite3_stmt *query = sqlite_statement(sqlite, ST_NAME_TAKEN, failure);
 
@@ -299,40 +303,54 @@ static int name_is_taken(struct sqlite *sqlite, const char *name, struct failure
     return taken;
 }
 
-static int insert_device(struct sqlite *sqlite, struct device_row *row, bool proven, struct failure *failure)
+int sqlite_insert_counter(struct sqlite *sqlite, int64_t device, bool proven, struct failure *failure)
+{
+    sqlite3_stmt *counter = sqlite_statement(sqlite, ST_COUNTER_ADD, failure);
+
+    if (counter == NULL)
+        return -1;
+    bind_number(counter, 1, device);
+    bind_number(counter, 2, proven);
+    return sqlite_run(sqlite, counter, "enter the device's counter", failure);
+}
+
+int sqlite_insert_device(struct sqlite *sqlite, struct device_row *row, bool proven, struct failure *failure)
 {
     static const char what[] = "enter the device";
     sqlite3_stmt *add = sqlite_statement(sqlite, ST_DEVICE_ADD, failure);
-    sqlite3_stmt *counter = sqlite_statement(sqlite, ST_COUNTER_ADD, failure);
 
-    if (add == NULL || counter == NULL)
+    if (add == NULL)
         return -1;
     bind_text(add, 1, row->name, strlen(row->name));
-    bind_bytes(add, 2, row->kid, row->kid_len);
+    if (row->kid_len > 0)
+        bind_bytes(add, 2, row->kid, row->kid_len);
+    else
+        sqlite3_bind_null(add, 2);
     bind_number(add, 3, row->alg);
     bind_number(add, 4, row->kind);
     bind_number(add, 5, row->revoked);
     bind_number(add, 6, row->exported);
     bind_number(add, 7, row->created);
-    bind_bytes(add, 8, row->secret, sizeof(row->secret));
+    if (row->kid_len > 0)
+        bind_bytes(add, 8, row->secret, sizeof(row->secret));
+    else
+        sqlite3_bind_null(add, 8);
     if (sqlite_run(sqlite, add, what, failure) < 0)
         return -1;
     row->id = sqlite3_last_insert_rowid(sqlite->db);
-    if (row->kind != BULLA_COUNTER)
+    if (row->kid_len == 0 || row->kind != BULLA_COUNTER)
         return 1;
-    bind_number(counter, 1, row->id);
-    bind_number(counter, 2, proven);
-    return sqlite_run(sqlite, counter, what, failure);
+    return sqlite_insert_counter(sqlite, row->id, proven, failure);
 }
 
 /* 1 the entry clashes, 0 it does not. */
 static int clashes(struct sqlite *sqlite, const struct device_row *row, enum device_clash *clash,
                    struct failure *failure)
 {
-    int taken = name_is_taken(sqlite, row->name, failure);
+    int taken = sqlite_name_is_taken(sqlite, row->name, failure);
 
     *clash = CLASH_NAME;
-    if (taken != 0)
+    if (taken != 0 || row->kid_len == 0)
         return taken;
     *clash = CLASH_KID;
     return sqlite_kid_is_taken(&sqlite->store, row->kid, row->kid_len, failure);
@@ -357,7 +375,8 @@ static int insert_entries(struct sqlite *sqlite, struct device_entry *entries, s
         *at = i;
         if (clashing != 0)
             return clashing < 0 ? -1 : 0;
-        if (insert_device(sqlite, &entries[i].row, entries[i].proven, failure) < 0 ||
+        if (sqlite_insert_device(sqlite, &entries[i].row, entries[i].proven, failure) < 0 ||
+            (entries[i].wire != NULL && sqlite_insert_wire(sqlite, &entries[i], failure) < 0) ||
             insert_labels(sqlite, &entries[i], failure) < 0)
             return -1;
     }
@@ -377,7 +396,7 @@ int sqlite_devices_add(struct store *store, struct device_entry *entries, size_t
         sqlite_rollback(sqlite);
         return 0;
     }
-    return end_change(sqlite, result, what, failure);
+    return sqlite_end_change(sqlite, result, what, failure);
 }
 
 int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
@@ -414,7 +433,9 @@ int sqlite_device_revoke(struct store *store, int64_t device, struct failure *fa
     if (sqlite_begin(sqlite, what, failure) != 0)
         return -1;
     int result = change_device(sqlite, ST_DEVICE_REVOKE, device, what, failure);
-    return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
+    if (result > 0 && sqlite_run_id(sqlite, ST_WIRES_RAISE, what, failure) < 0)
+        result = -1;
+    return sqlite_end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
 }
 
 static int count_exports(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)
@@ -441,7 +462,7 @@ int sqlite_device_exported(struct store *store, int64_t device, struct failure *
         return -1;
     int result = change_device(sqlite, ST_DEVICE_EXPORTED, device, what, failure);
     int exports = result < 0 ? 0 : count_exports(sqlite, device, what, failure);
-    return end_change(sqlite, exports < 0 ? -1 : result, what, failure) < 0 ? -1 : exports == 1;
+    return sqlite_end_change(sqlite, exports < 0 ? -1 : result, what, failure) < 0 ? -1 : exports == 1;
 }
 
 static int bury(struct sqlite *sqlite, int64_t device, const char *what, struct failure *failure)
@@ -468,8 +489,10 @@ int sqlite_device_remove(struct store *store, int64_t device, struct failure *fa
     if (result >= 0)
         result = sqlite_run_number(sqlite, ST_LABELS_DELETE, device, what, failure);
     if (result >= 0)
+        result = sqlite_remove_wire(sqlite, device, failure);
+    if (result >= 0)
         result = change_device(sqlite, ST_DEVICE_DELETE, device, what, failure);
-    return end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
+    return sqlite_end_change(sqlite, result, what, failure) < 0 ? -1 : 0;
 }
 
 /* 1 proven now, 0 it was proven already. */
@@ -503,5 +526,5 @@ int sqlite_device_trust(struct store *store, int64_t device, uint64_t lower, str
 
     if (sqlite_begin(sqlite, what, failure) != 0)
         return -1;
-    return end_change(sqlite, trust_counter(sqlite, device, lower, what, failure), what, failure);
+    return sqlite_end_change(sqlite, trust_counter(sqlite, device, lower, what, failure), what, failure);
 }

@@ -207,17 +207,19 @@ int sqlite_restore_begin(struct store **copy, const char *location, const char *
 
 /* ---- what a restore brings back and forgets ---- */
 
+/* Devices are the same by their kid; those on older wires, which have none, by their name. */
 static int visit_differences(struct sqlite *sqlite, restore_visitor *visit, void *context,
                              struct failure *failure)
 {
     sqlite3_stmt *query = NULL;
     int code = sqlite3_prepare_v2(sqlite->db,
-                                  "SELECT 0, n.name FROM main.devices n JOIN replaced.devices o USING (kid)"
+                                  "SELECT 0, n.name FROM main.devices n JOIN replaced.devices o"
+                                  " ON ifnull(n.kid, n.name) = ifnull(o.kid, o.name)"
                                   " WHERE o.revoked AND NOT n.revoked"
-                                  " UNION ALL SELECT 1, name FROM main.devices"
-                                  " WHERE kid NOT IN (SELECT kid FROM replaced.devices)"
-                                  " UNION ALL SELECT 2, name FROM replaced.devices"
-                                  " WHERE kid NOT IN (SELECT kid FROM main.devices)"
+                                  " UNION ALL SELECT 1, name FROM main.devices WHERE ifnull(kid, name)"
+                                  " NOT IN (SELECT ifnull(kid, name) FROM replaced.devices)"
+                                  " UNION ALL SELECT 2, name FROM replaced.devices WHERE ifnull(kid, name)"
+                                  " NOT IN (SELECT ifnull(kid, name) FROM main.devices)"
                                   " ORDER BY 1, 2",
                                   -1, &query, NULL);
 
@@ -240,7 +242,7 @@ static int take_what_was_given_out(struct sqlite *sqlite, struct failure *failur
                      " SELECT id, started FROM replaced.gateway_ids;"
                      "INSERT OR IGNORE INTO main.tombstones (kid, name, removed)"
                      " SELECT kid, name, removed FROM replaced.tombstones"
-                     " WHERE kid NOT IN (SELECT kid FROM main.devices)",
+                     " WHERE kid NOT IN (SELECT kid FROM main.devices WHERE kid IS NOT NULL)",
                      NULL, NULL, NULL) != SQLITE_OK)
         return sqlite_fail(sqlite, "compare the databases", failure);
     return 0;

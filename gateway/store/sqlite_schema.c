@@ -15,6 +15,11 @@
  * came late (or from the future) stand in an index by reception, so that whoever follows new readings finds
  * them; the others are found by their time, and cost no index. 'series_gone' counts how often series were
  * deleted.
+ *
+ * A device without a kid has no native credential. `wires` are devices' older wires; `grp` is the row of the
+ * group that a node belongs to, or 0; `device` is 0 where it was removed; `closed` is an enum wire_closed. Of
+ * session ids the current one is neither retired nor spent; `spent` counts up in a topic. 'wires' in meta
+ * counts the changes to both.
  */
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value NOT NULL) WITHOUT ROWID;"
@@ -59,6 +64,34 @@ static const char *const migrations[] = {
     "CREATE INDEX readings_late ON readings (time + delay) WHERE delay NOT BETWEEN -15000000 AND 15000000;"
     "CREATE INDEX series_last ON series (last);"
     "INSERT INTO meta VALUES ('series_gone', 0);",
+
+    /* Anew, since a column's NOT NULL cannot be taken away. The ids given out so far go over with the table.
+     */
+    "CREATE TABLE devices_new (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+    " kid BLOB UNIQUE, alg INTEGER NOT NULL, kind INTEGER NOT NULL, revoked INTEGER NOT NULL,"
+    " exported INTEGER NOT NULL, created INTEGER NOT NULL, secret BLOB, lost INTEGER NOT NULL DEFAULT 0);"
+    "INSERT INTO devices_new (id, name, kid, alg, kind, revoked, exported, created, secret, lost)"
+    " SELECT id, name, kid, alg, kind, revoked, exported, created, secret, lost FROM devices;"
+    "DELETE FROM sqlite_sequence WHERE name = 'devices_new';"
+    "UPDATE sqlite_sequence SET name = 'devices_new' WHERE name = 'devices';"
+    "DROP TABLE devices;"
+    "ALTER TABLE devices_new RENAME TO devices;"
+
+    "CREATE TABLE wires (id INTEGER PRIMARY KEY AUTOINCREMENT, device INTEGER NOT NULL, grp INTEGER NOT NULL,"
+    " wire TEXT NOT NULL, route TEXT NOT NULL, session_topic TEXT NOT NULL, node TEXT NOT NULL,"
+    " reading_name TEXT NOT NULL, flags INTEGER NOT NULL, lifetime INTEGER NOT NULL, grace INTEGER NOT NULL,"
+    " keys BLOB NOT NULL, number INTEGER NOT NULL DEFAULT 0, stored INTEGER NOT NULL DEFAULT 0,"
+    " hashes INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, closed INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX wires_device ON wires (device);"
+    "CREATE INDEX wires_route ON wires (wire, route);"
+    "CREATE INDEX wires_node ON wires (grp, node);"
+    "CREATE TABLE wire_hashes (wire INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (wire, hash)) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE session_ids (n INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, id TEXT NOT NULL,"
+    " issued INTEGER NOT NULL, retired INTEGER NOT NULL DEFAULT 0, spent INTEGER NOT NULL DEFAULT 0, hash "
+    "BLOB,"
+    " UNIQUE (topic, id));"
+    "INSERT INTO meta VALUES ('wires', 0);",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -37,7 +37,24 @@
 /* Microseconds: what a timely reading's time and its reception are apart at most. */
 #define TIMELY INT64_C(15000000)
 
-#define LAST_SEEN "(SELECT max(seen) FROM contexts WHERE device = devices.id)"
+#define LAST_SEEN                                                                                            \
+    "(SELECT max(seen) FROM (SELECT seen FROM contexts WHERE device = devices.id"                            \
+    " UNION ALL SELECT seen FROM wires WHERE device = devices.id))"
+
+#define WIRE_COLUMNS                                                                                         \
+    "w.id, w.device, w.grp, coalesce(d.name, ''), coalesce(d.revoked, 0), w.wire, w.route, w.session_topic," \
+    " w.node, w.reading_name, w.flags, w.lifetime, w.grace, w.number, w.stored, w.hashes, w.seen, w.closed," \
+    " w.keys"
+
+#define WIRES "FROM wires w LEFT JOIN devices d ON d.id = w.device"
+
+/* The nodes of a device (?1) that is a group. */
+#define ITS_NODES "grp IN (SELECT id FROM wires WHERE device = ?1)"
+
+/* Those of them that have no native credential go with their group. */
+#define NODES_THAT_GO                                                                                        \
+    "(SELECT w.device FROM wires w JOIN devices d ON d.id = w.device WHERE w." ITS_NODES " AND d.kid IS "    \
+    "NULL)"
 
 /* Events of a kind (?1) and a device (?2). */
 #define EVENT_IS_SELECTED "(?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR device_name = ?2)"
@@ -78,8 +95,68 @@
     X(DEVICE_EXPORTED, "UPDATE devices SET exported = exported + 1 WHERE id = ?1")                           \
     X(DEVICE_EXPORTS, "SELECT exported FROM devices WHERE id = ?1")                                          \
     X(DEVICE_BURY, "INSERT INTO tombstones (kid, name, removed) SELECT kid, name, ?2 FROM devices"           \
-                   " WHERE id = ?1")                                                                         \
+                   " WHERE id = ?1 AND kid IS NOT NULL")                                                     \
     X(DEVICE_DELETE, "DELETE FROM devices WHERE id = ?1")                                                    \
+                                                                                                             \
+    X(DEVICE_UPGRADE, "UPDATE devices SET kid = ?2, alg = ?3, kind = ?4, secret = ?5, exported = 0"          \
+                      " WHERE id = ?1 AND kid IS NULL")                                                      \
+                                                                                                             \
+    X(WIRES_VERSION, "SELECT value FROM meta WHERE name = 'wires'")                                          \
+    X(WIRES_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'wires'")                                 \
+    X(WIRE_ADD, "INSERT INTO wires (device, grp, wire, route, session_topic, node, reading_name, flags,"     \
+                " lifetime, grace, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")             \
+    X(WIRE_TAKE_UP, "UPDATE wires SET device = ?1, session_topic = ?5, node = ?6, reading_name = ?7,"        \
+                    " flags = ?8, lifetime = ?9, grace = ?10, keys = ?11, closed = 0"                        \
+                    " WHERE grp = ?2 AND wire = ?3 AND route = ?4 AND device = 0 AND closed != 0")           \
+    X(WIRE_NEIGHBOURS, "SELECT (SELECT count(*) FROM wires w WHERE w.wire = ?1 AND w.route = ?2"             \
+                       " AND w.grp = 0 AND w.device != 0),"                                                  \
+                       " EXISTS (SELECT 1 FROM wires w WHERE ?3 != '' AND w.session_topic = ?3"              \
+                       " AND w.closed = 0 AND w.grp = 0"                                                     \
+                       " AND (w.lifetime != ?4 OR w.grace != ?5 OR (w.flags & ?6) != ?7)),"                  \
+                       " EXISTS (SELECT 1 FROM wires w WHERE ?3 != '' AND w.closed = 0 AND w.grp = 0"        \
+                       " AND w.session_topic != '' AND (w.route = ?3 OR w.session_topic = ?2))")             \
+    X(WIRE_FIND, "SELECT " WIRE_COLUMNS " " WIRES " WHERE w.wire = ?1 AND w.route = ?2 AND w.grp = 0"        \
+                 " AND w.device != 0 ORDER BY w.closed, w.node = '', w.id LIMIT ?3")                         \
+    X(WIRE_FIND_FLAG, "SELECT " WIRE_COLUMNS " " WIRES " WHERE w.wire = ?1 AND w.closed = 0 AND w.grp = 0"   \
+                      " AND w.flags & ?2 ORDER BY w.id LIMIT ?3")                                            \
+    X(WIRE_NODE, "SELECT " WIRE_COLUMNS " " WIRES " WHERE w.grp = ?1 AND w.node = ?2")                       \
+    X(WIRE_NODES, "SELECT count(*) FROM wires WHERE grp = ?1 AND closed = 0")                                \
+    X(WIRE_OF, "SELECT " WIRE_COLUMNS ", (SELECT count(*) FROM wires n WHERE n.grp = w.id AND n.closed = 0)" \
+               " " WIRES " WHERE w.device = ?1")                                                             \
+    X(WIRES_EACH, "SELECT " WIRE_COLUMNS " " WIRES " WHERE w.closed = 0 AND w.grp = 0 ORDER BY w.id")        \
+    X(WIRE_MOVE, "UPDATE wires SET number = CASE WHEN ?2 THEN ?3 ELSE number END, stored = stored + ?4,"     \
+                 " seen = max(seen, ?5), hashes = hashes + ?6 WHERE id = ?1 RETURNING stored, grp")          \
+    X(WIRE_SEEN, "UPDATE wires SET seen = max(seen, ?2) WHERE id = ?1")                                      \
+    X(WIRE_HASH_ADD, "INSERT INTO wire_hashes (wire, hash) SELECT id, ?2 FROM wires"                         \
+                     " WHERE id = ?1 AND hashes < ?3 ON CONFLICT DO NOTHING")                                \
+    X(WIRE_HASH_FIND, "SELECT 1 FROM wire_hashes WHERE wire = ?1 AND hash = ?2")                             \
+    X(WIRE_CLOSE, "UPDATE wires SET closed = 2, keys = x'' WHERE device = ?1 AND closed = 0")                \
+    X(NODES_LABELS_DELETE, "DELETE FROM labels WHERE device IN " NODES_THAT_GO)                              \
+    X(NODES_DELETE, "DELETE FROM devices WHERE id IN " NODES_THAT_GO)                                        \
+    X(NODE_WIRES_DELETE, "DELETE FROM wires WHERE " ITS_NODES " AND device NOT IN (SELECT id FROM devices)") \
+    X(NODE_WIRES_CLOSE, "UPDATE wires SET closed = 2 WHERE " ITS_NODES " AND closed = 0")                    \
+    X(WIRE_DELETE, "DELETE FROM wires WHERE device = ?1 AND session_topic != '' AND closed = 0"              \
+                   " AND id NOT IN (SELECT grp FROM wires)")                                                 \
+    X(WIRE_BURY, "UPDATE wires SET device = 0, keys = x'', closed = max(closed, 1) WHERE device = ?1")       \
+                                                                                                             \
+    X(SESSIONS, "SELECT id, issued, retired, spent, hash FROM session_ids WHERE topic = ?1"                  \
+                " ORDER BY spent != 0, spent DESC, n DESC LIMIT ?2")                                         \
+    X(SESSION_RETIRE, "UPDATE session_ids SET retired = max(?2, 1)"                                          \
+                      " WHERE topic = ?1 AND spent = 0 AND retired = 0")                                     \
+    X(SESSION_ADD, "INSERT INTO session_ids (topic, id, issued) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING") \
+    X(SESSIONS_PRUNE_UNSPENT,                                                                                \
+      "DELETE FROM session_ids WHERE topic = ?1 AND spent = 0 AND n NOT IN"                                  \
+      " (SELECT n FROM session_ids WHERE topic = ?1 AND spent = 0 ORDER BY n DESC LIMIT ?2)")                \
+    X(SESSIONS_PRUNE_SPENT,                                                                                  \
+      "DELETE FROM session_ids WHERE topic = ?1 AND spent != 0 AND n NOT IN"                                 \
+      " (SELECT n FROM session_ids WHERE topic = ?1 AND spent != 0 ORDER BY spent DESC LIMIT ?2)")           \
+    X(SESSION_SPEND, "UPDATE session_ids SET hash = ?3,"                                                     \
+                     " spent = (SELECT max(spent) + 1 FROM session_ids WHERE topic = ?1)"                    \
+                     " WHERE topic = ?1 AND id = ?2 AND spent = 0")                                          \
+    X(SESSIONS_VOID, "UPDATE session_ids SET spent = n + (SELECT max(spent) FROM session_ids)"               \
+                     " WHERE spent = 0")                                                                     \
+    X(SESSIONS_DELETE_UNUSED, "DELETE FROM session_ids WHERE topic NOT IN"                                   \
+                              " (SELECT session_topic FROM wires WHERE closed = 0)")                         \
                                                                                                              \
     X(LABEL_PUT, "INSERT INTO labels (device, key, value) VALUES (?1, ?2, ?3)"                               \
                  " ON CONFLICT DO UPDATE SET value = excluded.value WHERE value != excluded.value")          \

@@ -18,6 +18,7 @@
 #include "gateway/decode/reading.h"
 #include "gateway/failure.h"
 #include "gateway/store/look.h"
+#include "gateway/wire/wire.h"
 
 #define GATEWAY_ID_SIZE      6                 /* bytes (PROTOCOL 2) */
 #define SEALED_SIZE(len)     (12 + (len) + 16) /* AES-256-GCM: nonce, ciphertext, tag (vault.h) */
@@ -25,6 +26,8 @@
 #define LABELS_MAX           16                /* of a device */
 #define LABEL_KEY_MAX        63                /* bytes */
 #define LABEL_VALUE_MAX      255               /* bytes */
+#define WIRE_NODES_MAX       1024              /* devices that a group's nodes may become */
+#define WIRE_HASHES_MAX      1000000           /* ciphertexts that are remembered of a device */
 
 /* ---- rows ---- */
 
@@ -32,9 +35,9 @@ struct device_row {
     int64_t id;
     char name[BULLA_NAME_MAX + 1];
     uint8_t kid[BULLA_KID_MAX];
-    uint8_t kid_len;
-    uint8_t alg;  /* enum bulla_alg */
-    uint8_t kind; /* enum bulla_kind */
+    uint8_t kid_len; /* 0: it has no native credential, and kid, alg, kind, secret mean nothing */
+    uint8_t alg;     /* enum bulla_alg */
+    uint8_t kind;    /* enum bulla_kind */
     bool revoked;
     bool exported;     /* a counter credential left once as a header for firmware */
     int64_t created;   /* Unix seconds */
@@ -49,10 +52,59 @@ struct label {
     const char *value; /* UTF-8 without control characters, at most LABEL_VALUE_MAX bytes; may be empty */
 };
 
+/* Why an older wire of a device takes nothing any more. They stand in databases: never change one. */
+enum wire_closed {
+    WIRE_OPEN = 0,
+    WIRE_REMOVED = 1,  /* the device was removed, and the row is a tombstone */
+    WIRE_UPGRADED = 2, /* the device is on the native wire; if it was removed since, `device` is 0 */
+};
+
+/*
+ * A device's older wire (gateway/wire/wire.h). A group's node has a row of its own, without keys, which
+ * points at the group's. A closed row has no keys any more; what it keeps (number, accepted ciphertexts) goes
+ * on where a device is added again under the same route.
+ */
+struct wire_row {
+    int64_t id;
+    int64_t device;                /* 0: it was removed */
+    int64_t group;                 /* of a node: its group's row; else 0 */
+    char name[BULLA_NAME_MAX + 1]; /* the device's; "" if it was removed */
+    bool revoked;                  /* the device is */
+    char wire[WIRE_NAME_MAX + 1];
+    char route[WIRE_ROUTE_MAX + 1];
+    char session_topic[WIRE_ROUTE_MAX + 1]; /* "": the wire has no session ids */
+    char node[WIRE_NODE_MAX + 1];           /* "": any, or none */
+    char reading_name[WIRE_READING_MAX + 1];
+    unsigned flags;   /* of enum wire_flag */
+    int64_t lifetime; /* seconds that a session id is valid */
+    int64_t grace;    /* seconds that one which was replaced stays valid */
+    uint64_t number;  /* the last one accepted or set */
+    uint64_t stored;  /* messages that were stored over this wire */
+    uint64_t hashes;  /* ciphertexts that are remembered */
+    int64_t seen;     /* microseconds since 1970 of the last stored message; 0: none */
+    enum wire_closed closed;
+    size_t keys_len;                          /* 0 if it is closed, or a node of a group */
+    uint8_t keys[SEALED_SIZE(WIRE_KEYS_MAX)]; /* sealed at rest, bound to wire and route (vault.h) */
+};
+
+/* A session id of a session topic (nodemcu): 32 hex digits that one message may name. */
+struct session_row {
+    char id[WIRE_SESSION_ID];
+    int64_t issued; /* Unix seconds */
+    int64_t
+        retired; /* when another one took its place, Unix seconds; 0: it is the current one, or was spent */
+    bool spent;
+    bool has_hash; /* of a spent one: a message spent it; else it was voided */
+    uint8_t hash[WIRE_HASH_SIZE];
+};
+
 /* A device to be entered. The labels' keys differ. */
 struct device_entry {
     struct device_row row; /* row.id is set */
     bool proven;           /* of a counter: its secret was drawn for it (PROTOCOL 4.4) */
+    struct wire_row *wire; /* of a device on an older wire, and then row.kid_len is 0; else NULL */
+    size_t
+        per_route; /* of that: so many devices its route may have. 1: it goes on where a removed one ended */
     const struct label *labels;
     size_t label_count;
 };
@@ -126,6 +178,22 @@ struct commit {
     const struct reading *readings;
 };
 
+/*
+ * What a message that came over an older wire changes: all of it in one go.
+ */
+struct wire_change {
+    int64_t row; /* whose number, count and `seen` move; of a group's message: its node's */
+    int64_t device;
+    bool stored; /* it has readings, and counts: `number` or the row's new count is their seq */
+    bool sets_number;
+    uint64_t number;
+    uint64_t lost;
+    int64_t received;    /* microseconds since 1970 */
+    const uint8_t *hash; /* of the ciphertext that is accepted, or NULL: none is remembered */
+    const struct reading *readings;
+    size_t count;
+};
+
 /* What a store's clock and floor say (PROTOCOL 4.4): read together with a context's row before answering
  * challenged. */
 struct store_clock {
@@ -163,6 +231,7 @@ typedef int device_visitor(void *context, const struct device_row *row);
 typedef int context_visitor(void *context, const struct context_row *row);
 typedef int reading_visitor(void *context, const struct reading_row *row);
 typedef int event_visitor(void *context, const struct event_row *row);
+typedef int wire_visitor(void *context, const struct wire_row *row);
 
 /* ---- vtable ---- */
 
@@ -277,8 +346,11 @@ struct store_ops {
                        void *context, struct failure *failure);
     int (*device_count)(struct store *store, int64_t *count, struct failure *failure);
     int (*device_revoke)(struct store *store, int64_t device, struct failure *failure);
-    /* Removes device and contexts, raises the floor to their T, leaves the kid's tombstone. Its readings
-     * stay. */
+    /*
+     * Removes device and contexts, raises the floor to their T, leaves the kid's tombstone, and that of an
+     * older wire (enum wire_closed). With a group go its nodes, but for those that have a native credential.
+     * Its readings stay.
+     */
     int (*device_remove)(struct store *store, int64_t device, struct failure *failure);
     /* Marks that a counter credential was exported for firmware. 1 marked now; 0 it was before, by whomever.
      */
@@ -293,6 +365,14 @@ struct store_ops {
     /* A device's labels by key. The pointers last until the visitor returns, which may not use the store. */
     int (*labels_each)(struct store *store, int64_t device, label_visitor *visit, void *context,
                        struct failure *failure);
+    /*
+     * Gives a device that has no native credential one: kid, alg, kind and secret of `row`, row->id says
+     * which; `proven` as in device_add(). Its older wire stays open until a message of it is stored natively
+     * (commit() closes it), or closes now. 1 done, 0 the kid is taken; -1 with failure, also where it is a
+     * group or has a credential.
+     */
+    int (*device_upgrade)(struct store *store, const struct device_row *row, bool proven, bool at_once,
+                          struct failure *failure);
     /*
      * Proves a counter context by hand (PROTOCOL 9), and raises its lower limit to `lower`. 1 done, 0 it was
      * so already.
@@ -335,8 +415,9 @@ struct store_ops {
      * Stores a batch in one transaction and makes it durable (PROTOCOL 4.7). In it, for each context: the row
      * must still be `before` and the device neither revoked nor removed; a context that gets proven must have
      * a T above the floor and not two below the one that issued_t() keeps; its row keeps the higher of the
-     * two; and it supersedes the device's other sessions, which then close at now + SESSION_CLOSES_AFTER. 0
-     * done (see the verdicts), -1 nothing was stored.
+     * two; and it supersedes the device's other sessions, which then close at now + SESSION_CLOSES_AFTER. The
+     * first message of a context closes the device's older wire, if it has one. 0 done (see the verdicts), -1
+     * nothing was stored.
      */
     int (*commit)(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
 
@@ -365,6 +446,69 @@ struct store_ops {
     int (*follow_next)(struct store *store, struct follower *follower, reading_visitor *visit, void *context,
                        struct failure *failure);
     void (*follow_close)(struct follower *follower);
+
+    /* ---- older wires: low volume, so each slot does one thing; core/older_judge.c puts them together ----
+     */
+
+    /*
+     * Begins a transaction: what the slots below read stays true until wires_end(), and nothing of the store
+     * but these slots is called in between. It waits for other writers as commit() does.
+     */
+    int (*wires_begin)(struct store *store, struct failure *failure);
+    /*
+     * Ends it: durably, if `result` is not negative; otherwise, or if that fails, nothing was changed, and -1
+     * (for a negative `result` the failure is the caller's).
+     */
+    int (*wires_end)(struct store *store, int result, struct failure *failure);
+    /*
+     * The rows of a route, but for those of groups' nodes: open ones first, those with a node before others,
+     * and those that an upgrade has closed. `route` NULL: the open ones of that wire that have
+     * WIRE_ALLOW_UNSEQUENCED. Fills in at most `room`, returns how many.
+     */
+    int (*wire_find)(struct store *store, const char *wire, const char *route, struct wire_row *rows,
+                     size_t room, struct failure *failure);
+    /* The row of a group's node, open or closed by an upgrade: 1 found, 0 none. */
+    int (*wire_node)(struct store *store, int64_t group, const char *node, struct wire_row *row,
+                     struct failure *failure);
+    /*
+     * Enters a node of the group, which has no row, as a device of its own, with that name. Raises the
+     * generation. 1 entered, and `row` is filled in; 0 the group has WIRE_NODES_MAX open ones, or the name is
+     * taken.
+     */
+    int (*wire_node_add)(struct store *store, const struct wire_row *group, const char *node,
+                         const char *name, int64_t now, struct wire_row *row, struct failure *failure);
+    /* Whether a ciphertext was accepted from the device of this row before: 1 or 0. */
+    int (*wire_remembers)(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
+                          struct failure *failure);
+    /* Carries a change out. */
+    int (*wire_change)(struct store *store, const struct wire_change *change, struct failure *failure);
+
+    /*
+     * The session ids of a topic: unspent ones, newest first, then the last WIRE_SESSIONS_SPENT spent ones,
+     * the one that was spent last first. Fills in at most WIRE_SESSIONS_MAX, returns how many.
+     */
+    int (*session_list)(struct store *store, const char *topic, struct session_row rows[WIRE_SESSIONS_MAX],
+                        struct failure *failure);
+    /*
+     * Enters a new current id, retires the one that was, and lets those go that are too many: of the unspent
+     * ones beyond WIRE_SESSIONS_VALID the oldest, of the spent ones those that were spent before the last
+     * WIRE_SESSIONS_SPENT. 1 entered, 0 there is such an id already: draw again.
+     */
+    int (*session_issue)(struct store *store, const char *topic, const char id[WIRE_SESSION_ID], int64_t now,
+                         struct failure *failure);
+    /* Spends an id that is not spent; `hash` of the message that did (NULL: it is void). 1 done, 0 it was. */
+    int (*session_spend)(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                         const uint8_t *hash, struct failure *failure);
+
+    /* A number that changes whenever wires or session ids do. Cheap. */
+    int (*wires_version)(struct store *store, int64_t *version, struct failure *failure);
+    /* Visits the open rows that are no group's nodes, in the order of their ids. `keys` are not filled in.
+     * The visitor may not use the store. */
+    int (*wires_each)(struct store *store, wire_visitor *visit, void *context, struct failure *failure);
+    /* The wire of a device, open or upgraded: 1 found, 0 it has none. `nodes` (or NULL) receives how many
+     * open nodes it has, of a group. */
+    int (*wire_of)(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
+                   struct failure *failure);
 
     /*
      * Deletes at most `most` of the oldest readings whose time is before `before` (microseconds since 1970),

@@ -1,6 +1,7 @@
 """bulla open and bulla check: what they say of messages and of a gateway's surroundings, good and bad."""
 
 import base64
+import contextlib
 import json
 import os
 import resource
@@ -268,10 +269,13 @@ def test_a_new_database_has_no_key_yet(bulla):
 
 
 def damaged(folder):
+    """The pages at which tables begin, but for the one that says where that is."""
     path = folder / "bulla.db"
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        pages = [row[0] for row in db.execute("SELECT rootpage FROM sqlite_schema WHERE type = 'table'")]
     data = bytearray(path.read_bytes())
-    for page in range(2, len(data) // 4096):
-        data[page * 4096:page * 4096 + 8] = b"\xa5" * 8
+    for page in pages:
+        data[(page - 1) * 4096:(page - 1) * 4096 + 8] = b"\xa5" * 8
     path.write_bytes(data)
 
 

@@ -47,10 +47,11 @@ static void on_describe(const struct inbound *inbound, char *out, size_t size)
 
 static const struct inbound_ops parcel_ops = {on_answer, on_describe};
 
-struct lab_letter *lab_send_to(struct lab *lab, unsigned gateway, const struct lab_packet *packet)
+/* A parcel with these bytes, whose fate its letter tells. */
+static struct parcel *pack(struct lab *lab, unsigned gateway, const uint8_t *bytes, size_t len)
 {
     struct lab_letter *letter = calloc(1, sizeof(*letter));
-    struct parcel *parcel = calloc(1, sizeof(*parcel) + packet->len);
+    struct parcel *parcel = calloc(1, sizeof(*parcel) + len);
 
     assert_non_null(letter);
     assert_non_null(parcel);
@@ -60,11 +61,32 @@ struct lab_letter *lab_send_to(struct lab *lab, unsigned gateway, const struct l
     lab->unanswered++;
     parcel->lab = lab;
     parcel->letter = letter;
-    memcpy(parcel->bytes, packet->bytes, packet->len);
+    if (len > 0)
+        memcpy(parcel->bytes, bytes, len);
     parcel->inbound.ops = &parcel_ops;
     parcel->inbound.bytes = parcel->bytes;
-    parcel->inbound.len = packet->len;
+    parcel->inbound.len = len;
+    return parcel;
+}
+
+struct lab_letter *lab_send_to(struct lab *lab, unsigned gateway, const struct lab_packet *packet)
+{
+    struct parcel *parcel = pack(lab, gateway, packet->bytes, packet->len);
+    struct lab_letter *letter = parcel->letter;
+
     pipeline_receive(&lab->gateways[gateway].pipeline, &parcel->inbound);
+    return letter;
+}
+
+struct lab_letter *lab_send_older(struct lab *lab, unsigned gateway, const struct lab_older *older)
+{
+    struct parcel *parcel = pack(lab, gateway, older->bytes, older->len);
+    struct lab_letter *letter = parcel->letter;
+
+    parcel->inbound.wire = older->wire;
+    parcel->inbound.route = older->route;
+    parcel->inbound.request = older->request;
+    pipeline_receive_older(&lab->gateways[gateway].pipeline, &parcel->inbound);
     return letter;
 }
 
@@ -245,6 +267,8 @@ static void free_cycle(struct cycle *cycle)
         free(cycle->lookups[i].inbound);
     for (size_t i = 0; i < cycle->message_count; i++)
         free(cycle->inbounds[i]);
+    for (size_t i = 0; i < cycle->older.count; i++)
+        free(cycle->older.messages[i].inbound);
     free_list(&cycle->parked);
 }
 
@@ -256,6 +280,7 @@ void lab_kill(struct lab *lab, unsigned number)
     gateway->up = false;
     free_cycle(&gateway->pipeline.cycles[0]);
     free_cycle(&gateway->pipeline.cycles[1]);
+    free_list(&gateway->pipeline.older);
     lab->unanswered -= gateway->pipeline.waiting;
     pipeline_wipe(&gateway->pipeline);
     gateway->store.inner->ops->close(gateway->store.inner);

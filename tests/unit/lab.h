@@ -97,6 +97,17 @@ void lab_forward(struct lab *lab, int64_t seconds);
 struct lab_letter *lab_send(struct lab *lab, const struct lab_packet *packet);
 struct lab_letter *lab_send_to(struct lab *lab, unsigned gateway, const struct lab_packet *packet);
 
+/* A message of an older wire. Strings outlast it. */
+struct lab_older {
+    const struct wire_ops *wire;
+    const char *route;
+    enum wire_request request;
+    const void *bytes;
+    size_t len;
+};
+
+struct lab_letter *lab_send_older(struct lab *lab, unsigned gateway, const struct lab_older *older);
+
 /* A cycle of the first gateway in two steps: the store has done it; the pipeline knows. false: nothing to do.
  */
 bool lab_begin(struct lab *lab);

@@ -122,7 +122,114 @@ static int forward_readings_expire(struct store *store, int64_t before, size_t m
     FORWARD(CALL_READINGS_EXPIRE, readings_expire, before, most);
 }
 
+static int forward_wires_begin(struct store *store, struct failure *failure)
+{
+    struct lab_store *outer = lab_store_of(store);
+
+    if (fails(outer, CALL_WIRES_BEGIN))
+        return fail(failure, "made to fail");
+    return outer->inner->ops->wires_begin(outer->inner, failure);
+}
+
+static int forward_wires_end(struct store *store, int asked, struct failure *failure)
+{
+    struct lab_store *outer = lab_store_of(store);
+    bool failed = fails(outer, CALL_WIRES_END);
+    int ended;
+
+    if (failed && outer->faults[CALL_WIRES_END].fault == FAULT_BEFORE)
+        asked = -1;
+    ended = outer->inner->ops->wires_end(outer->inner, asked, failure);
+    return failed ? fail(failure, "made to fail") : ended;
+}
+
+static int forward_wire_find(struct store *store, const char *wire, const char *route, struct wire_row *rows,
+                             size_t room, struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->wire_find(inner, wire, route, rows, room, failure);
+}
+
+static int forward_wire_node(struct store *store, int64_t group, const char *node, struct wire_row *row,
+                             struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->wire_node(inner, group, node, row, failure);
+}
+
+static int forward_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
+                                 const char *name, int64_t now, struct wire_row *row, struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->wire_node_add(inner, group, node, name, now, row, failure);
+}
+
+static int forward_wire_remembers(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
+                                  struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->wire_remembers(inner, row, hash, failure);
+}
+
+static int forward_wire_change(struct store *store, const struct wire_change *change, struct failure *failure)
+{
+    FORWARD(CALL_WIRE_CHANGE, wire_change, change);
+}
+
+static int forward_wires_version(struct store *store, int64_t *version, struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->wires_version(inner, version, failure);
+}
+
+static int forward_wires_each(struct store *store, wire_visitor *visit, void *context,
+                              struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->wires_each(inner, visit, context, failure);
+}
+
+static int forward_session_list(struct store *store, const char *topic,
+                                struct session_row rows[WIRE_SESSIONS_MAX], struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->session_list(inner, topic, rows, failure);
+}
+
+static int forward_session_issue(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                                 int64_t now, struct failure *failure)
+{
+    struct store *inner = lab_store_of(store)->inner;
+
+    return inner->ops->session_issue(inner, topic, id, now, failure);
+}
+
+static int forward_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                                 const uint8_t *hash, struct failure *failure)
+{
+    FORWARD(CALL_SESSION_SPEND, session_spend, topic, id, hash);
+}
+
 static const struct store_ops forwarding = {
+    .wires_begin = forward_wires_begin,
+    .wires_end = forward_wires_end,
+    .wire_find = forward_wire_find,
+    .wire_node = forward_wire_node,
+    .wire_node_add = forward_wire_node_add,
+    .wire_remembers = forward_wire_remembers,
+    .wire_change = forward_wire_change,
+    .wires_version = forward_wires_version,
+    .wires_each = forward_wires_each,
+    .session_list = forward_session_list,
+    .session_issue = forward_session_issue,
+    .session_spend = forward_session_spend,
     .scheme = "lab",
     .generation = forward_generation,
     .probe = forward_probe,

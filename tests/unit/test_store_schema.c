@@ -99,7 +99,7 @@ static void test_version_1(void **state)
     f->now = 1795300000 + 11428; /* when the late one came */
     f->store = open_store(f, STORE_EXISTING);
     assert_non_null(f->store);
-    assert_int_equal(number(f, "PRAGMA user_version"), 2);
+    assert_int_equal(number(f, "PRAGMA user_version"), 3);
     assert_int_equal(call(f, device_by_name, "kitchen", &row), 1);
     assert_int_equal(row.lost, 0);
     assert_memory_equal(row.kid, "\x0a\x0b", 2);

@@ -315,7 +315,8 @@ static void test_concurrent_first_use(void **state)
 static void test_seal_and_open(void **state)
 {
     struct fixture *f = *state;
-    uint8_t secret[64], opened[64], sealed[SEALED_SIZE(64)], again[SEALED_SIZE(64)];
+    uint8_t secret[VAULT_SECRET_MAX], opened[VAULT_SECRET_MAX];
+    uint8_t sealed[SEALED_SIZE(VAULT_SECRET_MAX)], again[SEALED_SIZE(VAULT_SECRET_MAX)];
 
     ok(open_vault(f));
     for (size_t i = 0; i < sizeof(secret); i++)
@@ -325,9 +326,10 @@ static void test_seal_and_open(void **state)
         ok(vault_open_sealed(&f->vault, "x", NULL, 0, sealed, opened, len, &f->failure));
         assert_memory_equal(opened, secret, len);
     }
-    ok(vault_seal(&f->vault, "x", NULL, 0, secret, 64, again, &f->failure));
+    ok(vault_seal(&f->vault, "x", NULL, 0, secret, sizeof(secret), again, &f->failure));
     assert_memory_not_equal(sealed, again, 12); /* a nonce is never used twice */
-    assert_int_equal(vault_seal(&f->vault, "x", NULL, 0, secret, 65, sealed, &f->failure), -1);
+    assert_int_equal(vault_seal(&f->vault, "x", NULL, 0, secret, sizeof(secret) + 1, sealed, &f->failure),
+                     -1);
 }
 
 static void test_any_change_is_refused(void **state)
