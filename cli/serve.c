@@ -3,10 +3,12 @@
 
 #include <string.h>
 
+#include "cli/brokers.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/settings.h"
 #include "gateway/http.h"
+#include "gateway/source/mqtt_topic.h"
 
 #define TEXT_OF_(number) #number
 #define TEXT_OF(number)  TEXT_OF_(number)
@@ -17,6 +19,9 @@ struct serve_values {
     struct database_options database;
     const char *listen;
     const char *admin;
+    struct option_strings brokers;
+    const char *topic;
+    const char *share;
     unsigned log_level;
     int64_t max_connections;
     int64_t idle;
@@ -85,6 +90,30 @@ static const struct option options_table[] = {
      .parse = option_address,
      .words = no_listener,
      .offset = offsetof(struct serve_values, admin)},
+    {.name = "mqtt",
+     .argument = "URL|@FILE",
+     .help =
+         "takes messages from this broker too: mqtt[s]://[USER@]HOST[:PORT][?KEY=VALUE&...], or a file with "
+         "that in its first line and KEY = VALUE in the others; may be given again. Keys: ca, cert, key, "
+         "user, "
+         "password (in a file, or in BULLA_MQTT_PASSWORD), client-id, version (5 or 3.1.1), keep-alive, "
+         "session-expiry, receive-maximum",
+     .parse = option_broker,
+     .repeatable = true,
+     .offset = offsetof(struct serve_values, brokers)},
+    {.name = "mqtt-topic",
+     .argument = "FILTER",
+     .help = "what is subscribed there: PREFIX/+/up; replies are published to PREFIX/KID/down",
+     .fallback = MQTT_TOPIC_DEFAULT,
+     .parse = option_mqtt_topic,
+     .offset = offsetof(struct serve_values, topic)},
+    {.name = "mqtt-share",
+     .argument = "GROUP",
+     .help =
+         "shares what is subscribed with the other gateways of this group (MQTT 5): each message goes to one "
+         "of them",
+     .parse = option_mqtt_share,
+     .offset = offsetof(struct serve_values, share)},
     {.name = "log-level",
      .argument = "LEVEL",
      .help = "error, warn, info or debug",
@@ -142,6 +171,8 @@ static const struct option options_table[] = {
     {0},
 };
 
+_Static_assert(OPTION_STRINGS_MAX <= SERVE_BROKERS_MAX, "as many as can be said find a place");
+
 static void fill(struct serve_options *options, const struct serve_values *values)
 {
     *options = (struct serve_options){
@@ -149,6 +180,9 @@ static void fill(struct serve_options *options, const struct serve_values *value
         .key = values->database.key,
         .listen = values->listen,
         .admin = values->admin,
+        .broker_count = values->brokers.count,
+        .topic = values->topic,
+        .share = values->share,
         .log_level = (enum log_level)values->log_level,
         .max_connections = (unsigned)values->max_connections,
         .idle_seconds = (unsigned)values->idle,
@@ -157,6 +191,8 @@ static void fill(struct serve_options *options, const struct serve_values *value
         .user = values->user,
         .sandbox = values->sandbox != 0,
     };
+    for (size_t i = 0; i < values->brokers.count; i++)
+        options->brokers[i] = values->brokers.texts[i];
 }
 
 /* ---- reading the file anew ---- */

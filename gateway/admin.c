@@ -24,6 +24,20 @@ static unsigned write_index(const struct admin *admin, FILE *out)
     return MHD_HTTP_OK;
 }
 
+/* Adds to "away" what a source cannot reach. That makes nobody ill: other sources' devices are served. */
+static void tell_away(void *context, const struct source_away *away)
+{
+    json_t *health = context;
+    json_t *all = json_object_get(health, "away");
+
+    if (all == NULL) {
+        json_object_set_new(health, "away", json_array());
+        all = json_object_get(health, "away");
+    }
+    json_array_append_new(all, json_pack("{s:s, s:I, s:s}", "name", away->name, "since",
+                                         (json_int_t)away->since, "detail", away->why));
+}
+
 static unsigned write_health(const struct admin *admin, FILE *out)
 {
     const struct pipeline *pipeline = admin->pipeline;
@@ -33,17 +47,17 @@ static unsigned write_health(const struct admin *admin, FILE *out)
         fputs("{\"status\": \"hanging\", \"detail\": \"the store does not come back from a batch\"}\n", out);
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     }
-    if (pipeline->failing_since == 0) {
-        fputs("{\"status\": \"ok\"}\n", out);
-        return MHD_HTTP_OK;
-    }
-    health = json_pack("{s:s, s:s, s:I}", "status", "failing", "detail", pipeline->failure.text, "since",
-                       (json_int_t)pipeline->failing_since);
+    if (pipeline->failing_since == 0)
+        health = json_pack("{s:s}", "status", "ok");
+    else
+        health = json_pack("{s:s, s:s, s:I}", "status", "failing", "detail", pipeline->failure.text, "since",
+                           (json_int_t)pipeline->failing_since);
+    sources_away(admin->sources, tell_away, health);
     if (health != NULL)
         json_dumpf(health, out, 0);
     fputc('\n', out);
     json_decref(health);
-    return MHD_HTTP_SERVICE_UNAVAILABLE;
+    return pipeline->failing_since == 0 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 static unsigned write_metrics(const struct admin *admin, FILE *out)

@@ -15,6 +15,7 @@
 struct hardening {
     const char *user; /* whom root becomes; NULL: stays who it is */
     bool sandbox;     /* takes only the system calls that a gateway needs */
+    bool calls;       /* of which connecting to somebody is one: a broker */
     struct log *log;
 };
 

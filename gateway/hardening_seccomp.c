@@ -87,7 +87,8 @@ static const int plain[] = {
     SCMP_SYS(utimensat),
     SCMP_SYS(write),
     SCMP_SYS(writev),
-    /* the loop and its sockets: those that listen do so already, and it calls nobody */
+    /* the loop and its sockets: those that listen do so already, and it calls nobody (but see allow_calls())
+     */
     SCMP_SYS(accept),
     SCMP_SYS(accept4),
     SCMP_SYS(epoll_create),
@@ -183,6 +184,18 @@ static const struct narrow {
     {SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME},
 };
 
+/* Who calls brokers opens sockets and looks up names; it still cannot be called on new ones. */
+static int allow_calls(scmp_filter_ctx filter)
+{
+    static const unsigned families[] = {AF_INET, AF_INET6};
+    int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                                 SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, families[i]));
+    return error;
+}
+
 /* Limits may be looked at. */
 static int allow_reading_limits(scmp_filter_ctx filter)
 {
@@ -200,7 +213,7 @@ static int allow_own_signals(scmp_filter_ctx filter)
     return error;
 }
 
-static int add_rules(scmp_filter_ctx filter)
+static int add_rules(scmp_filter_ctx filter, bool calls)
 {
     int error = 0;
 
@@ -212,6 +225,8 @@ static int add_rules(scmp_filter_ctx filter)
             SCMP_CMP(narrow[i].argument, SCMP_CMP_MASKED_EQ, narrow[i].mask, narrow[i].wanted));
     if (error == 0) /* its arguments are in memory, where a filter cannot look */
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (error == 0 && calls)
+        error = allow_calls(filter);
     if (error == 0)
         error = allow_reading_limits(filter);
     return error == 0 ? allow_own_signals(filter) : error;
@@ -219,7 +234,7 @@ static int add_rules(scmp_filter_ctx filter)
 
 /* ---- entering ---- */
 
-static int load(scmp_filter_ctx filter)
+static int load(scmp_filter_ctx filter, bool calls)
 {
     int error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
@@ -232,8 +247,8 @@ static int load(scmp_filter_ctx filter)
         error =
             seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: calls are found in few steps */
     if (error == 0)
-        error = add_rules(filter);
-    return error == 0 ? seccomp_load(filter) : error;
+        error = add_rules(filter, calls);
+    return error == 0 ? seccomp_load(filter, hardening->calls) : error;
 }
 
 int hardening_enter_sandbox(const struct hardening *hardening, struct failure *failure)
@@ -248,7 +263,7 @@ int hardening_enter_sandbox(const struct hardening *hardening, struct failure *f
         return 0;
     }
     filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    error = filter != NULL ? load(filter) : -ENOMEM;
+    error = filter != NULL ? load(filter, hardening->calls) : -ENOMEM;
     seccomp_release(filter);
     if (error == 0)
         return 0;

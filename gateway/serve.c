@@ -26,6 +26,7 @@ struct gateway {
     bool told_unlocked;
     struct store *store;
     struct vault vault;
+    uint8_t identity[32]; /* of the registry, for sources that call somebody */
     struct bulla_crypto crypto;
     struct pipeline pipeline;
     uv_loop_t loop;
@@ -264,7 +265,9 @@ static int open_pipeline(struct gateway *gateway, const struct serve_options *op
     };
     int result = -1;
 
-    if (vault_registry_secret(&gateway->vault, gateway->store, "challenge", challenge_key, failure) < 0 ||
+    if ((options->broker_count > 0 && vault_registry_secret(&gateway->vault, gateway->store, "identity",
+                                                            gateway->identity, failure) < 0) ||
+        vault_registry_secret(&gateway->vault, gateway->store, "challenge", challenge_key, failure) < 0 ||
         gateway_id_draw(gateway->store, clock_now(NULL) / 1000000, gateway_id, failure) < 0)
         goto out;
     if (pipeline_init(&gateway->pipeline, &config) < 0) {
@@ -283,6 +286,7 @@ static int open_listeners(struct gateway *gateway, const struct serve_options *o
 {
     const struct source_settings settings = {
         .options = options,
+        .identity = gateway->identity,
         .loop = &gateway->loop,
         .pipeline = &gateway->pipeline,
         .log = &gateway->log,
@@ -403,8 +407,10 @@ static int serve_store(struct gateway *gateway, const struct hardening *hardenin
 static int serve_hardened(struct gateway *gateway, const struct serve_options *asked, struct failure *failure)
 {
     struct serve_options options = *asked;
-    const struct hardening hardening = {
-        .user = options.user, .sandbox = options.sandbox, .log = &gateway->log};
+    const struct hardening hardening = {.user = options.user,
+                                        .sandbox = options.sandbox,
+                                        .calls = options.broker_count > 0,
+                                        .log = &gateway->log};
 
     gateway->options = &options;
     gateway->log.level = options.log_level;

@@ -25,11 +25,17 @@ struct serve_changes {
     size_t count;
 };
 
+#define SERVE_BROKERS_MAX 16
+
 struct serve_options {
-    const char *db;     /* store's URL or path */
-    const char *key;    /* master key's file, or NULL: beside the database */
-    const char *listen; /* devices: HOST:PORT, [HOST]:PORT; port 0 picks one */
-    const char *admin;  /* administrator's: likewise; "off": none */
+    const char *db;                         /* store's URL or path */
+    const char *key;                        /* master key's file, or NULL: beside the database */
+    const char *listen;                     /* devices: HOST:PORT, [HOST]:PORT; port 0 picks one */
+    const char *admin;                      /* administrator's: likewise; "off": none */
+    const char *brokers[SERVE_BROKERS_MAX]; /* MQTT: URLs, or @FILE (gateway/mqtt/url.h) */
+    size_t broker_count;
+    const char *topic; /* that is subscribed there: a filter that ends in +/up */
+    const char *share; /* as a member of this group (MQTT 5), or NULL */
     enum log_level log_level;
     unsigned max_connections; /* of the devices' listener */
     unsigned idle_seconds;    /* an idle connection is closed after that */

@@ -124,20 +124,21 @@ static bool may_be_old(const struct mqtt_client *client)
     return client->url.version == 0 && !client->options.must_be_5 && client->state.version == MQTT_5;
 }
 
-void client_refused(struct mqtt_client *client, const struct mqtt_packet *connack, enum mqtt_version version)
+void client_refused(struct mqtt_client *client, const struct mqtt_packet *connack)
 {
-    bool wants_old = version == MQTT_5 ? connack->code == 0x84 : connack->code <= 1;
+    bool is_5 = client->state.version == MQTT_5;
+    bool wants_old = is_5 && connack->code == 0x84;
 
     if (wants_old && may_be_old(client)) {
         client->state.version = MQTT_3_1_1;
         client->pause = client->options.retry_least;
         client_down(client, "the broker does not speak MQTT 5; it is tried with 3.1.1");
-    } else if (wants_old && client->options.must_be_5 && client->state.version == MQTT_5) {
+    } else if (wants_old && client->options.must_be_5) {
         client_down(client, "the broker does not speak MQTT 5, which shared subscriptions need; leave "
                             "--mqtt-share out");
     } else {
         client_down(client, "the broker refused the connection: %s",
-                    version == MQTT_5 ? mqtt_reason(connack->code) : mqtt_return_code(connack->code));
+                    is_5 ? mqtt_reason(connack->code) : mqtt_return_code(connack->code));
     }
 }
 
@@ -323,6 +324,12 @@ void mqtt_client_settle(struct mqtt_client *client, struct mqtt_delivery *delive
 {
     delivery->settled = true;
     client_soon(client);
+}
+
+void mqtt_client_restart(struct mqtt_client *client, const char *why)
+{
+    if (client->stage != CLIENT_CLOSED)
+        client_down(client, "%s", why);
 }
 
 void mqtt_client_pause(struct mqtt_client *client, bool paused)

@@ -64,6 +64,12 @@ struct mqtt_client_options {
 };
 
 /*
+ * Looks the broker's name up, and forgets it: so that whatever the system looks up names with is loaded
+ * before a process gives up the right to load programs. Blocks, for some seconds at most.
+ */
+void mqtt_client_prepare(const struct mqtt_url *url);
+
+/*
  * Opens a client, which begins to connect. Where the broker cannot be reached that is no failure: it is tried
  * again. Files of certificates are looked at, for a failure that says what is wrong with them; they are read
  * anew for every connection, so that renewed ones are taken.
@@ -90,6 +96,9 @@ int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publish *p
 /* Acknowledges it, as soon as those that came before it are settled (4.6): PUBACK for QoS 1, PUBREC for
  * QoS 2. Leaves as publications do. */
 void mqtt_client_settle(struct mqtt_client *client, struct mqtt_delivery *delivery);
+
+/* Ends the connection, and connects again after a pause; what was not settled comes again. */
+void mqtt_client_restart(struct mqtt_client *client, const char *why);
 
 /* Stops and goes on reading from the broker: flow control. */
 void mqtt_client_pause(struct mqtt_client *client, bool paused);

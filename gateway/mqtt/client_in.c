@@ -12,7 +12,7 @@
 static void on_connack(struct mqtt_client *client, const struct mqtt_packet *packet)
 {
     if (packet->code != 0)
-        client_refused(client, packet, client->state.version);
+        client_refused(client, packet);
     else
         client_up(client, packet);
 }
@@ -127,23 +127,13 @@ static void take(struct mqtt_client *client, const struct mqtt_packet *packet)
 
 /* ---- bytes ---- */
 
-/* A broker of 3.1.1 alone answers a CONNECT of 5.0 in its own form, which is shorter than any of 5.0. */
-static bool is_old_connack(const struct mqtt_client *client, const uint8_t *bytes, size_t size)
-{
-    return client->stage == CLIENT_GREETING && client->state.version == MQTT_5 && size == 4 &&
-           bytes[0] == MQTT_CONNACK << 4;
-}
-
 static void take_bytes(struct mqtt_client *client, const uint8_t *bytes, size_t size)
 {
     struct mqtt_packet packet;
-    enum mqtt_version version = is_old_connack(client, bytes, size) ? MQTT_3_1_1 : client->state.version;
-    int error = mqtt_packet_read(&packet, version, bytes, size);
+    int error = mqtt_packet_read(&packet, client->state.version, bytes, size);
 
     if (error < 0)
         client_down(client, "the broker sent what is not MQTT: %s", mqtt_strerror(error));
-    else if (version != client->state.version)
-        client_refused(client, &packet, version);
     else
         take(client, &packet);
 }

@@ -75,8 +75,8 @@ __attribute__((format(printf, 2, 3))) void client_down(struct mqtt_client *clien
 /* CONNACK came, and says yes. */
 void client_up(struct mqtt_client *client, const struct mqtt_packet *connack);
 
-/* CONNACK says no, with a code of 3.1.1 or 5.0. */
-void client_refused(struct mqtt_client *client, const struct mqtt_packet *connack, enum mqtt_version version);
+/* CONNACK says no. */
+void client_refused(struct mqtt_client *client, const struct mqtt_packet *connack);
 
 /* Something is to be done in the loop's next turn. */
 void client_soon(struct mqtt_client *client);

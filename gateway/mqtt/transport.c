@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <resolv.h>
+
 #include "device/crypto.h"
+#include "gateway/mqtt/client.h"
 #include "gateway/mqtt/tls.h"
 
 #define LAST_WORDS 1000  /* milliseconds for what is left to leave */
@@ -289,6 +294,24 @@ void transport_read(struct transport *transport, bool wanted)
         hand_over(transport);
     if (transport->stage == STAGE_OPEN)
         update_reading(transport);
+}
+
+/* ---- looking up ---- */
+
+/* glibc loads what nsswitch.conf(5) names when the first name is looked up. Its own patience would be that of
+ * its nameservers, some 10 seconds each. */
+void mqtt_client_prepare(const struct mqtt_url *url)
+{
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+
+    if (res_init() == 0) {
+        _res.retrans = 1;
+        _res.retry = 1;
+    }
+    if (getaddrinfo(url->host, NULL, &hints, &found) == 0)
+        freeaddrinfo(found);
+    res_init();
 }
 
 /* ---- connecting ---- */

@@ -296,6 +296,11 @@ static int source_open(struct source **source, const struct source_settings *set
     return -1;
 }
 
+static const char *source_address(const struct source *source)
+{
+    return ((const struct source_http *)source)->http.address;
+}
+
 static void source_announce(const struct source *source, FILE *out)
 {
     fprintf(out, "bulla: devices on http://%s/d\n", ((const struct source_http *)source)->http.address);
@@ -346,6 +351,7 @@ static void source_release(struct source *source)
 const struct source_ops source_http = {
     .name = "http",
     .open = source_open,
+    .address = source_address,
     .announce = source_announce,
     .flush = source_flush,
     .quiesce = source_quiesce,

@@ -4,7 +4,8 @@
 #include "gateway/source/http_route.h"
 
 #include <string.h>
-#include <strings.h>
+
+#include "gateway/source/content_type.h"
 
 #define REPLY_TYPE "application/cose; cose-type=\"cose-encrypt0\""
 
@@ -28,20 +29,9 @@ static void on_answer(struct inbound *inbound, enum outcome outcome, const uint8
 
 static const struct inbound_ops inbound_ops = {on_answer, http_describe};
 
-/* application/cose, application/octet-stream or none; parameters do not matter. */
 static bool takes_type(const char *type)
 {
-    static const char *const types[] = {"application/cose", "application/octet-stream"};
-    size_t len;
-
-    if (type == NULL)
-        return true;
-    len = strcspn(type, "; \t");
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        if (len == strlen(types[i]) && strncasecmp(type, types[i], len) == 0)
-            return true;
-    }
-    return false;
+    return content_type_is_ours(type, type != NULL ? strlen(type) : 0);
 }
 
 static void submit(struct request *request)
