@@ -14,11 +14,12 @@
 
 #include "device/crypto.h"
 
-#define KEEP_ALIVE      30        /* seconds */
-#define SESSION_EXPIRY  86400     /* seconds that a broker keeps for a gateway that is away */
-#define RECEIVE_MAXIMUM 1024      /* messages of a broker that may wait; more in flight than a batch ever holds */
-#define PUBLISH_MAXIMUM 1024      /* publications of ours that may wait */
-#define PACKET_MAXIMUM  131072    /* bytes: any topic, and messages long enough to be counted as too long */
+#define KEEP_ALIVE      30     /* seconds */
+#define SESSION_EXPIRY  86400  /* seconds that a broker keeps for a gateway that is away */
+#define RECEIVE_MAXIMUM 1024   /* messages of a broker that may wait; more in flight than a batch ever holds \
+                                */
+#define PUBLISH_MAXIMUM 1024   /* publications of ours that may wait */
+#define PACKET_MAXIMUM  131072 /* bytes: any topic, and messages long enough to be counted as too long */
 #define OUTPUT_MAXIMUM  (1 << 20) /* bytes that may wait to leave: some 8,000 replies */
 
 #define ID_SIZE 24 /* "bulla-", 16 digits, zero: as long as every broker takes (3.1.3.1) */

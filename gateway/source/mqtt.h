@@ -1,6 +1,6 @@
 /*
- * The MQTT source's parts among themselves: mqtt.c opens and closes the brokers, mqtt_message.c is a message's
- * way, mqtt_status.c what can be said about it. Private to them.
+ * The MQTT source's parts among themselves: mqtt.c opens and closes the brokers, mqtt_message.c is a
+ * message's way, mqtt_status.c what can be said about it. Private to them.
  */
 #ifndef SOURCE_MQTT_H
 #define SOURCE_MQTT_H
@@ -50,7 +50,7 @@ struct mqtt_broker {
     char name[MQTT_NAME_SIZE + 8]; /* HOST:PORT */
     struct mqtt_message *messages; /* all that wait */
     size_t count;
-    size_t limit; /* of them, beyond which nothing is read */
+    size_t limit;              /* of them, beyond which nothing is read */
     struct mqtt_message *held; /* those that the pipeline did not take, to be submitted again; oldest first */
     struct mqtt_message **held_end;
     struct mqtt_message *probe; /* the one that is tried before the others */

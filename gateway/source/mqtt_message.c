@@ -140,8 +140,8 @@ static void reply_to(const struct mqtt_message *message, const uint8_t *reply, s
     };
 
     mqtt_topic_down(topic, message->topic, envelope->id, envelope->id_len);
-    /* With QoS 0, and where it cannot be sent it is lost: a device that hears nothing sends again, and what it
-     * sent is then a duplicate, which is answered. A device that left would be sent replies of QoS 1 late,
+    /* With QoS 0, and where it cannot be sent it is lost: a device that hears nothing sends again, and what
+     * it sent is then a duplicate, which is answered. A device that left would be sent replies of QoS 1 late,
      * when it takes nothing of them but a receipt that the next reply holds as well. */
     (void)mqtt_client_publish(message->broker->client, &publish, 0);
 }

@@ -83,11 +83,10 @@ static void write_outcomes(const struct mqtt_source *source, FILE *out)
         for (int k = 0; k < OUTCOME_COUNT; k++)
             write_outcome(broker, outcome_word((enum outcome)k), broker->outcomes[k], out);
         for (int k = 0; k < MQTT_REFUSAL_COUNT; k++)
-            write_outcome(
-                broker, refusal_words[k],
-                broker->refused[k] +
-                    (k == MQTT_REFUSED_SIZE ? mqtt_client_state(broker->client)->oversize : 0),
-                out);
+            write_outcome(broker, refusal_words[k],
+                          broker->refused[k] +
+                              (k == MQTT_REFUSED_SIZE ? mqtt_client_state(broker->client)->oversize : 0),
+                          out);
     }
 }
 

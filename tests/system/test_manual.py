@@ -94,7 +94,7 @@ def test_the_pages_name_each_other():
 
 def test_the_order_of_sections():
     """As mdoc(7) has them."""
-    order = ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "KEYS", "RELOADING", "SIGNALS", "ENVIRONMENT", "FILES",
+    order = ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "BROKERS", "KEYS", "RELOADING", "SIGNALS", "ENVIRONMENT", "FILES",
              "EXIT STATUS", "EXAMPLES", "SEE ALSO", "STANDARDS", "CAVEATS", "SECURITY CONSIDERATIONS"]
     for page in PAGES:
         sections = re.findall(r"(?m)^\.Sh (.*)$", page.read_text())
