@@ -248,7 +248,7 @@ static int load(scmp_filter_ctx filter, bool calls)
             seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree: calls are found in few steps */
     if (error == 0)
         error = add_rules(filter, calls);
-    return error == 0 ? seccomp_load(filter, hardening->calls) : error;
+    return error == 0 ? seccomp_load(filter) : error;
 }
 
 int hardening_enter_sandbox(const struct hardening *hardening, struct failure *failure)

@@ -14,9 +14,10 @@
 
 #include "device/crypto.h"
 
-#define KEEP_ALIVE      30     /* seconds */
-#define SESSION_EXPIRY  86400  /* seconds that a broker keeps for a gateway that is away */
-#define RECEIVE_MAXIMUM 1024   /* messages of a broker that may wait; more in flight than a batch ever holds \
+#define KEEP_ALIVE     30    /* seconds */
+#define SESSION_EXPIRY 86400 /* seconds that a broker keeps for a gateway that is away */
+#define RECEIVE_MAXIMUM                                                                                      \
+    1024                       /* messages of a broker that may wait; more in flight than a batch ever holds \
                                 */
 #define PUBLISH_MAXIMUM 1024   /* publications of ours that may wait */
 #define PACKET_MAXIMUM  131072 /* bytes: any topic, and messages long enough to be counted as too long */
