@@ -29,6 +29,7 @@ void older_gather(struct pipeline *pipeline, struct cycle *cycle)
 
     older->vault = pipeline->config.vault;
     older->version = pipeline->roster != NULL ? pipeline->roster->version : 0;
+    older->since = pipeline->roster != NULL ? pipeline->roster->since : 0;
     older->due = pipeline->roster != NULL ? pipeline->roster->due : INT64_MAX;
     while (older->count < CYCLE_OLDER && (inbound = inbound_pop(&pipeline->older)) != NULL)
         older->messages[older->count++] = (struct older_message){.inbound = inbound};

@@ -39,7 +39,8 @@ struct older {
     const struct vault *vault;
     int64_t
         version; /* of the roster that the pipeline has; 0: none, and none is needed as long as it stays so */
-    int64_t due; /* of that */
+    int64_t since; /* of that */
+    int64_t due;   /* likewise */
 
     /* what came of it */
     size_t judged; /* so many messages: the others begin anew */

@@ -412,7 +412,7 @@ static int roster_is_old(const struct older *older, struct store *store, int64_t
 
     if (store->ops->wires_version(store, &version, failure) < 0)
         return -1;
-    return version != older->version || now >= older->due;
+    return version != older->version || roster_is_due(older->since, older->due, now);
 }
 
 static int run_in_transaction(struct older *older, struct store *store, int64_t now)

@@ -61,20 +61,20 @@ static int issue(struct store *store, const char *topic, char id[WIRE_SESSION_ID
     return fail(failure, "cannot draw a session id: the system's random source gives the same ones again");
 }
 
-/* The current id of a topic, which is drawn if there is none; *until: when its lifetime is over. */
+/* The current id of a topic, which is drawn if there is none; *issued: when it was. */
 static int current_id(struct store *store, const struct wire_row *row, int64_t now, char id[WIRE_SESSION_ID],
-                      int64_t *until, struct failure *failure)
+                      int64_t *issued, struct failure *failure)
 {
     struct session_row rows[WIRE_SESSIONS_MAX];
     int count = store->ops->session_list(store, row->session_topic, rows, failure);
 
-    *until = now + row->lifetime;
+    *issued = now;
     if (count < 0)
         return -1;
     for (int i = 0; i < count; i++)
         if (is_current(&rows[i], row->lifetime, now)) {
             memcpy(id, rows[i].id, WIRE_SESSION_ID);
-            *until = rows[i].issued + row->lifetime;
+            *issued = rows[i].issued;
             return 0;
         }
     return issue(store, row->session_topic, id, now, failure);
@@ -154,13 +154,15 @@ static int on_row(void *context, const struct wire_row *row)
 static int read_sessions(struct reader *reader, struct store *store, int64_t now, struct failure *failure)
 {
     struct roster *roster = reader->roster;
-    int64_t until;
+    int64_t issued;
 
     for (size_t i = 0; i < roster->session_count; i++) {
-        if (current_id(store, &reader->sessions[i], now, roster->sessions[i].id, &until, failure) != 0)
+        if (current_id(store, &reader->sessions[i], now, roster->sessions[i].id, &issued, failure) != 0)
             return -1;
-        if (until < roster->due)
-            roster->due = until;
+        if (issued + reader->sessions[i].lifetime < roster->due)
+            roster->due = issued + reader->sessions[i].lifetime;
+        if (issued > roster->since)
+            roster->since = issued;
     }
     return 0;
 }
@@ -187,6 +189,11 @@ int roster_read(struct roster **roster, struct store *store, int64_t now, struct
     else
         *roster = reader.roster;
     return result;
+}
+
+bool roster_is_due(int64_t since, int64_t due, int64_t now)
+{
+    return now >= due || since > now + CLOCK_SLACK;
 }
 
 void roster_free(struct roster *roster)

@@ -23,6 +23,7 @@ struct roster_topic {
 struct roster {
     int64_t version;             /* wires_version() of the store; no two rosters of a pipeline share it */
     int64_t due;                 /* Unix seconds at which a session id's lifetime is over; INT64_MAX: never */
+    int64_t since;               /* when the latest of them was issued: before that, the clock was set back */
     struct roster_topic *topics; /* each once */
     size_t topic_count;
     struct roster_session *sessions; /* each topic once */
@@ -37,6 +38,8 @@ struct roster {
  * roster that the caller frees with roster_free(), or -1.
  */
 MUST_CHECK int roster_read(struct roster **roster, struct store *store, int64_t now, struct failure *failure);
+/* Whether a current session id is none any more, at `now`. `since` and `due` as above. */
+bool roster_is_due(int64_t since, int64_t due, int64_t now);
 void roster_free(struct roster *roster); /* NULL is nothing */
 
 /*

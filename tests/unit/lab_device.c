@@ -21,7 +21,7 @@ static void draw_credential(struct lab *lab, struct lab_device *device)
     test_fill(&lab->seed, credential->secret, sizeof(credential->secret));
 }
 
-static void enter(struct lab *lab, struct lab_device *device, bool proven)
+static struct device_row row_of(struct lab *lab, const struct lab_device *device)
 {
     const struct bulla_credential *credential = &device->credential;
     struct device_row row = {
@@ -31,12 +31,20 @@ static void enter(struct lab *lab, struct lab_device *device, bool proven)
     snprintf(row.name, sizeof(row.name), "%s", device->name);
     memcpy(row.kid, credential->kid, credential->kid_len);
     assert_int_equal(vault_seal_device(&lab->vault, &row, credential->secret, &failure), 0);
+    return row;
+}
+
+static void enter(struct lab *lab, struct lab_device *device, bool proven)
+{
+    struct device_row row = row_of(lab, device);
+    struct failure failure;
+
     assert_int_equal(lab->office->ops->device_add(lab->office, &row, proven, &failure), 1);
     device->id = row.id;
 }
 
-void lab_add_as(struct lab *lab, struct lab_device *device, const char *name, enum bulla_kind kind,
-                enum bulla_alg alg, bool proven)
+static void provision(struct lab *lab, struct lab_device *device, const char *name, enum bulla_kind kind,
+                      enum bulla_alg alg)
 {
     memset(device, 0, sizeof(*device));
     device->lab = lab;
@@ -44,11 +52,30 @@ void lab_add_as(struct lab *lab, struct lab_device *device, const char *name, en
     draw_credential(lab, device);
     device->credential.kind = (uint8_t)kind;
     device->credential.alg = (uint8_t)alg;
-    enter(lab, device, proven);
     board_open(&device->board, test_random(&lab->seed));
     if (kind == BULLA_COUNTER)
         assert_int_equal(bulla_provision_counter(&device->credential, &device->board.port), 0);
+}
+
+void lab_add_as(struct lab *lab, struct lab_device *device, const char *name, enum bulla_kind kind,
+                enum bulla_alg alg, bool proven)
+{
+    provision(lab, device, name, kind, alg);
+    enter(lab, device, proven);
     lab_boot(device);
+}
+
+int lab_upgrade(struct lab *lab, struct lab_device *device, int64_t id, enum bulla_kind kind, bool at_once)
+{
+    struct device_row row;
+    struct failure failure;
+
+    provision(lab, device, "upgraded", kind, BULLA_AES_CCM_16_64_128);
+    device->id = id;
+    row = row_of(lab, device);
+    row.id = id;
+    lab_boot(device);
+    return lab->office->ops->device_upgrade(lab->office, &row, true, at_once, &failure);
 }
 
 void lab_add(struct lab *lab, struct lab_device *device, const char *name, enum bulla_kind kind)

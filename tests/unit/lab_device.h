@@ -23,6 +23,10 @@ void lab_add(struct lab *lab, struct lab_device *device, const char *name, enum 
 void lab_add_as(struct lab *lab, struct lab_device *device, const char *name, enum bulla_kind kind,
                 enum bulla_alg alg, bool proven);
 
+/* Gives the device of that row on an older wire a native credential, as `bulla device upgrade` does, and
+ * boots it: what the store said. */
+int lab_upgrade(struct lab *lab, struct lab_device *device, int64_t id, enum bulla_kind kind, bool at_once);
+
 /* The device starts anew: a session device begins a session, a counter device goes on. */
 void lab_boot(struct lab_device *device);
 
