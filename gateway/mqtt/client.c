@@ -18,6 +18,7 @@
 #define RETRY_MOST    60000 /* milliseconds */
 #define STEADY        10000 /* milliseconds up, after which the pauses begin anew */
 #define ANSWER_WITHIN 10000 /* milliseconds, for CONNACK and whatever else is asked for */
+#define LONG_PATIENCE 3     /* times as long, for what takes its time */
 #define TICK_MOST     5000  /* milliseconds */
 #define TICK_LEAST    100   /* milliseconds */
 #define SILENT_MOST   2     /* that a broker closes without a word; then it may not know 5.0 */
@@ -83,8 +84,8 @@ static void forget_connection(struct mqtt_client *client)
     client->output.len = 0;
     client->input_len = 0;
     client->skipping = 0;
-    client->asked = 0;
-    client->pinged = false;
+    client->pinged_at = 0;
+    client->subscribed_at = 0;
     client->state.unsettled = 0;
     client->state.paused = false;
 }
@@ -167,6 +168,10 @@ void client_up(struct mqtt_client *client, const struct mqtt_packet *connack)
 {
     uint64_t now = uv_now(client->loop);
 
+    if (connack->session_present && client->options.session_expiry == 0) { /* MQTT-3.2.2-4 */
+        client_down(client, "the broker has kept a session that was not asked for");
+        return;
+    }
     client->stage = CLIENT_UP;
     take_limits(client, &connack->properties);
     if (!connack->session_present)
@@ -245,29 +250,51 @@ static void connect_now(struct mqtt_client *client)
 
 /* ---- keep-alive (3.1.2.10) ---- */
 
+/* While nothing is read, its answers cannot be heard: the time does not count. */
+static void excuse(struct mqtt_client *client, uint64_t now)
+{
+    client->heard = now;
+    if (client->pinged_at != 0)
+        client->pinged_at = now;
+    if (client->subscribed_at != 0)
+        client->subscribed_at = now;
+}
+
+/* Whether the broker owes something for too long; then the connection ends. A subscription may be answered
+ * behind all that the broker had kept for us, and a slow line takes its time for what we send. */
+static bool is_late(struct mqtt_client *client, uint64_t now, uint64_t patience)
+{
+    uint64_t pinged = client->pinged_at > client->heard ? client->pinged_at : client->heard;
+
+    if (client_is_stuck(client) && now - client->said > LONG_PATIENCE * patience)
+        client_down(client, "the broker does not read what it is sent (for %llu s)",
+                    (unsigned long long)(now - client->said) / 1000);
+    else if (client->pinged_at != 0 && now - pinged > patience)
+        client_down(client, "the broker does not answer (for %llu s)",
+                    (unsigned long long)(now - pinged) / 1000);
+    else if (client->subscribed_at != 0 && now - client->subscribed_at > LONG_PATIENCE * patience)
+        client_down(client, "the broker does not answer a subscription (for %llu s)",
+                    (unsigned long long)(now - client->subscribed_at) / 1000);
+    return client->stage != CLIENT_UP;
+}
+
 /*
  * Something is sent within the time that the broker was promised; and where nothing was heard for as long, it
- * is asked, and has to answer. While nothing is read, its answers cannot be heard.
+ * is asked, and has to answer.
  */
 static void keep_alive(struct mqtt_client *client)
 {
     uint64_t now = uv_now(client->loop);
     uint64_t limit = (uint64_t)client->keep_alive * 1000;
     uint64_t patience = limit > 0 && limit < ANSWER_WITHIN ? limit : ANSWER_WITHIN;
-    uint64_t since = client->asked > client->heard ? client->asked : client->heard;
+    bool silent = now - client->heard >= limit && client->pinged_at == 0;
 
-    if (client_is_paused(client)) {
-        client->heard = now;
-    } else if (client->asked != 0 && now - since > patience) {
-        client_down(client, "the broker does not answer (for %llu s)",
-                    (unsigned long long)(now - since) / 1000);
+    if (client_is_paused(client))
+        excuse(client, now);
+    if (is_late(client, now, patience) || limit == 0 || (now - client->said < limit / 2 && !silent))
         return;
-    }
-    if (limit == 0 || (client->pinged && now - client->said < limit / 2) ||
-        (now - client->said < limit / 2 && now - client->heard < limit))
-        return;
-    client->pinged = true;
-    client->asked = now;
+    if (client->pinged_at == 0)
+        client->pinged_at = now;
     client_write_ping(client);
     client_send(client);
 }

@@ -82,16 +82,14 @@ static void on_suback(struct mqtt_client *client, const struct mqtt_packet *pack
         client_down(client, "the broker refused the subscription %.80s: %s", refused->wanted.filter,
                     client->state.version == MQTT_5 ? mqtt_reason(code)
                                                     : "this user may not read it, by its access list");
-    else if (!subscriptions_wait(&client->subscriptions) && !client->pinged)
-        client->asked = 0;
+    else if (!subscriptions_wait(&client->subscriptions))
+        client->subscribed_at = 0;
 }
 
 static void on_pingresp(struct mqtt_client *client, const struct mqtt_packet *packet)
 {
     (void)packet;
-    client->pinged = false;
-    if (!subscriptions_wait(&client->subscriptions))
-        client->asked = 0;
+    client->pinged_at = 0;
 }
 
 static void on_disconnect(struct mqtt_client *client, const struct mqtt_packet *packet)

@@ -39,6 +39,11 @@ static void took(struct mqtt_client *client, int written)
         client_down(client, "a packet cannot be written: %s", mqtt_strerror(written));
         return;
     }
+    if (client->stage == CLIENT_UP && (uint32_t)written > client->packet_limit) { /* MQTT-3.2.2-15 */
+        client_down(client, "the broker takes packets of at most %u bytes, and one of %d is needed",
+                    client->packet_limit, written);
+        return;
+    }
     client->output.len += (size_t)written;
     if (client->output.len > (size_t)client->options.output_maximum * HARD_LIMIT)
         client_down(client, "the broker does not read what it is sent");
@@ -126,7 +131,7 @@ static bool write_subscribe(struct mqtt_client *client)
 void client_write_subscriptions(struct mqtt_client *client)
 {
     while (write_subscribe(client))
-        client->asked = uv_now(client->loop);
+        client->subscribed_at = uv_now(client->loop);
 }
 
 void client_write_unsubscribe(struct mqtt_client *client, const char *filter)

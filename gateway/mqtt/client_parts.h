@@ -58,8 +58,8 @@ struct mqtt_client {
     uint64_t up_since;
     uint64_t heard;
     uint64_t said;
-    uint64_t asked; /* PINGREQ, or the last SUBSCRIBE, was sent and not answered; 0: none */
-    bool pinged;
+    uint64_t pinged_at;     /* PINGREQ was sent and is not answered; 0: none */
+    uint64_t subscribed_at; /* SUBSCRIBE; 0: all are answered */
 
     unsigned pause;  /* milliseconds before the next attempt */
     bool ever_5;     /* the broker spoke 5.0 once */

@@ -25,7 +25,7 @@ static const struct code {
     {0x81, CON | DIS, DIS},                                           /* malformed packet */
     {0x82, CON | DIS, DIS},                                           /* protocol error */
     {0x83, CON | TAKE | SUB | UNSUB | DIS, TAKE | DIS},               /* implementation specific error */
-    {MQTT_UNSUPPORTED_VERSION, CON, 0},                               /* unsupported protocol version */
+    {0x84, CON, 0},                                                   /* unsupported protocol version */
     {0x85, CON, 0},                                                   /* client identifier not valid */
     {0x86, CON, 0},                                                   /* bad user name or password */
     {0x87, CON | TAKE | SUB | UNSUB | DIS, TAKE},                     /* not authorized */

@@ -6,10 +6,6 @@
 
 #include "gateway/mqtt/packet.h"
 
-enum mqtt_code {
-    MQTT_UNSUPPORTED_VERSION = 0x84,
-};
-
 /* Whether a packet of that type, from a server, may carry this code. */
 bool mqtt_is_server_code(enum mqtt_version version, enum mqtt_type type, uint8_t code);
 /* ... and from a client, with 5.0. */

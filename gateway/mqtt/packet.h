@@ -81,8 +81,7 @@ struct mqtt_properties {
 struct mqtt_packet {
     enum mqtt_type type;
     uint16_t id;  /* of PUBLISH with QoS 1 and 2, PUBACK to UNSUBACK */
-    uint8_t code; /* reason code (5.0) or return code (3.1.1 CONNACK) of CONNACK, PUBACK ... DISCONNECT; 0.
-                   * A CONNACK by which a server of 3.1.1 refuses 5.0 has 0x84. */
+    uint8_t code; /* reason code (5.0) or return code (3.1.1 CONNACK) of CONNACK, PUBACK ... DISCONNECT; 0 */
     bool session_present;          /* CONNACK */
     uint8_t qos;                   /* PUBLISH */
     bool dup;                      /* PUBLISH */

@@ -45,9 +45,7 @@ static void read_connack(struct reading_packet *at)
 
     packet->code = mqtt_get_u8(&at->in);
     mqtt_properties_default(&packet->properties);
-    if (at->version == MQTT_5 && packet->code == 1 && at->in.error == 0 && !is_rest(at))
-        packet->code = MQTT_UNSUPPORTED_VERSION; /* how a server of 3.1.1 refuses 5.0 (3.1.1 3.2.2.3) */
-    else if (at->version == MQTT_5)
+    if (at->version == MQTT_5)
         get_properties(at);
     packet->session_present = flags == 1;
     if (flags > 1 || (flags == 1 && packet->code != 0)) /* MQTT-3.2.2-1, MQTT-3.2.2-6 */

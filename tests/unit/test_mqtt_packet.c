@@ -117,10 +117,10 @@ static const struct golden {
      "2 present=1 receive=20 size=4096 aliases=10 maximum_qos=1 can_retain=0 can_share=0 can_wildcard=0 "
      "keep_alive=60 expiry=3600 client=gw-1 reason=ok server=b:1",
      0},
-    {V5, "20 02 00 01", "2 code=132", 0}, /* 3.1.1 3.2.2.3: a server that does not know 5.0 */
+    {V5, "20 02 00 01", NULL, MQTT_E_REST}, /* a server of 3.1.1 that refuses 5.0: its form is 3.1.1's */
     {V5, "20 02 00 00", NULL, MQTT_E_REST},
     {V5, "20 02 00 02", NULL, MQTT_E_REST},
-    {V5, "20 02 01 01", NULL, MQTT_E_VALUE},
+    {V5, "20 02 01 01", NULL, MQTT_E_REST},
     {V5, "20 03 00 01 00", NULL, MQTT_E_VALUE},
     {V5, "20 03 02 00 00", NULL, MQTT_E_VALUE},
     {V5, "20 03 01 87 00", NULL, MQTT_E_VALUE}, /* MQTT-3.2.2-6 */
