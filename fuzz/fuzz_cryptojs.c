@@ -17,10 +17,12 @@ static struct readings readings;
 
 static enum cryptojs_fault check(enum cryptojs_request request, const uint8_t *body, size_t size)
 {
+    const struct cryptojs_message message = {
+        .request = request, .body = body, .len = size, .received = RECEIVED, .value_name = "value"};
     struct cryptojs_opened opened;
 
     readings_reset(&readings);
-    require(cryptojs_open(&key, request, body, size, RECEIVED, &opened, &readings) == 0);
+    require(cryptojs_open(&key, &message, &opened, &readings) == 0);
     require(opened.number >= 0 && opened.number <= CRYPTOJS_NUMBER_MAX);
     if (opened.fault != CRYPTOJS_GOOD || request == CRYPTOJS_RESET)
         require(readings.count == 0);

@@ -35,7 +35,7 @@ bool cryptojs_fault_sealed(enum cryptojs_fault fault)
 /* One message on its way from the body to its text. */
 struct work {
     const struct cryptojs_key *key;
-    enum cryptojs_request request;
+    const struct cryptojs_message *message;
     enum cryptojs_fault fault; /* the first one; from there on it is stand-ins that are worked on */
     uint8_t sealed[SEALED_MAX];
     size_t sealed_len;
@@ -78,7 +78,7 @@ static int look_for_answer(struct work *work)
     const uint8_t *salt = work->sealed + SALTED_HEAD - SALTED_SALT;
     uint8_t wanted[MARK_SIZE];
 
-    if (work->request != CRYPTOJS_RESET)
+    if (work->message->request != CRYPTOJS_RESET)
         return 0;
     if (mark(work->key, salt, wanted) < 0)
         return -1;
@@ -116,15 +116,15 @@ int cryptojs_answer(const struct cryptojs_key *key, int64_t number, const uint8_
 /* Whether these bytes can be a ciphertext. */
 static bool has_form(const struct work *work)
 {
-    if (work->request == CRYPTOJS_UNSEQUENCED)
+    if (work->message->request == CRYPTOJS_UNSEQUENCED)
         return work->sealed_len > 0 && work->sealed_len % CBC_BLOCK == 0;
     return salted_is(work->sealed, work->sealed_len);
 }
 
 /* A ciphertext of zeros in place of what is none, about as long as the body could have held. */
-static void stand_in_sealed(struct work *work, enum cryptojs_fault fault, size_t body_len)
+static void stand_in_sealed(struct work *work, enum cryptojs_fault fault)
 {
-    size_t len = BASE64_BYTES_MAX(body_len) / CBC_BLOCK * CBC_BLOCK;
+    size_t len = BASE64_BYTES_MAX(work->message->len) / CBC_BLOCK * CBC_BLOCK;
 
     note(work, fault);
     if (len < SALTED_HEAD + CBC_BLOCK)
@@ -136,13 +136,13 @@ static void stand_in_sealed(struct work *work, enum cryptojs_fault fault, size_t
 }
 
 /* Decodes what the body carries, at most CRYPTOJS_BODY_MAX characters. */
-static void unwrap(struct work *work, const struct cryptojs_body *body, size_t body_len)
+static void unwrap(struct work *work, const struct cryptojs_body *body)
 {
     ptrdiff_t sealed_len = -1;
     ptrdiff_t iv_len = CBC_BLOCK;
 
     if (body->root == NULL) {
-        stand_in_sealed(work, CRYPTOJS_NOT_A_REQUEST, body_len);
+        stand_in_sealed(work, CRYPTOJS_NOT_A_REQUEST);
         return;
     }
     sealed_len = base64_decode(body->sealed, body->sealed_len, work->sealed);
@@ -150,9 +150,9 @@ static void unwrap(struct work *work, const struct cryptojs_body *body, size_t b
         iv_len = base64_decode(body->iv, body->iv_len, work->iv);
     work->sealed_len = sealed_len < 0 ? 0 : (size_t)sealed_len;
     if (sealed_len < 0 || iv_len < 0)
-        stand_in_sealed(work, CRYPTOJS_NOT_BASE64, body_len);
+        stand_in_sealed(work, CRYPTOJS_NOT_BASE64);
     else if (iv_len != CBC_BLOCK || !has_form(work))
-        stand_in_sealed(work, CRYPTOJS_NOT_CIPHERTEXT, body_len);
+        stand_in_sealed(work, CRYPTOJS_NOT_CIPHERTEXT);
 }
 
 /* ---- from the ciphertext to the text ---- */
@@ -163,7 +163,7 @@ static int decrypt(struct work *work)
     unsigned padded = 0;
     int result;
 
-    if (work->request == CRYPTOJS_UNSEQUENCED) {
+    if (work->message->request == CRYPTOJS_UNSEQUENCED) {
         if (!cryptojs_key_raw(work->key, raw))
             note(work, CRYPTOJS_NO_RAW_KEY);
         result = cbc_decrypt(raw, RAW_KEY_SIZE, work->iv, work->sealed, work->sealed_len, work->text,
@@ -181,7 +181,7 @@ static int decrypt(struct work *work)
 /* Where something is wrong: a good text, with spaces behind it to the length of what was there. */
 static void stand_in_text(struct work *work)
 {
-    const char *dummy = cryptojs_text_dummy(work->request);
+    const char *dummy = cryptojs_text_dummy(work->message->request);
     size_t len = strlen(dummy);
 
     memset(work->text, ' ', sizeof(work->text));
@@ -205,19 +205,17 @@ static void unwrap_text(struct work *work)
 }
 
 /* Reads the text, and if it is not good the stand-in. Readings of neither are left unless all is well. */
-static int read_text(struct work *work, int64_t received, struct readings *readings, int64_t *number)
+static int read_text(struct work *work, struct readings *readings, int64_t *number)
 {
     const size_t before = readings->count;
     enum cryptojs_fault fault = CRYPTOJS_GOOD;
-    int result =
-        cryptojs_text_read(work->request, work->text, work->text_len, received, readings, number, &fault);
+    int result = cryptojs_text_read(work->message, work->text, work->text_len, readings, number, &fault);
 
     if (result == 0 && fault != CRYPTOJS_GOOD) {
         note(work, fault);
         stand_in_text(work);
         readings->count = before;
-        result =
-            cryptojs_text_read(work->request, work->text, work->text_len, received, readings, number, &fault);
+        result = cryptojs_text_read(work->message, work->text, work->text_len, readings, number, &fault);
     }
     if (result < 0 || work->fault != CRYPTOJS_GOOD) {
         readings->count = before;
@@ -228,30 +226,30 @@ static int read_text(struct work *work, int64_t received, struct readings *readi
 
 /* ---- all of it ---- */
 
-static int open_body(struct work *work, const struct cryptojs_body *body, size_t body_len, int64_t received,
-                     struct cryptojs_opened *opened, struct readings *readings)
+static int open_body(struct work *work, const struct cryptojs_body *body, struct cryptojs_opened *opened,
+                     struct readings *readings)
 {
-    unwrap(work, body, body_len);
+    unwrap(work, body);
     if (EVP_Digest(work->sealed, work->sealed_len, opened->hash, NULL, EVP_sha256(), NULL) != 1 ||
         look_for_answer(work) < 0 || decrypt(work) < 0)
         return -1;
     unwrap_text(work);
-    return read_text(work, received, readings, &opened->number);
+    return read_text(work, readings, &opened->number);
 }
 
-int cryptojs_open(const struct cryptojs_key *key, enum cryptojs_request request, const uint8_t *body,
-                  size_t len, int64_t received, struct cryptojs_opened *opened, struct readings *readings)
+int cryptojs_open(const struct cryptojs_key *key, const struct cryptojs_message *message,
+                  struct cryptojs_opened *opened, struct readings *readings)
 {
-    struct work work = {.key = key, .request = request};
-    struct cryptojs_body read;
+    struct work work = {.key = key, .message = message};
+    struct cryptojs_body body;
     int result;
 
     *opened = (struct cryptojs_opened){0};
-    if (cryptojs_body_read(&read, request, body, len) < 0)
+    if (cryptojs_body_read(&body, message) < 0)
         return -1;
-    result = open_body(&work, &read, len, received, opened, readings);
+    result = open_body(&work, &body, opened, readings);
     opened->fault = work.fault;
-    cryptojs_body_free(&read);
+    cryptojs_body_free(&body);
     OPENSSL_cleanse(&work, sizeof(work));
     return result;
 }

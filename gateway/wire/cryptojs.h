@@ -90,14 +90,21 @@ struct cryptojs_opened {
                                     without the IV */
 };
 
+/* A request as it came. */
+struct cryptojs_message {
+    enum cryptojs_request request;
+    const uint8_t *body; /* at most CRYPTOJS_BODY_MAX bytes; a longer one is CRYPTOJS_NOT_A_REQUEST */
+    size_t len;
+    int64_t received;       /* microseconds since 1970: the time of its readings */
+    const char *value_name; /* what a bare number is called */
+};
+
 /*
- * Opens a request's body (at most CRYPTOJS_BODY_MAX bytes; longer ones are CRYPTOJS_NOT_A_REQUEST). The
- * readings of a good one are appended, with their strings in the list's arena; `data` that is no flat object
- * is one reading of type READING_UNDECODED that holds the text as it came. `received` is microseconds since
- * 1970. Returns 0, or -1 when memory is out or OpenSSL failed, with nothing appended.
+ * Opens a request. The readings of a good one are appended, with their strings in the list's arena; `data`
+ * that is no flat object is one reading of type READING_UNDECODED that holds the text as it came. Returns 0,
+ * or -1 when memory is out or OpenSSL failed, with nothing appended.
  */
-MUST_CHECK int cryptojs_open(const struct cryptojs_key *key, enum cryptojs_request request,
-                             const uint8_t *body, size_t len, int64_t received,
+MUST_CHECK int cryptojs_open(const struct cryptojs_key *key, const struct cryptojs_message *message,
                              struct cryptojs_opened *opened, struct readings *readings);
 
 /*

@@ -44,16 +44,17 @@ static bool take_members(struct cryptojs_body *body, enum cryptojs_request reque
     return body->sealed != NULL && (!has_iv || body->iv != NULL);
 }
 
-int cryptojs_body_read(struct cryptojs_body *body, enum cryptojs_request request, const uint8_t *bytes,
-                       size_t len)
+int cryptojs_body_read(struct cryptojs_body *body, const struct cryptojs_message *message)
 {
     json_t *root = NULL;
-    enum decoder_result result = len > CRYPTOJS_BODY_MAX ? UNDECODABLE : json_value_parse(bytes, len, &root);
+    enum decoder_result result = UNDECODABLE;
 
     *body = (struct cryptojs_body){0};
+    if (message->len <= CRYPTOJS_BODY_MAX)
+        result = json_value_parse(message->body, message->len, &root);
     if (result == OUT_OF_MEMORY)
         return -1;
-    if (result == DECODED && take_members(body, request, root))
+    if (result == DECODED && take_members(body, message->request, root))
         body->root = root;
     else
         json_decref(root);
@@ -79,40 +80,52 @@ const char *cryptojs_text_dummy(enum cryptojs_request request)
     return texts[request];
 }
 
+/* The text, parsed, and where what it says goes. */
+struct parsed {
+    const struct cryptojs_message *message;
+    const json_t *root;
+    const uint8_t *text;
+    size_t len;
+    struct readings *readings;
+    int64_t *number;
+    enum cryptojs_fault fault; /* out */
+};
+
 /* The text as it came, for an object that is not flat. */
-static enum decoder_result keep_whole(const uint8_t *text, size_t len, int64_t received,
-                                      struct readings *readings)
+static enum decoder_result keep_whole(const struct parsed *parsed)
 {
     struct text copy;
-    struct reading whole = {
-        .name = "", .unit = "", .type = READING_UNDECODED, .format = FORMAT_JSON, .time = received};
-    enum decoder_result result = readings_copy(readings, text, len, &copy);
+    struct reading whole = {.name = "", .unit = "", .format = FORMAT_JSON, .time = parsed->message->received};
+    enum decoder_result result = readings_copy(parsed->readings, parsed->text, parsed->len, &copy);
 
-    return result == DECODED ? flat_string(readings, &whole, READING_UNDECODED, copy) : result;
+    return result == DECODED ? flat_string(parsed->readings, &whole, READING_UNDECODED, copy) : result;
 }
 
 /* Each member of the object is a reading. */
-static enum decoder_result read_members(const json_t *object, const uint8_t *text, size_t len,
-                                        int64_t received, struct readings *readings)
+static enum decoder_result read_members(const struct parsed *parsed, const json_t *object)
 {
-    const size_t before = readings->count;
-    enum decoder_result result = flat_json(object, received, readings);
+    const size_t before = parsed->readings->count;
+    enum decoder_result result = flat_json(object, parsed->message->received, parsed->readings);
 
-    if (result == OUT_OF_MEMORY || (result == DECODED && readings->count > before))
+    if (result == OUT_OF_MEMORY || (result == DECODED && parsed->readings->count > before))
         return result;
-    readings->count = before;
-    return keep_whole(text, len, received, readings);
+    parsed->readings->count = before;
+    return keep_whole(parsed);
 }
 
-static enum decoder_result read_number(const json_t *value, int64_t received, struct readings *readings)
+static enum decoder_result read_number(const struct parsed *parsed)
 {
+    const char *value_name = parsed->message->value_name;
     struct reading reading;
     struct number number;
-    enum decoder_result result = flat_begin(&reading, (struct text){"value", 5}, received);
+    struct text name;
+    enum decoder_result result = readings_copy(parsed->readings, value_name, strlen(value_name), &name);
 
     if (result == DECODED)
-        result = json_value_number(value, &number);
-    return result == DECODED ? flat_number(readings, &reading, &number) : result;
+        result = flat_begin(&reading, name, parsed->message->received);
+    if (result == DECODED)
+        result = json_value_number(parsed->root, &number);
+    return result == DECODED ? flat_number(parsed->readings, &reading, &number) : result;
 }
 
 static enum cryptojs_fault read_seqn(const json_t *root, int64_t *number)
@@ -128,17 +141,6 @@ static enum cryptojs_fault read_seqn(const json_t *root, int64_t *number)
     return CRYPTOJS_GOOD;
 }
 
-/* The text, parsed, and where what it says goes. */
-struct parsed {
-    const json_t *root;
-    const uint8_t *text;
-    size_t len;
-    int64_t received;
-    struct readings *readings;
-    int64_t *number;
-    enum cryptojs_fault fault; /* out */
-};
-
 static enum decoder_result read_data(struct parsed *parsed)
 {
     const json_t *data = json_object_get(parsed->root, "data");
@@ -146,7 +148,7 @@ static enum decoder_result read_data(struct parsed *parsed)
     parsed->fault = json_is_object(data) ? read_seqn(parsed->root, parsed->number) : CRYPTOJS_NOT_THIS;
     if (parsed->fault != CRYPTOJS_GOOD)
         return DECODED;
-    return read_members(data, parsed->text, parsed->len, parsed->received, parsed->readings);
+    return read_members(parsed, data);
 }
 
 static enum decoder_result read_reset(struct parsed *parsed)
@@ -161,13 +163,12 @@ static enum decoder_result read_unsequenced(struct parsed *parsed)
     const json_t *data = json_object_get(parsed->root, "data");
 
     if (json_is_number(parsed->root))
-        return read_number(parsed->root, parsed->received, parsed->readings);
+        return read_number(parsed);
     if (!json_is_object(parsed->root)) {
         parsed->fault = CRYPTOJS_NOT_THIS;
         return DECODED;
     }
-    return read_members(json_is_object(data) ? data : parsed->root, parsed->text, parsed->len,
-                        parsed->received, parsed->readings);
+    return read_members(parsed, json_is_object(data) ? data : parsed->root);
 }
 
 static enum decoder_result (*const readers[CRYPTOJS_REQUESTS])(struct parsed *parsed) = {
@@ -176,11 +177,11 @@ static enum decoder_result (*const readers[CRYPTOJS_REQUESTS])(struct parsed *pa
     [CRYPTOJS_UNSEQUENCED] = read_unsequenced,
 };
 
-int cryptojs_text_read(enum cryptojs_request request, const uint8_t *text, size_t len, int64_t received,
+int cryptojs_text_read(const struct cryptojs_message *message, const uint8_t *text, size_t len,
                        struct readings *readings, int64_t *number, enum cryptojs_fault *fault)
 {
     struct parsed parsed = {
-        .text = text, .len = len, .received = received, .readings = readings, .number = number};
+        .message = message, .text = text, .len = len, .readings = readings, .number = number};
     json_t *root;
     enum decoder_result result;
 
@@ -194,7 +195,7 @@ int cryptojs_text_read(enum cryptojs_request request, const uint8_t *text, size_
     if (result != DECODED)
         return result == OUT_OF_MEMORY ? -1 : 0;
     parsed.root = root;
-    result = readers[request](&parsed);
+    result = readers[message->request](&parsed);
     *fault = parsed.fault;
     json_decref(root);
     return result == DECODED ? 0 : -1;

@@ -17,8 +17,7 @@ struct cryptojs_body {
 
 /* Reads the object that a route takes: exactly its members, strings. Returns 0, also for one that is not it;
  * -1 when memory is out. */
-MUST_CHECK int cryptojs_body_read(struct cryptojs_body *body, enum cryptojs_request request,
-                                  const uint8_t *bytes, size_t len);
+MUST_CHECK int cryptojs_body_read(struct cryptojs_body *body, const struct cryptojs_message *message);
 void cryptojs_body_free(struct cryptojs_body *body);
 
 /* A text that the route takes: stands in for one that is not to be had. Zero-terminated. */
@@ -28,8 +27,7 @@ const char *cryptojs_text_dummy(enum cryptojs_request request);
  * Reads the text: appends its readings, and gives its number. `*fault` receives CRYPTOJS_GOOD or what is
  * wrong with it; then what was appended is to be taken back. Returns 0, or -1 when memory is out.
  */
-MUST_CHECK int cryptojs_text_read(enum cryptojs_request request, const uint8_t *text, size_t len,
-                                  int64_t received, struct readings *readings, int64_t *number,
-                                  enum cryptojs_fault *fault);
+MUST_CHECK int cryptojs_text_read(const struct cryptojs_message *message, const uint8_t *text, size_t len,
+                                  struct readings *readings, int64_t *number, enum cryptojs_fault *fault);
 
 #endif

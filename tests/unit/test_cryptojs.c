@@ -101,13 +101,16 @@ static enum cryptojs_request request_of(const char *name)
 static struct cryptojs_opened open_body(const struct cryptojs_key *key, enum cryptojs_request request,
                                         const void *body, size_t len)
 {
+    struct cryptojs_message message = {
+        .request = request, .len = len, .received = RECEIVED, .value_name = "value"};
     struct cryptojs_opened opened;
     uint8_t *copy = malloc(len + 1); /* a place of its own, for the sanitizer */
 
     assert_non_null(copy);
     memcpy(copy, body, len);
+    message.body = copy;
     readings_reset(&readings);
-    assert_int_equal(cryptojs_open(key, request, copy, len, RECEIVED, &opened, &readings), 0);
+    assert_int_equal(cryptojs_open(key, &message, &opened, &readings), 0);
     free(copy);
     if (opened.fault != CRYPTOJS_GOOD) {
         assert_int_equal(readings.count, 0);
