@@ -263,6 +263,14 @@ static void on_sweep(uv_timer_t *sweep)
     }
 }
 
+/* Paths are given as they came: libmicrohttpd would take a % that escapes nothing, and cut at %00. */
+static size_t keep_escaped(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
 static struct MHD_Daemon *start_daemon(struct http *http, const struct http_options *options)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG;
@@ -274,7 +282,8 @@ static struct MHD_Daemon *start_daemon(struct http *http, const struct http_opti
         options->log, MHD_OPTION_LISTEN_SOCKET, http->listener, MHD_OPTION_CONNECTION_LIMIT,
         options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_END);
+        on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escaped, NULL, MHD_OPTION_END);
 }
 
 int http_open(struct http *http, uv_loop_t *loop, const struct http_options *options, struct failure *failure)

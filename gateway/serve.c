@@ -275,7 +275,9 @@ static int open_pipeline(struct gateway *gateway, const struct serve_options *op
         fail(failure, "out of memory: choose a smaller --queue");
         goto out;
     }
-    result = 0;
+    result = pipeline_read_roster(&gateway->pipeline, gateway->store, failure);
+    if (result < 0)
+        pipeline_wipe(&gateway->pipeline);
 out:
     bulla_wipe(challenge_key, sizeof(challenge_key));
     return result;

@@ -95,3 +95,18 @@ void older_finish(struct pipeline *pipeline, struct cycle *cycle)
     if (!older->failed)
         begin_anew(pipeline, older);
 }
+
+int pipeline_read_roster(struct pipeline *pipeline, struct store *store, struct failure *failure)
+{
+    struct cycle *cycle = pipeline->gathered;
+    int64_t now = pipeline->config.clock(pipeline->config.clock_context) / 1000000;
+    int result;
+
+    older_gather(pipeline, cycle);
+    result = older_run(&cycle->older, store, now, true);
+    if (result < 0)
+        *failure = cycle->older.failure;
+    older_finish(pipeline, cycle);
+    cycle_reset(cycle);
+    return result < 0 ? -1 : 0;
+}

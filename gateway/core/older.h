@@ -62,6 +62,12 @@ void pipeline_receive_older(struct pipeline *pipeline, struct inbound *inbound);
  * where its version is not the one seen last, something has changed. It lasts until the loop turns. */
 const struct roster *pipeline_roster(const struct pipeline *pipeline);
 
+/*
+ * Reads the roster before the store's thread is there, so that what is asked right after the start finds its
+ * route. Returns 0, or -1 with the failure.
+ */
+MUST_CHECK int pipeline_read_roster(struct pipeline *pipeline, struct store *store, struct failure *failure);
+
 /* ---- for the pipeline ---- */
 
 /* Puts the messages that wait into the cycle. */

@@ -133,6 +133,7 @@ __attribute__((format(printf, 3, 4))) static void refuse(struct judge *judge, en
     va_list arguments;
 
     judge->opened.outcome = outcome;
+    judge->opened.reply_len = 0; /* it was for another outcome */
     va_start(arguments, detail);
     vsnprintf(judge->opened.detail, sizeof(judge->opened.detail), detail, arguments);
     va_end(arguments);
@@ -351,7 +352,7 @@ static int judge_message(struct judge *judge, struct older_message *message, str
         refuse(judge, OUTCOME_BUSY, "memory or the provider failed");
     else if (judge->opened.candidate == WIRE_NONE)
         note_nobody(judge, message);
-    else if (judge->opened.outcome != OUTCOME_ANSWERED)
+    else
         result = settle_authentic(judge, message, readings, first);
     if (result == 0 && judge->opened.outcome != OUTCOME_BUSY)
         result = spend_strictly(judge);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gateway/prometheus.h"
+#include "gateway/source/percent.h"
 
 #define RETRY_AFTER "1" /* seconds */
 #define DISCARD_MAX 65536
@@ -16,7 +17,7 @@
 
 extern const struct source_ops source_http;
 
-static const struct http_route *const tables[] = {http_native_routes, NULL};
+static const struct http_route *const tables[] = {http_native_routes, http_older_routes, NULL};
 
 /* ---- the response ---- */
 
@@ -99,14 +100,30 @@ void http_describe(const struct inbound *inbound, char *out, size_t size)
 
 /* ---- the request ---- */
 
-/* The route of a path and a method: 0; or the status that says that there is none. Of 405, the path's first.
+/* Whether a path is the route's; `*id` receives the segment that is the id. */
+static bool is_path_of(const struct http_route *route, const char *url, const char **id)
+{
+    const size_t len = strlen(route->path);
+
+    if (!route->has_id)
+        return strcmp(route->path, url) == 0;
+    if (strncmp(route->path, url, len) != 0 || url[len] == '\0' || strchr(url + len, '/') != NULL)
+        return false;
+    *id = url + len;
+    return true;
+}
+
+/*
+ * The route of a path and a method, and the id in it: 0; or the status that says that there is none. With 405
+ * the first one of the path.
  */
-static unsigned find_route(const char *url, const char *method, const struct http_route **found)
+static unsigned find_route(const struct source_http *source, const char *url, const char *method,
+                           const struct http_route **found, const char **id)
 {
     *found = NULL;
     for (size_t i = 0; tables[i] != NULL; i++) {
         for (const struct http_route *route = tables[i]; route->path != NULL; route++) {
-            if (strcmp(route->path, url) != 0)
+            if (!is_path_of(route, url, id) || (route->exists != NULL && !route->exists(source)))
                 continue;
             if (*found == NULL)
                 *found = route;
@@ -143,8 +160,9 @@ static enum MHD_Result begin(struct source_http *source, struct MHD_Connection *
                              const char *method, void **state)
 {
     const struct http_route *route;
+    const char *id = NULL;
     size_t capacity = 0;
-    unsigned refused = find_route(url, method, &route);
+    unsigned refused = find_route(source, url, method, &route, &id);
     struct request *request;
 
     if (refused == 0)
@@ -159,6 +177,8 @@ static enum MHD_Result begin(struct source_http *source, struct MHD_Connection *
     request->route = route;
     request->capacity = capacity;
     request->refused = refused;
+    if (refused == 0 && id != NULL && percent_decode(id, request->id, sizeof(request->id)) < 0)
+        request->id[0] = '\0';
     *state = request;
     if (refused == MHD_HTTP_CONTENT_TOO_LARGE) /* its body is not waited for */
         return respond_refused(request);

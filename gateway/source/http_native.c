@@ -41,6 +41,10 @@ static void submit(struct request *request)
 }
 
 const struct http_route http_native_routes[] = {
-    {"/d", MHD_HTTP_METHOD_POST, BULLA_MESSAGE_MAX, takes_type, submit},
+    {.path = "/d",
+     .method = MHD_HTTP_METHOD_POST,
+     .body_max = BULLA_MESSAGE_MAX,
+     .takes_type = takes_type,
+     .submit = submit},
     {0},
 };

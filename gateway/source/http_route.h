@@ -8,6 +8,7 @@
 #include "gateway/source/source.h"
 
 #define HTTP_STATUSES 600
+#define HTTP_ID_MAX   64 /* bytes of an id in a path */
 
 struct request;
 
@@ -23,10 +24,13 @@ struct source_http {
 
 /* Something that can be asked for. Routes of one path stand together, one for each method. */
 struct http_route {
-    const char *path; /* NULL: the table ends */
+    const char *path; /* NULL: the table ends. With an id, what stands before it */
+    bool has_id;      /* the rest of the path is one: a segment, percent-encoded */
     const char *method;
-    size_t body_max;                      /* bytes; a longer body is refused by 413 */
-    bool (*takes_type)(const char *type); /* whether a content type may be; NULL: any */
+    size_t body_max;                                  /* bytes; a longer body is refused by 413 */
+    bool (*exists)(const struct source_http *source); /* as of now; NULL: always */
+    bool (*takes_type)(const char *type);             /* whether a content type may be; NULL: any */
+    enum wire_request asks;                           /* of an older wire */
     void (*submit)(
         struct request *request); /* hands the whole request over: http_answer() follows, now or later */
 };
@@ -40,7 +44,8 @@ struct request {
     unsigned refused;               /* status decided before the body was read; 0: none */
     unsigned status;                /* once answered */
     bool suspended;
-    size_t discarded; /* bytes of a refused body */
+    size_t discarded;         /* bytes of a refused body */
+    char id[HTTP_ID_MAX + 1]; /* in its path, decoded; "": what cannot be an id */
     const char *reply_type;
     size_t reply_len;
     uint8_t reply[REPLY_MAX];
@@ -55,5 +60,6 @@ void http_answer(struct request *request, unsigned status, const char *type, con
 void http_describe(const struct inbound *inbound, char *out, size_t size);
 
 extern const struct http_route http_native_routes[];
+extern const struct http_route http_older_routes[];
 
 #endif

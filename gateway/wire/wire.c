@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+extern const struct wire_ops wire_cryptojs;
+
 const struct wire_ops *const wires[] = {
+    &wire_cryptojs,
     NULL,
 };
 

@@ -372,13 +372,17 @@ static void a_revoked_device_is_refused(void **state)
 {
     struct lab *lab = *state;
     struct failure failure;
+    struct lab_letter *letter;
     int64_t device = add(lab, "balcony", "secret", wire_row(&toy, "12FA", 0));
 
     assert_int_equal(lab->office->ops->device_revoke(lab->office, device, &failure), 0);
     assert_fate(say(lab, &toy, "12FA", "secret n5 300"), "revoked");
+    letter = say(lab, &toy, "12FA", "secret g");
+    assert_fate(letter, "revoked");
+    assert_int_equal(letter->reply_len, 0);
     assert_int_equal(lab_number(lab, "SELECT number FROM wires"), 0);
-    assert_int_equal(lab_events(lab, "revoked"), 1);
-    assert_int_equal(lab_number(lab, "SELECT count(*) FROM events WHERE device_name = 'balcony'"), 1);
+    assert_int_equal(lab_events(lab, "revoked"), 2);
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM events WHERE device_name = 'balcony'"), 2);
 }
 
 /* ---- upgrades ---- */
