@@ -97,7 +97,7 @@ static void check_key_fits(struct check *check, const char *path)
         return;
     }
     vault_wipe(&vault);
-    if (lies_beside(path, check->options->database.db))
+    if (!store_is_server(check->options->database.db) && lies_beside(path, check->options->database.db))
         look_say(&check->look, "key", LOOK_WARNING,
                  "keep it in another folder, or with the service manager, and give --key",
                  "%s fits the database, and lies beside it: whoever copies the folder has all secrets", path);

@@ -3,12 +3,26 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int database_open(struct store **store, const struct database_options *options, enum store_open_mode mode,
                   struct failure *failure)
 {
     *store = NULL;
     return store_open(store, options->db, mode, failure);
+}
+
+bool database_is_there(const struct database_options *options)
+{
+    struct store *store;
+    struct failure unused;
+
+    if (!store_is_server(options->db))
+        return access(options->db, F_OK) == 0;
+    if (database_open(&store, options, STORE_EXISTING, &unused) != 0)
+        return false;
+    database_close(store);
+    return true;
 }
 
 /* Where the master key is: as told, or beside the database; NULL with the failure. */

@@ -20,14 +20,14 @@ struct database_options {
 #define DATABASE_OPTIONS(type)                                                             \
     {.name = "db",                                                                         \
      .argument = "FILE",                                                                   \
-     .help = "the database",                                                               \
+     .help = "the database: a file, or postgres://USER@HOST/NAME",                         \
      .fallback = DATABASE_DEFAULT,                                                         \
      .variable = "BULLA_DB",                                                               \
      .parse = option_string,                                                               \
      .offset = offsetof(type, database.db)},                                               \
     {.name = "key",                                                                        \
      .argument = "FILE",                                                                   \
-     .help = "its master key (default: beside the database, bulla.key for bulla.db)",      \
+     .help = "its master key (default: beside a file, bulla.key for bulla.db)",            \
      .variable = "BULLA_KEY",                                                              \
      .parse = option_string,                                                               \
      .offset = offsetof(type, database.key)}
@@ -35,6 +35,9 @@ struct database_options {
 
 MUST_CHECK int database_open(struct store **store, const struct database_options *options,
                              enum store_open_mode mode, struct failure *failure);
+
+/* Whether there is one already. */
+bool database_is_there(const struct database_options *options);
 
 MUST_CHECK int database_vault(struct vault *vault, struct store *store,
                               const struct database_options *options, struct failure *failure);

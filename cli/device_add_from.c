@@ -83,7 +83,7 @@ static int print_rows(const struct provision *provision, struct failure *failure
  */
 static int look_over(struct run *run, const char *what, struct failure *failure)
 {
-    if (access(run->options->database.db, F_OK) == 0 &&
+    if (database_is_there(&run->options->database) &&
         database_open(&run->store, &run->options->database, STORE_EXISTING, failure) < 0)
         return -1;
     if (provision_check_rows(&run->provision, run->store, failure) < 0)
@@ -120,7 +120,7 @@ static size_t left_to_do(const struct provision *provision)
 /* True where an earlier run can have left nothing: the database or the folder is not there yet. */
 static bool is_first_run(const struct run *run)
 {
-    return access(run->options->database.db, F_OK) != 0 || access(run->options->out, F_OK) != 0;
+    return !database_is_there(&run->options->database) || access(run->options->out, F_OK) != 0;
 }
 
 /* A table that is refused leaves neither a database nor a folder behind. */

@@ -1,3 +1,4 @@
+#include "gateway/store/store.h"
 #include "cli/settings.h"
 
 #include <stdlib.h>
@@ -272,6 +273,7 @@ static void print_origin(const struct settings *settings, const struct setting *
 static int print_value(const struct setting *setting, FILE *out, struct failure *failure)
 {
     const char *text = setting->text ? setting->text : "yes"; /* a flag */
+    char shown[4096];
 
     if (setting->option->secret) {
         fprintf(out, "# %s is set; it is a secret and not shown\n", setting->option->name);
@@ -279,6 +281,10 @@ static int print_value(const struct setting *setting, FILE *out, struct failure 
     }
     if (config_can_hold(setting->option->name, text, failure) < 0)
         return -1;
+    if (strcmp(setting->option->name, "db") == 0) { /* a URL may hold a password */
+        store_url_shown(text, shown, sizeof(shown));
+        text = shown;
+    }
     fprintf(out, "%s = %s\n", setting->option->name, text);
     return 0;
 }

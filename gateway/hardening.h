@@ -15,7 +15,7 @@
 struct hardening {
     const char *user; /* whom root becomes; NULL: stays who it is */
     bool sandbox;     /* takes only the system calls that a gateway needs */
-    bool calls;       /* of which connecting to somebody is one: a broker */
+    bool calls;       /* of which connecting to somebody is one: a broker, a database */
     struct log *log;
 };
 

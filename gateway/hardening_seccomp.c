@@ -184,7 +184,8 @@ static const struct narrow {
     {SCMP_SYS(prctl), 0, UINT32_MAX, PR_GET_NAME},
 };
 
-/* Who calls brokers opens sockets and looks up names; it still cannot be called on new ones. */
+/* Who calls brokers, or a database on a server, opens sockets and looks up names; it still cannot be called
+ * on new ones. */
 static int allow_calls(scmp_filter_ctx filter)
 {
     static const unsigned families[] = {AF_INET, AF_INET6};

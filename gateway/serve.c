@@ -15,6 +15,8 @@
 #include "gateway/storer.h"
 
 #define DEVICES_IN_MEMORY 65536
+#define STORE_RETRY       500 /* milliseconds, about, between looks for a server that is away at the start */
+#define STORE_TELL_TRIES  20  /* of which the log tells every so many */
 #define TICK              200 /* milliseconds between looks at the registry when nothing else goes on */
 
 struct gateway {
@@ -232,6 +234,38 @@ static void fit_descriptors(struct gateway *gateway, struct serve_options *optio
     options->max_connections = (unsigned)most;
 }
 
+/* A server that is away is waited for: nothing is listened on yet, so nobody is told anything. */
+static int open_store(struct gateway *gateway, const struct serve_options *options, struct failure *failure)
+{
+    char quoted[2 * sizeof(failure->text)];
+    unsigned tries = 0;
+    int result;
+
+    while ((result = store_open(&gateway->store, options->db, STORE_CREATE, failure)) == STORE_AWAY) {
+        if (tries++ % STORE_TELL_TRIES == 0)
+            log_line(&gateway->log, LOG_LEVEL_ERROR, "store-away", "detail=%s",
+                     log_quote(quoted, sizeof(quoted), failure->text));
+        uv_sleep(STORE_RETRY / 2 + (unsigned)(uv_hrtime() / 1000 % STORE_RETRY)); /* not with all others */
+    }
+    if (result < 0)
+        return -1;
+    if (tries > 0)
+        log_line(&gateway->log, LOG_LEVEL_WARN, "store-back", "tries=%u", tries);
+    return 0;
+}
+
+/* How the store keeps things is nothing to refuse, but to be told. */
+static void tell_caution(struct gateway *gateway)
+{
+    const struct store_ops *ops = gateway->store->ops;
+    const char *caution = ops->caution == NULL ? NULL : ops->caution(gateway->store);
+    char quoted[512];
+
+    if (caution != NULL)
+        log_line(&gateway->log, LOG_LEVEL_WARN, "store", "detail=%s",
+                 log_quote(quoted, sizeof(quoted), caution));
+}
+
 static int open_registry(struct gateway *gateway, const struct serve_options *options,
                          struct failure *failure)
 {
@@ -239,8 +273,9 @@ static int open_registry(struct gateway *gateway, const struct serve_options *op
 
     if (options->key == NULL && vault_key_path(options->db, path, sizeof(path), failure) < 0)
         return -1;
-    if (store_open(&gateway->store, options->db, STORE_CREATE, failure) < 0)
+    if (open_store(gateway, options, failure) < 0)
         return -1;
+    tell_caution(gateway);
     if (vault_open(&gateway->vault, gateway->store, options->key != NULL ? options->key : path, failure) == 0)
         return 0;
     gateway->store->ops->close(gateway->store);
@@ -411,7 +446,7 @@ static int serve_hardened(struct gateway *gateway, const struct serve_options *a
     struct serve_options options = *asked;
     const struct hardening hardening = {.user = options.user,
                                         .sandbox = options.sandbox,
-                                        .calls = options.broker_count > 0,
+                                        .calls = options.broker_count > 0 || store_is_server(options.db),
                                         .log = &gateway->log};
 
     gateway->options = &options;

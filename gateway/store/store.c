@@ -6,9 +6,11 @@
 #include <time.h>
 
 extern const struct store_ops store_sqlite;
+extern const struct store_ops store_postgres;
 
 const struct store_ops *const stores[] = {
     &store_sqlite,
+    &store_postgres,
     NULL,
 };
 
@@ -28,6 +30,11 @@ static size_t scheme_length(const char *url)
     while (isalnum((unsigned char)url[len]) || (url[len] != '\0' && strchr("+-.", url[len]) != NULL))
         len++;
     return url[len] == ':' ? len : 0;
+}
+
+static bool is_named(const char *name, const char *word, size_t len)
+{
+    return name != NULL && strlen(name) == len && memcmp(name, word, len) == 0;
 }
 
 static int fail_unknown(const char *url, size_t scheme, struct failure *failure)
@@ -53,8 +60,8 @@ static int find_store(const char *url, const struct store_ops **ops, const char 
     *location = url;
     if (scheme > 0) {
         size_t i = 0;
-        while (stores[i] != NULL &&
-               (strlen(stores[i]->scheme) != scheme || memcmp(stores[i]->scheme, url, scheme) != 0))
+        while (stores[i] != NULL && !is_named(stores[i]->scheme, url, scheme) &&
+               !is_named(stores[i]->alias, url, scheme))
             i++;
         if (stores[i] == NULL)
             return fail_unknown(url, scheme, failure);
@@ -69,7 +76,7 @@ static int find_store(const char *url, const struct store_ops **ops, const char 
 static void finish_store(struct store *store, const struct store_ops *ops)
 {
     store->ops = ops;
-    store->now = unix_time;
+    store->now = ops->is_server ? NULL : unix_time;
     store->now_context = NULL;
 }
 
@@ -79,10 +86,67 @@ int store_open(struct store **store, const char *url, enum store_open_mode mode,
     const char *location;
 
     *store = NULL;
-    if (find_store(url, &ops, &location, failure) != 0 || ops->open(store, location, mode, failure) != 0)
+    if (find_store(url, &ops, &location, failure) != 0)
         return -1;
-    finish_store(*store, ops);
+    int result = ops->open(store, location, mode, failure);
+    if (result == 0)
+        finish_store(*store, ops);
+    return result;
+}
+
+/* Where the value of a parameter such as password=… ends. */
+static size_t value_length(const char *value)
+{
+    size_t len = 0;
+    bool quoted = value[0] == '\'';
+
+    for (; value[len] != '\0' && (quoted || strchr("& ", value[len]) == NULL); len++)
+        if (quoted && len > 0 && value[len] == '\'' && value[len - 1] != '\\')
+            return len + 1;
+    return len;
+}
+
+/* Of a password that begins here: how long it is; else 0. `authority` is where user and password stand. */
+static size_t password_at(const char *url, size_t at, size_t begin, size_t end)
+{
+    static const char word[] = "password=";
+
+    if (at > begin && at < end && url[at - 1] == ':' && memchr(url + begin, ':', at - begin) == url + at - 1)
+        return end - at;
+    if (at >= sizeof(word) - 1 && strncmp(url + at - (sizeof(word) - 1), word, sizeof(word) - 1) == 0)
+        return value_length(url + at);
     return 0;
+}
+
+void store_url_shown(const char *url, char *out, size_t size)
+{
+    const char *slashes = strstr(url, "://");
+    size_t begin = slashes == NULL ? 0 : (size_t)(slashes - url) + 3;
+    size_t authority = slashes == NULL ? 0 : strcspn(url + begin, "/?#");
+    size_t end = begin;
+    size_t used = 0;
+
+    for (size_t i = begin; i < begin + authority; i++) /* the last @ ends it */
+        if (url[i] == '@')
+            end = i;
+    for (size_t i = 0; url[i] != '\0' && used + 4 < size;) {
+        size_t hidden = store_is_server(url) ? password_at(url, i, begin, end) : 0;
+        if (hidden > 0)
+            used += (size_t)snprintf(out + used, size - used, "***");
+        else
+            out[used++] = url[i];
+        i += hidden > 0 ? hidden : 1;
+    }
+    out[used] = '\0';
+}
+
+bool store_is_server(const char *url)
+{
+    const struct store_ops *ops;
+    const char *location;
+    struct failure unused;
+
+    return find_store(url, &ops, &location, &unused) == 0 && ops->is_server;
 }
 
 int store_restore(struct store **copy, const char *url, const char *file,

@@ -272,11 +272,17 @@ struct follower; /* of readings: what it has seen */
 
 struct store_ops {
     const char *scheme; /* of the URL: "sqlite"; the first of stores[] also takes a bare path */
+    const char *alias;  /* another word for it, or NULL */
+    bool is_server;     /* reached over sockets; it has a clock of its own, and no files here */
 
-    /* Opens (and migrates). A schema newer than this program is a failure. */
+    /* Opens (and migrates). A schema newer than this program is a failure. STORE_AWAY: it cannot be reached
+     * now, and may be later. */
     int (*open)(struct store **store, const char *location, enum store_open_mode mode,
                 struct failure *failure);
     void (*close)(struct store *store);
+
+    /* What the operator should be told about how this store keeps things, or NULL. The slot may be NULL. */
+    const char *(*caution)(struct store *store);
 
     /* Where the master key lies if --key does not say: writes a path. -1 where there is no such place (a
      * server). */
@@ -521,12 +527,13 @@ struct store_ops {
 /* First member of every store's own struct. */
 struct store {
     const struct store_ops *ops;
-    /* Unix seconds, for stores without a clock of their own. Tests put another here. */
+    /* Unix seconds; NULL: the store's own clock counts. Tests put another here. */
     int64_t (*now)(void *now_context);
     void *now_context;
 };
 
 #define FOLLOW_SLACK 10
+#define STORE_AWAY   (-2)
 
 extern const struct store_ops *const stores[]; /* NULL at the end */
 
@@ -538,6 +545,12 @@ MUST_CHECK int label_check(const struct label *label, struct failure *failure);
  */
 MUST_CHECK int store_open(struct store **store, const char *url, enum store_open_mode mode,
                           struct failure *failure);
+
+/* Writes the URL as it may be shown: with *** for a password in it. */
+void store_url_shown(const char *url, char *out, size_t size);
+
+/* Whether a URL names a store that is reached over sockets. */
+bool store_is_server(const char *url);
 
 /* Looks at the store that a URL names: ops->look(). A URL that names none is a line too. */
 MUST_CHECK int store_look(const char *url, struct look *look);

@@ -6,6 +6,7 @@
 
 static const struct store_kind *const kinds[] = {
     &store_kind_sqlite,
+    &store_kind_postgres,
     NULL,
 };
 

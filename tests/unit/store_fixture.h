@@ -33,6 +33,7 @@ struct store_kind {
 };
 
 extern const struct store_kind store_kind_sqlite;
+extern const struct store_kind store_kind_postgres;
 
 struct fixture {
     const struct store_kind *kind;

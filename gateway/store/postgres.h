@@ -1,0 +1,358 @@
+/*
+ * The PostgreSQL store's insides, shared by the files postgres*.c. Any number of gateways may use one
+ * database: the rows are the truth, and every transaction locks them in one order, so that none waits for
+ * another in a circle:
+ *
+ *     devices (by id), contexts (by device, id_context), series (by device, key), numbers
+ *
+ * Parameters and results travel in PostgreSQL's binary form: numbers are int8 (big-endian), texts and bytes
+ * are what they are. So nothing is ever quoted, and nothing is rounded.
+ */
+#ifndef STORE_POSTGRES_H
+#define STORE_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "gateway/store/commit_notes.h"
+#include "gateway/store/postgres_statements.h"
+#include "gateway/store/series_cache.h"
+#include "gateway/store/store.h"
+
+#define PG_PARAMETERS_MAX 16
+
+/* Where the time stamps of the database begin (2000-01-01), in microseconds since 1970. */
+#define PG_EPOCH INT64_C(946684800000000)
+
+/* The first time that a time stamp of the database can say (4714 BC). */
+#define PG_EARLIEST (-INT64_C(210866803200000000))
+
+/* Times before that one stand as '-infinity' there. */
+#define PG_BEFORE_ALL INT64_MIN
+
+struct postgres {
+    struct store store; /* first */
+    PGconn *conn;       /* NULL: none yet */
+    char *conninfo;     /* may hold a password: never printed, wiped */
+    char label[128];    /* what people call it: host:port/database */
+    char caution[200];  /* what is wrong with how it keeps things, or "" */
+    enum store_open_mode mode;
+    bool prepared[PG_STATEMENT_COUNT]; /* on this connection */
+
+    /* a server that is away */
+    int64_t retry_at;      /* milliseconds of the monotonic clock: not before */
+    int64_t retry_after;   /* how long it waits the next time */
+    struct failure reason; /* why it could not be reached */
+
+    struct series_cache series;
+    bool series_known;   /* what follows was read */
+    int64_t series_gone; /* how often series were deleted */
+    struct commit_notes notes;
+};
+
+static inline struct postgres *postgres_of(struct store *store)
+{
+    return (struct postgres *)store;
+}
+
+/* ---- postgres_connection.c ---- */
+
+/* A store that is not connected; NULL with the failure. `location` is what follows "postgres:" in the URL. */
+struct postgres *postgres_new(const char *location, enum store_open_mode mode, struct failure *failure);
+void postgres_close(struct store *store);
+
+/*
+ * Sees to a connection. One that was lost is made anew, but not at once where that has just failed: the wait
+ * grows to seconds, with jitter, and meanwhile it fails with the same reason.
+ */
+MUST_CHECK int postgres_connect(struct postgres *pg, struct failure *failure);
+
+/* Whether there is a connection, as far as one knows without using it. */
+bool postgres_is_connected(const struct postgres *pg);
+
+/* "cannot WHAT: the server's reason; what to do (label)". Returns -1. `result` may be NULL. */
+int postgres_fail(struct postgres *pg, const PGresult *result, const char *what, struct failure *failure);
+
+/* ---- postgres_query.c: parameters ---- */
+
+struct pg_parameters {
+    int count;
+    const char *values[PG_PARAMETERS_MAX];
+    int lengths[PG_PARAMETERS_MAX];
+    uint8_t scratch[PG_PARAMETERS_MAX][8];
+};
+
+/* Each adds the next parameter. What they point to must last until the statement is sent. */
+void pg_number(struct pg_parameters *parameters, int64_t value);
+void pg_unsigned(struct pg_parameters *parameters, uint64_t value); /* the same 64 bits, signed */
+void pg_boolean(struct pg_parameters *parameters, bool value);
+void pg_bytes(struct pg_parameters *parameters, const void *bytes, size_t len); /* also text */
+void pg_text(struct pg_parameters *parameters, const char *text);               /* NULL: SQL's NULL */
+
+/* The clock of who has set one (tests), else NULL: the database's own counts (PROTOCOL 4.4). */
+void pg_clock(struct pg_parameters *parameters, const struct postgres *pg);
+
+/* A context's id: a counter's is empty. */
+void pg_id_context(struct pg_parameters *parameters, const struct context_row *row);
+
+/* Whether the database takes it as text: UTF-8, and no zeros in it. */
+bool pg_is_text(const char *text, size_t len);
+
+/* ---- arrays: one parameter that holds a value for each row ---- */
+
+/* Object ids of types, which PostgreSQL never changes (pg_type.dat). */
+enum pg_type {
+    PG_BYTEA = 17,
+    PG_INT8 = 20,
+    PG_TEXT = 25,
+    PG_FLOAT8 = 701,
+    PG_TIMESTAMPTZ = 1184,
+};
+
+struct pg_array {
+    uint8_t *at;
+    size_t used;
+    size_t room;
+    uint32_t count;
+    bool failed; /* no memory, or too large: said when it is added to the parameters */
+};
+
+/* An array may be used again: begin empties it, and keeps its memory. */
+void pg_array_begin(struct pg_array *array, enum pg_type type);
+void pg_array_number(struct pg_array *array, int64_t value);
+void pg_array_real(struct pg_array *array, double value);
+void pg_array_bytes(struct pg_array *array, const void *bytes, size_t len);
+void pg_array_null(struct pg_array *array);
+void pg_array_wipe(struct pg_array *array);
+
+/* 0, or -1 without memory. */
+MUST_CHECK int pg_array_add(struct pg_parameters *parameters, struct pg_array *array,
+                            struct failure *failure);
+
+/* ---- results ---- */
+
+int64_t pg_get_number(const PGresult *result, int row, int column); /* NULL: 0 */
+bool pg_get_boolean(const PGresult *result, int row, int column);
+double pg_get_real(const PGresult *result, int row, int column);
+
+/* Copies a text or bytes into room of that size and ends it with a zero; false if they are longer. */
+bool pg_copy(const PGresult *result, int row, int column, char *out, size_t size);
+
+/* ---- one statement ---- */
+
+/*
+ * Runs one statement by itself, and gives its result (the caller clears it), or NULL with the failure. Where
+ * a read finds that the connection was lost, it is made again on a new one.
+ */
+MUST_CHECK PGresult *pg_read(struct postgres *pg, enum pg_statement id,
+                             const struct pg_parameters *parameters, const char *what,
+                             struct failure *failure);
+MUST_CHECK PGresult *pg_query(struct postgres *pg, enum pg_statement id,
+                              const struct pg_parameters *parameters, const char *what,
+                              struct failure *failure);
+
+/* The same where only the number of rows counts that it changed (or found); -1 with the failure. */
+MUST_CHECK int pg_run(struct postgres *pg, enum pg_statement id, const struct pg_parameters *parameters,
+                      const char *what, struct failure *failure);
+
+/* Prepares what a pipeline is to use. */
+MUST_CHECK int pg_prepare(struct postgres *pg, const enum pg_statement *ids, size_t count, const char *what,
+                          struct failure *failure);
+
+/* ---- transactions ---- */
+
+MUST_CHECK int pg_begin(struct postgres *pg, const char *what, struct failure *failure);
+
+/*
+ * Ends it: commits if `result` is not negative, and then returns `result`, or -1 if that fails or its outcome
+ * is not known; else rolls back and returns -1, the failure being the caller's.
+ */
+MUST_CHECK int pg_end(struct postgres *pg, int result, const char *what, struct failure *failure);
+void pg_rollback(struct postgres *pg);
+
+/* ---- several statements in one round trip ---- */
+
+/*
+ * A pipeline sends statements without waiting; pg_pipeline_end() then takes their results, in order. Where
+ * one fails, those behind it are not carried out.
+ */
+struct pg_pipeline {
+    struct postgres *pg;
+    const char *what;
+    int count;
+    bool failed;
+    struct failure *failure;
+};
+
+MUST_CHECK int pg_pipeline_begin(struct pg_pipeline *pipeline, struct postgres *pg, const char *what,
+                                 struct failure *failure);
+/* One that is not prepared (pg_prepare()) is sent as it is. */
+void pg_pipeline_send(struct pg_pipeline *pipeline, enum pg_statement id,
+                      const struct pg_parameters *parameters);
+
+/* Called with each result; `number` is the statement's place. Not called for those that failed. */
+typedef void pg_taker(void *context, int number, const PGresult *result);
+
+/* 0 all were carried out, or -1 with the failure. */
+MUST_CHECK int pg_pipeline_end(struct pg_pipeline *pipeline, pg_taker *take, void *context);
+
+/* ---- postgres_schema.c ---- */
+
+/* Whether the schema that everything is to lie in is there: 0, or -1. */
+MUST_CHECK int postgres_schema_there(struct postgres *pg, struct failure *failure);
+
+/* Makes or migrates the tables as the mode says, and refuses one that is newer or not ours. */
+MUST_CHECK int postgres_schema_open(struct postgres *pg, struct failure *failure);
+
+/* The schema's version; 0: there is none. -1 with the failure. */
+MUST_CHECK int postgres_schema_version(struct postgres *pg, struct failure *failure);
+
+#define POSTGRES_SCHEMA 1
+
+/* ---- postgres_look.c ---- */
+
+int postgres_look(const char *location, struct look *look);
+
+/* What is wrong with how the server keeps things: writes it to `text`, "" if nothing is. */
+MUST_CHECK int postgres_durability(struct postgres *pg, char *text, size_t size, struct failure *failure);
+
+/* ---- postgres_registry.c ---- */
+
+int postgres_meta_get(struct store *store, const char *name, void *value, size_t *len,
+                      struct failure *failure);
+int postgres_meta_put(struct store *store, const char *name, const void *value, size_t len,
+                      struct failure *failure);
+int postgres_gateway_id_add(struct store *store, const uint8_t id[GATEWAY_ID_SIZE], int64_t now,
+                            struct failure *failure);
+int postgres_issued_t(struct store *store, uint64_t t, uint64_t *kept, struct failure *failure);
+int postgres_probe(struct store *store, struct failure *failure);
+int postgres_generation(struct store *store, int64_t *generation, struct failure *failure);
+int postgres_restored(struct store *store, const void *challenge, size_t len, int64_t *contexts,
+                      struct failure *failure);
+
+/* Inside a transaction: an operator has changed something. */
+MUST_CHECK int postgres_raise_generation(struct postgres *pg, const char *what, struct failure *failure);
+
+/* ---- postgres_devices.c ---- */
+
+int postgres_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
+int postgres_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
+                           struct failure *failure);
+int postgres_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure);
+int postgres_device_by_name(struct store *store, const char *name, struct device_row *row,
+                            struct failure *failure);
+int postgres_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,
+                         enum device_clash *clash, struct failure *failure);
+int postgres_device_each(struct store *store, const struct device_filter *filter, device_visitor *visit,
+                         void *context, struct failure *failure);
+int postgres_device_count(struct store *store, int64_t *count, struct failure *failure);
+
+/* ---- postgres_operator.c ---- */
+
+int postgres_device_revoke(struct store *store, int64_t device, struct failure *failure);
+int postgres_device_remove(struct store *store, int64_t device, struct failure *failure);
+int postgres_device_exported(struct store *store, int64_t device, struct failure *failure);
+int postgres_device_trust(struct store *store, int64_t device, uint64_t lower, struct failure *failure);
+int postgres_device_label(struct store *store, int64_t device, const struct label *labels, size_t count,
+                          struct failure *failure);
+int postgres_labels_each(struct store *store, int64_t device, label_visitor *visit, void *context,
+                         struct failure *failure);
+
+/* Inside a transaction: sets a label. Returns how many rows it changed, or -1. */
+MUST_CHECK int postgres_label_put(struct postgres *pg, int64_t device, const struct label *label,
+                                  struct failure *failure);
+
+/* Inside a transaction: 0, or -1 where the device has too many labels. */
+MUST_CHECK int postgres_labels_bounded(struct postgres *pg, int64_t device, struct failure *failure);
+
+/* ---- postgres_contexts.c ---- */
+
+int postgres_context_find(struct store *store, int64_t device, const uint8_t *id_context,
+                          struct context_row *row, struct store_clock *clock, struct failure *failure);
+int postgres_context_newest(struct store *store, int64_t device, struct context_row *row,
+                            struct store_clock *clock, struct failure *failure);
+int postgres_context_each(struct store *store, int64_t device, context_visitor *visit, void *context,
+                          struct failure *failure);
+int postgres_contexts_close(struct store *store, int64_t now, struct failure *failure);
+
+/* ---- postgres_commit.c ---- */
+
+int postgres_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
+
+/* ---- postgres_series.c ---- */
+
+/*
+ * Finds the series of every reading of the batch, and makes those that are new: ids[i] is that of
+ * readings[i]. In transactions of its own: a series that no reading comes to is no harm.
+ */
+MUST_CHECK int postgres_series_find(struct postgres *pg, const struct commit *commit, int64_t *ids,
+                                    struct failure *failure);
+
+/* ---- postgres_points.c: readings, written ---- */
+
+/* Sends the readings of the contexts that are COMMIT_DONE. 0, or -1 with the failure. */
+MUST_CHECK int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *commit,
+                                    const int64_t *ids, struct failure *failure);
+
+int postgres_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure);
+
+/* ---- postgres_readings.c: and read ---- */
+
+int postgres_readings_each(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                           void *context, struct failure *failure);
+
+/* Visits the rows of a result that has POINT_COLUMNS first. 1 to go on, 0 enough, -1 a damaged row. */
+MUST_CHECK int postgres_show(struct postgres *pg, const PGresult *result, int row, reading_visitor *visit,
+                             void *context, struct failure *failure);
+
+/* Microseconds since 1970, as the column `time` has them. */
+static inline int64_t pg_time_of(int64_t time)
+{
+    if (time < PG_EARLIEST)
+        return PG_BEFORE_ALL;
+    return time == INT64_MAX ? INT64_MAX : time - PG_EPOCH;
+}
+
+/* ---- postgres_follow.c ---- */
+
+int postgres_follow_open(struct store *store, const struct reading_filter *filter, reading_visitor *visit,
+                         void *context, struct follower **follower, struct failure *failure);
+int postgres_follow_next(struct store *store, struct follower *follower, reading_visitor *visit,
+                         void *context, struct failure *failure);
+void postgres_follow_close(struct follower *follower);
+
+/* ---- postgres_events.c ---- */
+
+int postgres_events_add(struct store *store, const struct event_row *events, size_t count,
+                        struct failure *failure);
+int postgres_events_each(struct store *store, const struct event_filter *filter, event_visitor *visit,
+                         void *context, struct failure *failure);
+
+/* ---- postgres_wires.c ---- */
+
+/* Says that older wires are not kept here. Returns -1. */
+int postgres_no_wires(struct failure *failure);
+int postgres_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
+                            struct failure *failure);
+int postgres_wires_begin(struct store *store, struct failure *failure);
+int postgres_wires_end(struct store *store, int result, struct failure *failure);
+int postgres_wire_find(struct store *store, const char *wire, const char *route, struct wire_row *rows,
+                       size_t room, struct failure *failure);
+int postgres_wire_node(struct store *store, int64_t group, const char *node, struct wire_row *row,
+                       struct failure *failure);
+int postgres_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
+                           const char *name, int64_t now, struct wire_row *row, struct failure *failure);
+int postgres_wire_remembers(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
+                            struct failure *failure);
+int postgres_wire_change(struct store *store, const struct wire_change *change, struct failure *failure);
+int postgres_session_list(struct store *store, const char *topic, struct session_row rows[WIRE_SESSIONS_MAX],
+                          struct failure *failure);
+int postgres_session_issue(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                           int64_t now, struct failure *failure);
+int postgres_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                           const uint8_t *hash, struct failure *failure);
+int postgres_wires_version(struct store *store, int64_t *version, struct failure *failure);
+int postgres_wires_each(struct store *store, wire_visitor *visit, void *context, struct failure *failure);
+int postgres_wire_of(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
+                     struct failure *failure);
+
+#endif

@@ -1,0 +1,146 @@
+/* Readings: written, and deleted when they are old. */
+#include "gateway/store/postgres.h"
+
+/* ---- writing ---- */
+
+enum column { TIME, SERIES, PIV, RECEIVED, EARLY, NUMBER, WHOLE, TEXT, DATA, COLUMNS };
+
+static const enum pg_type types[COLUMNS] = {PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_TIMESTAMPTZ, PG_INT8,
+                                            PG_FLOAT8,      PG_INT8, PG_TEXT, PG_BYTEA};
+
+/* A text that is none for PostgreSQL (a zero in it) stands as bytes; the series' type says what it is. */
+static enum column column_of(const struct reading *reading)
+{
+    switch (reading->type) {
+    case READING_REAL:
+    case READING_SUM:
+        return NUMBER;
+    case READING_INTEGER:
+    case READING_BOOLEAN:
+        return WHOLE;
+    case READING_TEXT:
+        return pg_is_text((const char *)reading->value.bytes.at, reading->value.bytes.len) ? TEXT : DATA;
+    default:
+        return DATA;
+    }
+}
+
+static void put_value(struct pg_array *arrays, const struct reading *reading)
+{
+    enum column column = column_of(reading);
+
+    for (enum column other = NUMBER; other <= DATA; other++)
+        if (other != column)
+            pg_array_null(&arrays[other]);
+    if (column == NUMBER)
+        pg_array_real(&arrays[column], reading->value.real);
+    else if (column == WHOLE)
+        pg_array_number(&arrays[column], reading->value.integer);
+    else
+        pg_array_bytes(&arrays[column], reading->value.bytes.at, reading->value.bytes.len);
+}
+
+static void put_point(struct pg_array *arrays, const struct commit_message *message,
+                      const struct reading *reading, int64_t series)
+{
+    pg_array_number(&arrays[TIME], pg_time_of(reading->time));
+    pg_array_number(&arrays[SERIES], series);
+    pg_array_number(&arrays[PIV], (int64_t)message->piv);
+    pg_array_number(&arrays[RECEIVED], pg_time_of(message->received));
+    if (reading->time < PG_EARLIEST)
+        pg_array_number(&arrays[EARLY], reading->time);
+    else
+        pg_array_null(&arrays[EARLY]);
+    put_value(arrays, reading);
+}
+
+static int gather(struct pg_array *arrays, const struct commit *commit, const int64_t *ids,
+                  struct failure *failure)
+{
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_begin(&arrays[i], types[i]);
+    for (size_t i = 0; i < commit->message_count; i++) {
+        const struct commit_message *message = &commit->messages[i];
+        if (commit->contexts[message->context].verdict != COMMIT_DONE)
+            continue;
+        for (size_t r = message->first; r < message->first + message->count; r++) {
+            if (ids[r] == 0)
+                return fail(failure, "cannot enter a series: its device is not in the registry");
+            put_point(arrays, message, &commit->readings[r], ids[r]);
+        }
+    }
+    return 0;
+}
+
+int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *commit, const int64_t *ids,
+                         struct failure *failure)
+{
+    struct pg_array arrays[COLUMNS] = {0};
+    struct pg_parameters parameters = {.count = 0};
+    int result = gather(arrays, commit, ids, failure);
+
+    for (int i = 0; i < COLUMNS && result == 0; i++)
+        result = pg_array_add(&parameters, &arrays[i], failure);
+    if (result == 0 && arrays[TIME].count > 0)
+        pg_pipeline_send(pipeline, PG_POINTS_ADD, &parameters);
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_wipe(&arrays[i]);
+    return result;
+}
+
+/* ---- expiry ---- */
+
+static const char expire[] = "delete old readings";
+
+static int delete_points(struct postgres *pg, int64_t before, size_t most, struct failure *failure)
+{
+    struct pg_parameters parameters = {.count = 0};
+
+    pg_number(&parameters, pg_time_of(before));
+    pg_number(&parameters, (int64_t)most);
+    return pg_run(pg, PG_POINTS_DELETE, &parameters, expire, failure);
+}
+
+/* While no batch uses an id. Whoever has one in a cache learns from the registry that some are gone. */
+static int delete_in_transaction(struct postgres *pg, int64_t before, size_t most, struct failure *failure)
+{
+    struct pg_parameters parameters = {.count = 0};
+    struct pg_parameters name = {.count = 0};
+
+    pg_number(&parameters, pg_time_of(before));
+    pg_number(&parameters, before);
+    pg_number(&parameters, (int64_t)most);
+    pg_text(&name, "series_gone");
+    if (pg_run(pg, PG_HURRY, NULL, expire, failure) < 0 ||
+        pg_run(pg, PG_SERIES_LOCK_ALONE, NULL, expire, failure) < 0)
+        return -1;
+    int gone = pg_run(pg, PG_SERIES_DELETE, &parameters, expire, failure);
+    if (gone > 0 && pg_run(pg, PG_NUMBER_RAISE, &name, expire, failure) < 0)
+        return -1;
+    return gone;
+}
+
+static int delete_series(struct postgres *pg, int64_t before, size_t most, struct failure *failure)
+{
+    if (pg_begin(pg, expire, failure) != 0)
+        return -1;
+    return pg_end(pg, delete_in_transaction(pg, before, most, failure), expire, failure);
+}
+
+int postgres_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure)
+{
+    struct postgres *pg = postgres_of(store);
+    struct pg_parameters parameters = {.count = 0};
+
+    pg_number(&parameters, pg_time_of(before));
+    pg_number(&parameters, before);
+    PGresult *result = pg_read(pg, PG_EXPIRE_IS_DUE, &parameters, expire, failure);
+    if (result == NULL)
+        return -1;
+    bool points = pg_get_boolean(result, 0, 0);
+    bool series = pg_get_boolean(result, 0, 1);
+    PQclear(result);
+    if (points)
+        return delete_points(pg, before, most, failure);
+    return series ? delete_series(pg, before, most, failure) : 0;
+}

@@ -1,0 +1,282 @@
+/*
+ * Every statement of the PostgreSQL store: X(id, SQL). Those of the first list are prepared at first use,
+ * once a connection; those of the second are planned each time, for the parameters that they get.
+ */
+#ifndef POSTGRES_STATEMENTS_H
+#define POSTGRES_STATEMENTS_H
+
+/* The keys of advisory locks: "bul1" to "bul3" in ASCII, and the schema. */
+#define PG_THIS_SCHEMA  "hashtext(current_schema()::text)"
+#define PG_LOCK_USE     "1651862577, " PG_THIS_SCHEMA /* whoever has it open; alone: bulla restored */
+#define PG_LOCK_MIGRATE "1651862578, " PG_THIS_SCHEMA
+#define PG_LOCK_SERIES  "1651862579, " PG_THIS_SCHEMA /* shared: uses ids of series; alone: deletes some */
+
+/* The clock: a test's, or the database's own. Stable within a statement. */
+#define PG_NOW(parameter)                                                                                    \
+    "coalesce(" parameter "::bigint, floor(extract(epoch FROM statement_timestamp()))::bigint)"
+
+#define PG_DEVICE_COLUMNS                                                                                    \
+    "d.id, d.name, d.kid, d.alg, d.kind, d.revoked, d.exported, d.created, d.secret, d.lost"
+
+#define PG_LAST_SEEN "coalesce((SELECT max(seen) FROM contexts WHERE device = d.id), 0)"
+
+#define PG_CONTEXT_COLUMNS "c.device, c.id_context, c.proven, c.proven_t, c.closes_at, c.top, c.bits, c.lower"
+
+/* Clock, floor and a row in one read (PROTOCOL 4.4). A session whose time to close has come is gone, though
+ * its row may still be there: its T counts. */
+#define PG_WITH_CLOCK(condition)                                                                             \
+    "SELECT n.now, greatest((SELECT value FROM numbers WHERE name = 'floor'),"                               \
+    " coalesce((SELECT max(g.proven_t) FROM contexts g WHERE g.device = $1::bigint"                          \
+    " AND g.closes_at != 0 AND g.closes_at <= n.now), 0)), " PG_CONTEXT_COLUMNS                              \
+    " FROM (SELECT " PG_NOW("$2") " AS now) n LEFT JOIN contexts c ON c.device = $1::bigint"                 \
+                                  " AND (c.closes_at = 0 OR c.closes_at > n.now) AND " condition
+
+/* Raises F to the T of what the CTE `gone` has deleted: exactly that, whatever others do meanwhile. */
+#define PG_RAISE_FLOOR                                                                                       \
+    "raised AS (UPDATE numbers SET value = greatest(value, (SELECT max(proven_t) FROM gone))"                \
+    " WHERE name = 'floor' AND EXISTS (SELECT 1 FROM gone) RETURNING 1)"
+
+#define PG_STATEMENTS_PREPARED(X)                                                                            \
+    X(BEGIN, "BEGIN ISOLATION LEVEL READ COMMITTED")                                                         \
+    X(COMMIT, "COMMIT")                                                                                      \
+    X(ROLLBACK, "ROLLBACK")                                                                                  \
+    X(HURRY, "SET LOCAL lock_timeout = 100")                                                                 \
+                                                                                                             \
+    X(META_GET, "SELECT value FROM meta WHERE name = $1::text")                                              \
+    X(META_PUT, "INSERT INTO meta (name, value) VALUES ($1::text, $2::bytea) ON CONFLICT DO NOTHING")        \
+    X(META_REPLACE, "INSERT INTO meta (name, value) VALUES ($1::text, $2::bytea)"                            \
+                    " ON CONFLICT (name) DO UPDATE SET value = excluded.value")                              \
+    X(NUMBER_GET, "SELECT value FROM numbers WHERE name = $1::text")                                         \
+    X(NUMBER_RAISE, "UPDATE numbers SET value = value + 1 WHERE name = $1::text")                            \
+    X(ISSUED_T_RAISE,                                                                                        \
+      "UPDATE numbers SET value = $1::bigint WHERE name = 'issued_t' AND value < $1::bigint")                \
+    X(ISSUED_T_HOLD, "SELECT value FROM numbers WHERE name = 'issued_t' FOR SHARE")                          \
+    X(GATEWAY_ID_ADD, "INSERT INTO gateway_ids (id, started) VALUES ($1::bytea, $2::bigint)"                 \
+                      " ON CONFLICT DO NOTHING")                                                             \
+                                                                                                             \
+    X(KID_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE kid = $1::bytea)"                               \
+                 " OR EXISTS (SELECT 1 FROM tombstones WHERE kid = $1::bytea)")                              \
+    X(CLASHES, "SELECT EXISTS (SELECT 1 FROM devices WHERE name = $1::text),"                                \
+               " EXISTS (SELECT 1 FROM devices WHERE kid = $2::bytea)"                                       \
+               " OR EXISTS (SELECT 1 FROM tombstones WHERE kid = $2::bytea)")                                \
+    X(DEVICE_ADD,                                                                                            \
+      "WITH d AS (INSERT INTO devices (name, kid, alg, kind, revoked, exported, created, secret)"            \
+      " VALUES ($1::text, $2::bytea, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7::bigint,"           \
+      " $8::bytea) RETURNING id, kind),"                                                                     \
+      " c AS (INSERT INTO contexts (device, id_context, proven)"                                             \
+      " SELECT id, ''::bytea, $9::boolean FROM d WHERE kind = $10::bigint) SELECT id FROM d")                \
+    X(DEVICE_BY_KID, "SELECT " PG_DEVICE_COLUMNS ", 0::bigint FROM devices d WHERE d.kid = $1::bytea")       \
+    X(DEVICE_BY_NAME, "SELECT " PG_DEVICE_COLUMNS ", 0::bigint FROM devices d WHERE d.name = $1::text")      \
+    X(DEVICES_AFTER, "SELECT " PG_DEVICE_COLUMNS ", " PG_LAST_SEEN " FROM devices d WHERE d.name > $1::text" \
+                     " AND ($2::bigint = 0 OR (NOT d.revoked AND d.created * 1000000 < $2::bigint"           \
+                     " AND " PG_LAST_SEEN " < $2::bigint))"                                                  \
+                     " AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[]) AS w(key, value)"        \
+                     " WHERE NOT EXISTS (SELECT 1 FROM labels l WHERE l.device = d.id AND l.key = w.key"     \
+                     " AND (w.value IS NULL OR l.value = w.value))) ORDER BY d.name LIMIT 256")              \
+    X(DEVICE_COUNT, "SELECT count(*) FROM devices")                                                          \
+    X(DEVICE_HOLD, "SELECT 1 FROM devices WHERE id = $1::bigint FOR UPDATE")                                 \
+    X(DEVICES_HOLD, "SELECT id FROM devices WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE")     \
+    X(DEVICE_CONTEXTS_HOLD, "SELECT 1 FROM contexts WHERE device = $1::bigint ORDER BY id_context"           \
+                            " FOR UPDATE")                                                                   \
+    X(DEVICE_REVOKE, "UPDATE devices SET revoked = true WHERE id = $1::bigint")                              \
+    X(DEVICE_EXPORTED, "UPDATE devices SET exported = exported + 1 WHERE id = $1::bigint"                    \
+                       " RETURNING exported")                                                                \
+    X(DEVICE_BURY, "INSERT INTO tombstones (kid, name, removed) SELECT kid, name, " PG_NOW(                  \
+                       "$2") " FROM devices WHERE id = $1::bigint")                                          \
+    X(DEVICE_CONTEXTS_DELETE, "WITH gone AS (DELETE FROM contexts WHERE device = $1::bigint"                 \
+                              " RETURNING proven_t), " PG_RAISE_FLOOR " SELECT count(*) FROM gone")          \
+    X(DEVICE_DELETE, "DELETE FROM devices WHERE id = $1::bigint")                                            \
+    X(DEVICES_LOST, "UPDATE devices d SET lost = d.lost + w.lost FROM (SELECT u.device, sum(u.lost) AS lost" \
+                    " FROM unnest($1::bigint[], $2::bigint[]) AS u(device, lost) GROUP BY u.device) w"       \
+                    " WHERE d.id = w.device")                                                                \
+                                                                                                             \
+    X(LABEL_PUT, "INSERT INTO labels AS l (device, key, value) VALUES ($1::bigint, $2::text, $3::text)"      \
+                 " ON CONFLICT (device, key) DO UPDATE SET value = excluded.value"                           \
+                 " WHERE l.value != excluded.value")                                                         \
+    X(LABEL_DELETE, "DELETE FROM labels WHERE device = $1::bigint AND key = $2::text")                       \
+    X(LABEL_COUNT, "SELECT count(*) FROM labels WHERE device = $1::bigint")                                  \
+    X(LABELS, "SELECT key, value FROM labels WHERE device = $1::bigint ORDER BY key")                        \
+    X(LABELS_DELETE, "DELETE FROM labels WHERE device = $1::bigint")                                         \
+                                                                                                             \
+    X(COUNTER_STATE, "SELECT proven AND lower >= $2::bigint FROM contexts WHERE device = $1::bigint"         \
+                     " AND id_context = ''::bytea FOR UPDATE")                                               \
+    X(COUNTER_TRUST, "UPDATE contexts SET proven = true, lower = greatest(lower, $2::bigint)"                \
+                     " WHERE device = $1::bigint AND id_context = ''::bytea")                                \
+    X(CONTEXTS_UNPROVE, "UPDATE contexts SET proven = false WHERE proven")                                   \
+    X(CONTEXT_FIND, PG_WITH_CLOCK("c.id_context = $3::bytea"))                                               \
+    X(CONTEXT_NEWEST,                                                                                        \
+      PG_WITH_CLOCK("c.id_context != ''::bytea AND c.proven") " ORDER BY c.rank DESC NULLS LAST LIMIT 1")    \
+    X(CONTEXTS_OF, "SELECT " PG_CONTEXT_COLUMNS " FROM contexts c WHERE c.device = $1::bigint"               \
+                   " AND (c.closes_at = 0 OR c.closes_at > " PG_NOW("$2") ") ORDER BY c.id_context")         \
+    X(CONTEXTS_CLOSE, "WITH due AS (SELECT device, id_context FROM contexts WHERE closes_at != 0"            \
+                      " AND closes_at <= " PG_NOW(                                                           \
+                          "$1") " ORDER BY device, id_context FOR UPDATE SKIP LOCKED),"                      \
+                                " gone AS (DELETE FROM contexts c USING due d WHERE c.device = d.device"     \
+                                " AND c.id_context = d.id_context RETURNING c.proven_t), " PG_RAISE_FLOOR    \
+                                " SELECT count(*) FROM gone")                                                \
+                                                                                                             \
+    X(SERIES_LOCK, "SELECT pg_advisory_xact_lock_shared(" PG_LOCK_SERIES ")")                                \
+    X(SERIES_GONE, "SELECT value FROM numbers WHERE name = 'series_gone'")                                   \
+    X(CONTEXTS_HOLD,                                                                                         \
+      "SELECT 1 FROM contexts c JOIN (SELECT u.device, u.id_context"                                         \
+      " FROM unnest($1::bigint[], $2::bytea[]) AS u(device, id_context)"                                     \
+      " UNION SELECT p.device, p.id_context FROM contexts p WHERE p.device = ANY($3::bigint[])) w"           \
+      " ON w.device = c.device AND w.id_context = c.id_context"                                              \
+      " ORDER BY c.device, c.id_context FOR NO KEY UPDATE OF c")                                             \
+    X(CONTEXTS_MOVE,                                                                                         \
+      "UPDATE contexts c SET top = w.top, bits = w.bits, lower = w.lower, seen = greatest(c.seen, w.seen)"   \
+      " FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"      \
+      " $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) AS w(device, id_context, top, bits, lower," \
+      " seen, old_top, old_bits, old_lower, place)"                                                          \
+      " WHERE c.device = w.device AND c.id_context = w.id_context AND c.proven"                              \
+      " AND (c.closes_at = 0 OR c.closes_at > " PG_NOW(                                                      \
+          "$11") ")"                                                                                         \
+                 " AND c.top = w.old_top AND c.bits = w.old_bits AND c.lower = w.old_lower"                  \
+                 " AND EXISTS (SELECT 1 FROM devices d WHERE d.id = w.device AND NOT d.revoked) RETURNING "  \
+                 "w.place")                                                                                  \
+    X(CONTEXTS_DUE_DELETE,                                                                                   \
+      "WITH gone AS (DELETE FROM contexts WHERE device = ANY($1::bigint[]) AND closes_at != 0"               \
+      " AND closes_at <= " PG_NOW("$2") " RETURNING proven_t), " PG_RAISE_FLOOR                              \
+                                        " SELECT count(*) FROM gone")                                        \
+    X(CONTEXT_PROVE,                                                                                         \
+      "WITH t AS (SELECT (SELECT value FROM numbers WHERE name = 'floor') AS floor,"                         \
+      " (SELECT value FROM numbers WHERE name = 'issued_t') AS issued),"                                     \
+      " proved AS (INSERT INTO contexts AS c"                                                                \
+      " (device, id_context, proven, proven_t, closes_at, top, bits, lower, seen, rank)"                     \
+      " SELECT d.id, $2::bytea, true, greatest($3::bigint, t.issued), 0, $4::bigint, $5::bigint,"            \
+      " $6::bigint, $7::bigint, (SELECT coalesce(max(rank), 0) + 1 FROM contexts WHERE device = d.id)"       \
+      " FROM devices d CROSS JOIN t"                                                                         \
+      " LEFT JOIN contexts o ON o.device = d.id AND o.id_context = $2::bytea"                                \
+      " WHERE d.id = $1::bigint AND NOT d.revoked AND d.kind = $8::bigint"                                   \
+      " AND $3::bigint > t.floor AND $3::bigint + 1 >= t.issued"                                             \
+      " AND CASE WHEN o.device IS NULL THEN $9::boolean ELSE NOT o.proven AND o.top = $10::bigint"           \
+      " AND o.bits = $11::bigint AND o.lower = $12::bigint END"                                              \
+      " ON CONFLICT (device, id_context) DO UPDATE SET proven = true,"                                       \
+      " proven_t = greatest(c.proven_t, excluded.proven_t), closes_at = 0, top = excluded.top,"              \
+      " bits = excluded.bits, lower = excluded.lower, seen = greatest(c.seen, excluded.seen),"               \
+      " rank = excluded.rank RETURNING c.device),"                                                           \
+      " superseded AS (UPDATE contexts s SET closes_at = " PG_NOW(                                           \
+          "$13") " + $14::bigint"                                                                            \
+                 " FROM proved WHERE s.device = proved.device AND $2::bytea != ''::bytea"                    \
+                 " AND s.id_context NOT IN (''::bytea, $2::bytea) AND s.closes_at = 0 RETURNING 1)"          \
+                 " SELECT 1 FROM proved")                                                                    \
+                                                                                                             \
+    X(SERIES_ADD,                                                                                            \
+      "INSERT INTO series (device, key, name, unit, name_bytes, unit_bytes, type, format, device_name,"      \
+      " first, last) SELECT w.device, w.key, w.name, w.unit, w.name_bytes, w.unit_bytes, w.type, w.format,"  \
+      " d.name, w.first, w.last FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[],"              \
+      " $5::bytea[], $6::bytea[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[]) AS w(device, key,"  \
+      " name, unit, name_bytes, unit_bytes, type, format, first, last)"                                      \
+      " JOIN devices d ON d.id = w.device ORDER BY w.device, w.key ON CONFLICT (device, key) DO NOTHING")    \
+    X(SERIES_FIND, "SELECT w.place, s.id, s.first, s.last"                                                   \
+                   " FROM unnest($1::bigint[], $2::bytea[]) WITH ORDINALITY AS w(device, key, place)"        \
+                   " JOIN series s ON s.device = w.device AND s.key = w.key")                                \
+    X(SERIES_WIDEN,                                                                                          \
+      "WITH held AS (SELECT id FROM series WHERE id = ANY($1::bigint[]) ORDER BY device, key"                \
+      " FOR NO KEY UPDATE)"                                                                                  \
+      " UPDATE series s SET first = least(s.first, w.first), last = greatest(s.last, w.last)"                \
+      " FROM held JOIN (SELECT u.id, min(u.first) AS first, max(u.last) AS last"                             \
+      " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u(id, first, last) GROUP BY u.id) w"        \
+      " ON w.id = held.id WHERE s.id = held.id")                                                             \
+    X(POINTS_ADD,                                                                                            \
+      "INSERT INTO points (time, tx, series, piv, received, early, number, whole, k, text, data)"            \
+      " SELECT w.time, x.tx, w.series, w.piv, w.received, w.early, w.number, w.whole, w.k, w.text, w.data"   \
+      " FROM (SELECT pg_current_xact_id()::text::bigint AS tx) x,"                                           \
+      " unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[],"              \
+      " $6::float8[], $7::bigint[], $8::text[], $9::bytea[]) WITH ORDINALITY"                                \
+      " AS w(time, series, piv, received, early, number, whole, text, data, k)")                             \
+    X(EXPIRE_IS_DUE, "SELECT EXISTS (SELECT 1 FROM points WHERE time < $1::timestamptz),"                    \
+                     " EXISTS (SELECT 1 FROM series WHERE last <= $2::bigint)")                              \
+    X(POINTS_DELETE, "DELETE FROM points WHERE (time, tx, k) IN (SELECT time, tx, k FROM points"             \
+                     " WHERE time < $1::timestamptz ORDER BY time, tx, k LIMIT $2::bigint"                   \
+                     " FOR UPDATE SKIP LOCKED)")                                                             \
+    X(SERIES_LOCK_ALONE, "SELECT pg_advisory_xact_lock(" PG_LOCK_SERIES ")")                                 \
+    X(SERIES_DELETE,                                                                                         \
+      "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE last <= $2::bigint LIMIT $3::bigint)"     \
+      " AND NOT EXISTS (SELECT 1 FROM points WHERE time < $1::timestamptz)")                                 \
+                                                                                                             \
+    X(EVENTS_ADD,                                                                                            \
+      "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"                  \
+      " SELECT w.authentic != 0, CASE WHEN w.authentic != 0 THEN nextval('events_authentic')"                \
+      " ELSE nextval('events_other') END, w.time, w.kind, w.device,"                                         \
+      " coalesce((SELECT d.name FROM devices d WHERE d.id = w.device), ''), w.source, w.detail"              \
+      " FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::bigint[], $5::text[], $6::text[])"      \
+      " AS w(authentic, time, kind, device, source, detail)")                                                \
+    X(EVENTS_TRIM,                                                                                           \
+      "DELETE FROM events WHERE authentic = $1::boolean AND id IN (SELECT id FROM events"                    \
+      " WHERE authentic = $1::boolean AND id <= (SELECT max(id) FROM events WHERE authentic = $1::boolean)"  \
+      " - $2::bigint ORDER BY id FOR UPDATE SKIP LOCKED)")                                                   \
+    X(SNAPSHOT, "SELECT pg_current_snapshot()::text")
+
+/* Series of a device ($1) and a name ($2), either of which may be NULL: any. */
+#define PG_SELECTED_SERIES                                                                                   \
+    "($1::text IS NULL OR device_name = $1::text)"                                                           \
+    " AND ($2::text IS NULL OR (name = $2::text AND name_bytes IS NULL))"
+
+/* The series are looked up once. */
+#define PG_IS_SELECTED                                                                                       \
+    "(($1::text IS NULL AND $2::text IS NULL)"                                                               \
+    " OR p.series = ANY(ARRAY(SELECT id FROM series WHERE " PG_SELECTED_SERIES ")))"
+
+/* What postgres_show() reads. */
+#define PG_POINT_COLUMNS                                                                                     \
+    "p.time, p.tx, p.k, p.early, p.received, p.piv, p.number, p.whole, p.text, p.data,"                      \
+    " s.device_name, s.name, s.unit, s.type, s.format, s.name_bytes, s.unit_bytes"
+
+/* What is visible in a snapshot ($n). After a database was copied into another server, transactions of before
+ * have numbers that mean nothing there: old readings count as seen. */
+#define PG_WAS_THERE(snapshot, begun)                                                                        \
+    "(p.received < " begun "::timestamptz"                                                                   \
+    " OR pg_visible_in_snapshot(p.tx::text::xid8, " snapshot "::text::pg_snapshot))"
+
+#define PG_STATEMENTS_PLANNED(X)                                                                             \
+    X(SERIES_RANGE, "SELECT min(first), max(last) FROM series WHERE " PG_SELECTED_SERIES)                    \
+    X(POINTS_START, "SELECT p.time, p.tx, p.k FROM points p"                                                 \
+                    " WHERE p.time >= $3::timestamptz AND p.time < $4::timestamptz AND " PG_IS_SELECTED      \
+                    " ORDER BY p.time DESC, p.tx DESC, p.k DESC LIMIT 1 OFFSET $5::bigint")                  \
+    X(POINTS_PAGE,                                                                                           \
+      "SELECT " PG_POINT_COLUMNS " FROM points p JOIN series s ON s.id = p.series"                           \
+      " WHERE p.time >= $3::timestamptz AND (p.time, p.tx, p.k) > ($3::timestamptz, $5::bigint, $6::bigint)" \
+      " AND p.time < $4::timestamptz AND " PG_IS_SELECTED " ORDER BY p.time, p.tx, p.k LIMIT 1024")          \
+    X(POINTS_PAGE_SEEN,                                                                                      \
+      "SELECT " PG_POINT_COLUMNS " FROM points p JOIN series s ON s.id = p.series"                           \
+      " WHERE p.time >= $3::timestamptz AND (p.time, p.tx, p.k) > ($3::timestamptz, $5::bigint, $6::bigint)" \
+      " AND p.time < $4::timestamptz AND " PG_IS_SELECTED                                                    \
+      " AND " PG_WAS_THERE("$7", "$8") " ORDER BY p.time, p.tx, p.k LIMIT 1024")                             \
+    X(FOLLOW_NEW, "SELECT " PG_POINT_COLUMNS " FROM points p JOIN series s ON s.id = p.series"               \
+                  " WHERE p.tx >= pg_snapshot_xmin($3::text::pg_snapshot)::text::bigint"                     \
+                  " AND p.received >= $5::timestamptz"                                                       \
+                  " AND NOT pg_visible_in_snapshot(p.tx::text::xid8, $3::text::pg_snapshot)"                 \
+                  " AND pg_visible_in_snapshot(p.tx::text::xid8, $4::text::pg_snapshot) AND " PG_IS_SELECTED \
+                  " AND (p.received, p.time, p.tx, p.k) >"                                                   \
+                  " ($6::timestamptz, $7::timestamptz, $8::bigint, $9::bigint)"                              \
+                  " ORDER BY p.received, p.time, p.tx, p.k LIMIT 4096") /* PG_FOLLOW_MOST */                 \
+    X(EVENTS_START, "SELECT time, authentic, id FROM events WHERE " PG_EVENT_IS_SELECTED                     \
+                    " ORDER BY time DESC, authentic DESC, id DESC LIMIT 1 OFFSET $3::bigint")                \
+    X(EVENTS_AFTER, "SELECT time, authentic, id, kind, device, device_name, source, detail FROM events"      \
+                    " WHERE (time, authentic, id) > ($3::timestamptz, $4::boolean, $5::bigint)"              \
+                    " AND " PG_EVENT_IS_SELECTED " ORDER BY time, authentic, id LIMIT 512")                  \
+    X(USERS, "SELECT count(*), min(l.pid), min(coalesce(host(a.client_addr), 'this machine')),"              \
+             " min(a.application_name) FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid"        \
+             " WHERE l.locktype = 'advisory' AND l.classid = 1651862577 AND l.pid != pg_backend_pid()"       \
+             " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"            \
+             " AND l.objid::bigint = (" PG_THIS_SCHEMA "::bigint + 4294967296) % 4294967296")                \
+    X(USE, "SELECT pg_try_advisory_lock_shared(" PG_LOCK_USE ")")                                            \
+    X(USE_ALONE, "SELECT pg_try_advisory_lock(" PG_LOCK_USE ")")
+
+/* Events of a kind ($1) and a device ($2). */
+#define PG_EVENT_IS_SELECTED                                                                                 \
+    "($1::text IS NULL OR kind = $1::text) AND ($2::text IS NULL OR device_name = $2::text)"
+
+#define PG_FOLLOW_MOST 4096
+
+enum pg_statement {
+#define PG_ENUM(id, sql) PG_##id,
+    PG_STATEMENTS_PREPARED(PG_ENUM) PG_PREPARED_COUNT,
+    PG_BEFORE_PLANNED = PG_PREPARED_COUNT - 1,
+    PG_STATEMENTS_PLANNED(PG_ENUM)
+#undef PG_ENUM
+        PG_STATEMENT_COUNT
+};
+
+#endif

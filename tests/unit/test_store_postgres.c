@@ -1,0 +1,481 @@
+/*
+ * What is PostgreSQL's own: its URLs, its schema beside others, connections that are lost at any moment, and
+ * several gateways at once.
+ */
+#include "store_fixture.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway/store/postgres.h"
+
+/* ---- URLs ---- */
+
+static void test_urls(void **state)
+{
+    struct fixture *f = *state;
+    struct store *store;
+    char url[200], path[64];
+
+    snprintf(url, sizeof(url), "postgresql%s", f->path + strlen("postgres"));
+    ok(store_open(&store, url, STORE_EXISTING, &f->failure));
+    assert_null(store->now); /* the database's clock counts */
+    store->ops->close(store);
+    assert_int_equal(store_key_path(url, path, sizeof(path), &f->failure), -1);
+    says(f, "--key");
+    assert_true(store_is_server(url));
+    assert_false(store_is_server("bulla.db"));
+}
+
+/* Whatever is wrong with a URL: the password in it is not told. */
+static void test_passwords_are_not_told(void **state)
+{
+    static const char *const urls[] = {
+        "postgres://u:geheim@[::1/x",
+        "postgres://u:geheim%ZZ@127.0.0.1:1/x",
+        "postgres://u:geheim@127.0.0.1:1/x",
+        "postgres://u:geheim@127.0.0.1:1/x?nonsense=geheim",
+        "postgres://127.0.0.1:1/x?password=geheim",
+        "postgres:host=127.0.0.1 port=1 password=geheim",
+        "postgres:host=127.0.0.1 port=1 password='geheim",
+    };
+    struct fixture *f = *state;
+    struct store *store;
+
+    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+        char shown[128];
+        assert_true(store_open(&store, urls[i], STORE_EXISTING, &f->failure) < 0);
+        assert_null(strstr(f->failure.text, "geheim"));
+        store_url_shown(urls[i], shown, sizeof(shown));
+        assert_non_null(strstr(shown, "***"));
+    }
+    assert_int_equal(store_open(&store, urls[2], STORE_EXISTING, &f->failure), STORE_AWAY);
+    says(f, "is the server running");
+}
+
+static void test_urls_as_they_are_shown(void **state)
+{
+    static const char *const cases[][2] = {
+        {"bulla.db", "bulla.db"},
+        {"a:b@c.db", "a:b@c.db"},
+        {"postgres://h/x", "postgres://h/x"},
+        {"postgres://u@h:5432/x", "postgres://u@h:5432/x"},
+        {"postgres://h:5432/x", "postgres://h:5432/x"},
+        {"postgres://u:p:q@h/x", "postgres://u:***@h/x"},
+        {"postgres://u:p@q@h/x?a=b", "postgres://u:***@h/x?a=b"},
+        {"postgres://h/x?password=p&sslmode=require", "postgres://h/x?password=***&sslmode=require"},
+        {"postgres://h/x?sslpassword=p", "postgres://h/x?sslpassword=***"},
+        {"postgres:host=h password='p q' dbname=x", "postgres:host=h password=*** dbname=x"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char shown[128];
+        store_url_shown(cases[i][0], shown, sizeof(shown));
+        assert_string_equal(shown, cases[i][1]);
+    }
+}
+
+static void test_copies_are_the_servers(void **state)
+{
+    struct fixture *f = *state;
+    struct store_backup backup = {.path = "/tmp/x"};
+    struct store *copy;
+
+    assert_int_equal(call(f, backup, &backup), -1);
+    says(f, "pg_dump");
+    says(f, "bulla restored");
+    assert_int_equal(store_restore(&copy, f->path, "/tmp/x", NULL, &f->failure), -1);
+    says(f, "bulla restored");
+}
+
+/* ---- the schema ---- */
+
+static void test_no_database_yet(void **state)
+{
+    struct fixture *f = *state;
+
+    empty_place(f);
+    assert_null(open_store(f, STORE_EXISTING));
+    says(f, "no bulla database yet");
+    assert_int_equal(number(f, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"), 0);
+}
+
+static void test_newer_schema_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    run_sql(f, "UPDATE bulla_schema SET version = 4711");
+    f->store->ops->close(f->store);
+    f->store = NULL;
+    assert_null(open_store(f, STORE_CREATE));
+    says(f, "version 4711");
+    says(f, "up to 1");
+    assert_int_equal(number(f, "SELECT version FROM bulla_schema"), 4711);
+}
+
+/* Somebody else's table has a name that is needed: all of theirs stays, and none of ours is made. */
+static void test_tables_of_others(void **state)
+{
+    struct fixture *f = *state;
+
+    empty_place(f);
+    run_sql(f, "CREATE TABLE events (party text)");
+    assert_null(open_store(f, STORE_CREATE));
+    says(f, "already exists");
+    says(f, "database of its own");
+    assert_int_equal(number(f, "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"), 1);
+    run_sql(f, "DROP TABLE events");
+    f->store = open_store(f, STORE_CREATE);
+    assert_non_null(f->store);
+}
+
+static void test_a_schema_that_is_not_there(void **state)
+{
+    struct fixture *f = *state;
+    struct store *store;
+    char url[200];
+
+    snprintf(url, sizeof(url), "%s_nowhere", f->path);
+    assert_int_equal(store_open(&store, url, STORE_CREATE, &f->failure), -1);
+    says(f, "search_path");
+}
+
+static void test_readable_view(void **state)
+{
+    struct fixture *f = *state;
+    char row[160];
+
+    prove(f, add_device(f, "a", 1, BULLA_SESSION, false).id, 1, 5, 123456);
+    f->kind->text(
+        f,
+        "SELECT concat_ws(' ', device, time AT TIME ZONE 'UTC', name, value, unit, seq, pg_typeof(time))"
+        " FROM readings",
+        row, sizeof(row));
+    assert_string_equal(
+        row, "a 2023-11-14 22:13:20.123456 temperature 123456 Cel 123456 timestamp with time zone");
+}
+
+static void test_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct store *other = open_store(f, STORE_EXISTING);
+
+    assert_null(open_store(f, STORE_ALONE));
+    says(f, "in use by 2 connections");
+    other->ops->close(other);
+    f->store->ops->close(f->store);
+    f->store = open_store(f, STORE_ALONE);
+    assert_non_null(f->store);
+}
+
+/* What stands in the way of durable commits is put right for this program's own connections. */
+static void test_settings(void **state)
+{
+    static const char *const expected[][2] = {{"synchronous_commit", "on"},
+                                              {"default_transaction_isolation", "read committed"},
+                                              {"TimeZone", "UTC"}};
+    struct fixture *f = *state;
+    char url[400];
+    struct store *store;
+
+    snprintf(url, sizeof(url),
+             "%s%%20-csynchronous_commit%%3Doff%%20-cdefault_transaction_isolation%%3Dserializable"
+             "%%20-cTimeZone%%3DAsia/Kolkata",
+             f->path);
+    ok(store_open(&store, url, STORE_EXISTING, &f->failure));
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        const char *values[] = {expected[i][0]};
+        PGresult *result = PQexecParams(postgres_of(store)->conn, "SELECT current_setting($1)", 1, NULL,
+                                        values, NULL, NULL, 0);
+        assert_string_equal(PQgetvalue(result, 0, 0), expected[i][1]);
+        PQclear(result);
+    }
+    store->ops->close(store);
+}
+
+/* Without a clock of a test, the database's own counts. */
+static void test_the_databases_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct context_row row;
+    struct store_clock clock;
+    int64_t before = number(f, "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint");
+
+    f->store->now = NULL;
+    assert_int_equal(call(f, context_find, 4711, NULL, &row, &clock), 0);
+    assert_true(clock.now >= before && clock.now <= before + 20);
+}
+
+/* ---- connections that are lost ---- */
+
+PGresult *__real_PQgetResult(PGconn *conn);
+PGresult *__wrap_PQgetResult(PGconn *conn);
+
+static int results_left = -1; /* until the connection is cut; negative: never */
+
+PGresult *__wrap_PQgetResult(PGconn *conn)
+{
+    if (results_left == 0)
+        shutdown(PQsocket(conn), SHUT_RDWR);
+    if (results_left >= 0)
+        results_left--;
+    return __real_PQgetResult(conn);
+}
+
+static void end_connections(struct fixture *f)
+{
+    run_sql(f,
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'bulla'");
+}
+
+static void test_terminated(void **state)
+{
+    struct fixture *f = *state;
+    struct device_row row = add_device(f, "a", 1, BULLA_SESSION, false);
+    struct commit_context context = {.before = prove(f, row.id, 1, 5, 1)};
+    int64_t generation;
+
+    end_connections(f);
+    ok(call(f, generation, &generation)); /* a read goes on by itself */
+    end_connections(f);
+    assert_int_equal(commit_one(f, f->store, &context, 2), -1);
+    ok(commit_one(f, f->store, &context, 2));
+    assert_int_equal(context.verdict, COMMIT_DONE);
+    end_connections(f);
+    ok(call(f, device_revoke, row.id)); /* nothing had begun: it begins anew */
+    assert_int_equal(count_readings(f, NULL), 2);
+}
+
+/* A move, a proof and new series in one batch. Returns what commit() does. */
+static int commit_mixed(struct fixture *f, struct commit_context contexts[2], uint64_t piv)
+{
+    char name[32] = "";
+    struct reading readings[2] = {real(name, (double)piv, NOW * SECOND),
+                                  real("t", (double)piv, NOW * SECOND)};
+    struct commit_message messages[2] = {{.context = 0, .piv = piv, .first = 0, .count = 1},
+                                         {.context = 1, .piv = piv, .first = 1, .count = 1}};
+    struct commit commit = {contexts, 2, messages, 2, readings};
+
+    snprintf(name, sizeof(name), "series %u", (unsigned)piv);
+    readings[0].name_len = strlen(name);
+    for (int i = 0; i < 2; i++) {
+        contexts[i].after = contexts[i].before;
+        contexts[i].after.proven = true;
+        bulla_window_mark(&contexts[i].after.window, piv);
+    }
+    contexts[1].after.proven_t = 60;
+    return call(f, commit, &commit, f->now);
+}
+
+/* Waits until the server has done with the connection that was cut. */
+static void wait_for_the_server(struct fixture *f)
+{
+    while (number(f, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bulla'"
+                     " AND (backend_xid IS NOT NULL OR state != 'idle')") > 0)
+        usleep(1000);
+}
+
+/*
+ * The connection is cut before the first answer, before the second, … of a batch: all of it is there, or
+ * nothing, and what the gateway does then (reads the rows, sends what they do not hold) stores it once. Where
+ * the answer to the COMMIT was lost, it is there though the batch was said to have failed.
+ */
+static void test_every_lost_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct device_row device = add_device(f, "a", 1, BULLA_COUNTER, true);
+    struct device_row other = add_device(f, "b", 2, BULLA_SESSION, false);
+    struct commit_context contexts[2] = {{.before = {.device = device.id, .counter = true, .proven = true}}};
+    int nothing = 0, all = 0, result = -1;
+    struct context_row row;
+    struct store_clock clock;
+    uint64_t piv;
+
+    for (piv = 1; result != 0; piv++) {
+        contexts[1].before = session(other.id, (uint8_t)piv);
+        results_left = (int)piv;
+        result = commit_mixed(f, contexts, piv);
+        results_left = -1;
+        wait_for_the_server(f);
+        int64_t before = count_readings(f, NULL);
+        assert_int_equal(call(f, context_find, device.id, NULL, &row, &clock), 1);
+        if (row.window.top < piv) {
+            assert_int_equal(result, -1);
+            assert_int_equal(find(f, other.id, (uint8_t)piv, &row, &clock), 0);
+            assert_int_equal(before, 2 * (int64_t)(piv - 1));
+            nothing++;
+            ok(commit_mixed(f, contexts, piv));
+            assert_int_equal(contexts[0].verdict, COMMIT_DONE);
+            assert_int_equal(contexts[1].verdict, COMMIT_DONE);
+        } else {
+            assert_int_equal(find(f, other.id, (uint8_t)piv, &row, &clock), 1);
+            all += result != 0;
+            ok(commit_mixed(f, contexts, piv)); /* the same once more, as it was believed to be */
+            assert_int_equal(contexts[0].verdict, COMMIT_CONFLICT);
+            assert_int_equal(contexts[1].verdict, COMMIT_CONFLICT);
+        }
+        assert_int_equal(count_readings(f, NULL), 2 * (int64_t)piv);
+        contexts[0].before = contexts[0].after;
+    }
+    assert_true(nothing > 10);
+    assert_true(all > 0);
+    print_message("%d cuts left nothing, %d all\n", nothing, all);
+}
+
+/* The row that a transaction in its COMMIT still holds: whoever comes next waits for it, and conflicts. */
+static void test_a_held_row(void **state)
+{
+    struct fixture *f = *state;
+    struct device_row device = add_device(f, "a", 1, BULLA_COUNTER, true);
+    struct commit_context context = {.before = {.device = device.id, .counter = true, .proven = true}};
+    PGconn *holder = PQconnectdb(f->path);
+
+    PQclear(PQexec(holder, "BEGIN; UPDATE contexts SET top = 1, bits = 1"));
+    assert_int_equal(commit_one(f, f->store, &context, 1), -1);
+    says(f, "locked");
+    assert_int_equal(fork() == 0 ? (usleep(300000), PQclear(PQexec(holder, "COMMIT")), _exit(0), 0) : 0, 0);
+    ok(commit_one(f, f->store, &context, 1));
+    assert_int_equal(context.verdict, COMMIT_CONFLICT);
+    wait(NULL);
+    PQfinish(holder);
+    assert_int_equal(count_readings(f, NULL), 0);
+}
+
+/* ---- several gateways ---- */
+
+#define GATEWAYS 4
+#define ROUNDS   120
+#define DEVICES  5
+
+static void shuffle(size_t *order, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t other = i + (size_t)random() % (count - i), held = order[i];
+        order[i] = order[other];
+        order[other] = held;
+    }
+}
+
+/* A batch over all devices, in whatever order, each with a message that others send as well. */
+static void run_batch(struct fixture *f, const int64_t *devices)
+{
+    size_t order[DEVICES] = {0, 1, 2, 3, 4};
+    struct commit_context contexts[DEVICES];
+    struct commit_message messages[DEVICES];
+    struct reading readings[DEVICES];
+    char names[DEVICES][16];
+    struct commit commit = {contexts, DEVICES, messages, DEVICES, readings};
+    struct store_clock clock;
+
+    shuffle(order, DEVICES);
+    for (size_t i = 0; i < DEVICES; i++) {
+        struct commit_context *context = &contexts[i];
+        assert_int_equal(call(f, context_find, devices[order[i]], NULL, &context->before, &clock), 1);
+        uint64_t piv = context->before.window.top + 1 + (random() % 20 == 0 ? 70 : 0); /* some are lost */
+        context->after = context->before;
+        bulla_window_mark(&context->after.window, piv);
+        snprintf(names[i], sizeof(names[i]), "n%ld", random() % 30);
+        messages[i] = (struct commit_message){.context = i, .piv = piv, .first = i, .count = 1};
+        readings[i] = real(names[i], (double)piv, (random() % 3000) * SECOND * 1000);
+    }
+    if (call(f, commit, &commit, f->now) != 0) {
+        fprintf(stderr, "%s\n", f->failure.text);
+        _exit(1);
+    }
+}
+
+/* What else goes on: proofs, operators, expiry. Never returns. */
+static void disturb(struct fixture *f, int64_t device)
+{
+    struct label label = {"k", NULL};
+
+    for (int i = 0; i < ROUNDS; i++) {
+        char value[16];
+        struct commit_context context = {.before = session(device, (uint8_t)i)};
+        snprintf(value, sizeof(value), "%d", i);
+        label.value = value;
+        context.before.proven_t = 1000 + (uint64_t)i;
+        if (commit_one(f, f->store, &context, 1) != 0 || call(f, device_label, device, &label, 1) < 0 ||
+            f->store->ops->contexts_close(f->store, 0, &f->failure) < 0) {
+            fprintf(stderr, "%s\n", f->failure.text);
+            _exit(1);
+        }
+        (void)call(f, readings_expire, 0, 10);
+    }
+    _exit(0);
+}
+
+/* In child processes, each on a connection of its own; none may fail, and none waits in a circle. */
+static void test_several_gateways(void **state)
+{
+    struct fixture *f = *state;
+    int64_t devices[DEVICES];
+    char name[16], sql[160];
+
+    for (uint8_t i = 0; i < DEVICES; i++) {
+        snprintf(name, sizeof(name), "d%d", i);
+        devices[i] = add_device(f, name, (uint8_t)(i + 1), BULLA_COUNTER, true).id;
+    }
+    int64_t other = add_device(f, "s", 99, BULLA_SESSION, false).id;
+    f->store->ops->close(f->store);
+    f->store = NULL;
+    for (unsigned i = 0; i < GATEWAYS + 1; i++)
+        if (fork() == 0) {
+            srandom(i + 1);
+            f->store = open_store(f, STORE_EXISTING);
+            if (i == GATEWAYS)
+                disturb(f, other);
+            for (int round = 0; round < ROUNDS; round++)
+                run_batch(f, devices);
+            _exit(0);
+        }
+    for (unsigned i = 0; i < GATEWAYS + 1; i++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    f->store = open_store(f, STORE_EXISTING);
+    /* Each number once, and as many as the windows say. */
+    snprintf(sql, sizeof(sql),
+             "SELECT count(*) FROM (SELECT 1 FROM readings GROUP BY device, seq"
+             " HAVING count(*) > 1 AND device != 's') x");
+    assert_int_equal(number(f, sql), 0);
+    assert_int_equal(number(f, "SELECT count(*) FROM devices d JOIN contexts c ON c.device = d.id"
+                               " WHERE c.id_context = '' AND c.top !="
+                               " (SELECT max(seq) FROM readings WHERE device = d.name)"),
+                     0);
+    int64_t stored = count_readings(f, "d0");
+    print_message("%lld of %d batches moved the first device\n", (long long)stored, GATEWAYS * ROUNDS);
+    assert_true(stored >= ROUNDS / 2 && stored <= GATEWAYS * ROUNDS);
+    assert_int_equal(count_readings(f, "s"), ROUNDS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        STORE_TEST(test_urls),
+        STORE_TEST(test_passwords_are_not_told),
+        STORE_TEST(test_urls_as_they_are_shown),
+        STORE_TEST(test_copies_are_the_servers),
+        STORE_TEST(test_no_database_yet),
+        STORE_TEST(test_newer_schema_is_refused),
+        STORE_TEST(test_tables_of_others),
+        STORE_TEST(test_a_schema_that_is_not_there),
+        STORE_TEST(test_readable_view),
+        STORE_TEST(test_alone),
+        STORE_TEST(test_settings),
+        STORE_TEST(test_the_databases_clock),
+        STORE_TEST(test_terminated),
+        STORE_TEST(test_every_lost_connection),
+        STORE_TEST(test_a_held_row),
+        STORE_TEST(test_several_gateways),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
