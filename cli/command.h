@@ -59,6 +59,7 @@ extern const struct command command_device_remove;
 extern const struct command command_device_trust;
 extern const struct command command_device_label;
 extern const struct command command_device_export;
+extern const struct command command_device_upgrade;
 
 #define COMMAND_PATH_SIZE 64 /* bytes of the longest "bulla device export", with the terminating zero */
 

@@ -88,8 +88,8 @@ static int look_over(struct run *run, const char *what, struct failure *failure)
         return -1;
     if (provision_check_rows(&run->provision, run->store, failure) < 0)
         return -1;
-    if (run->options->out) {
-        int there = provision_files_look(&run->files, run->options->out, failure);
+    if (run->options->credential.out) {
+        int there = provision_files_look(&run->files, run->options->credential.out, failure);
 
         if (there < 0)
             return -1;
@@ -120,7 +120,7 @@ static size_t left_to_do(const struct provision *provision)
 /* True where an earlier run can have left nothing: the database or the folder is not there yet. */
 static bool is_first_run(const struct run *run)
 {
-    return !database_is_there(&run->options->database) || access(run->options->out, F_OK) != 0;
+    return !database_is_there(&run->options->database) || access(run->options->credential.out, F_OK) != 0;
 }
 
 /* A table that is refused leaves neither a database nor a folder behind. */
@@ -135,7 +135,7 @@ static int open_all(struct run *run, struct failure *failure)
         return -1;
     if (database_vault(&run->vault, run->store, &run->options->database, failure) < 0)
         return -1;
-    return provision_files_open(&run->files, run->options->out, failure);
+    return provision_files_open(&run->files, run->options->credential.out, failure);
 }
 
 /* What may be wrong, with the rows that an earlier run has done told apart. */
@@ -168,7 +168,7 @@ static int add_rows(struct run *run, struct failure *failure)
             return -1;
     }
     printf("%zu device%s added; the credentials are in %s\n", left, left == 1 ? " was" : "s were",
-           run->options->out);
+           run->options->credential.out);
     return 0;
 }
 

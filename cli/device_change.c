@@ -16,9 +16,15 @@ static void print_json(const struct device_row *row, const char *done)
 {
     fputs("{\"name\":", stdout);
     text_json(stdout, row->name, strlen(row->name));
-    fputs(",\"kid\":\"", stdout);
-    text_hex(stdout, row->kid, row->kid_len);
-    printf("\",\"done\":\"%s\"}\n", done);
+    fputs(",\"kid\":", stdout);
+    if (row->kid_len > 0) {
+        putchar('"');
+        text_hex(stdout, row->kid, row->kid_len);
+        putchar('"');
+    } else {
+        fputs("null", stdout);
+    }
+    printf(",\"done\":\"%s\"}\n", done);
 }
 
 static int change(const struct device_change *what, const struct device_change_options *options,

@@ -176,6 +176,8 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
         return COMMAND_FAILED;
     result = database_device(store, argv[0], &row, failure);
     if (result == 0)
+        result = device_needs_native(&row, failure);
+    if (result == 0)
         result = database_vault(&vault, store, &options->database, failure);
     if (result == 0)
         result = export(store, &vault, &row, options, failure);

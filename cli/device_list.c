@@ -81,8 +81,8 @@ static int each(struct listing *listing, device_visitor *visit)
 /* ---- table ---- */
 
 static const struct table_column columns[] = {
-    {"NAME", 64, 0},    {"KID", 10, 0},       {"ALG", 3, 1},  {"KIND", 7, 0},    {"STATE", 7, 0},
-    {"CREATED", 40, 0}, {"LAST SEEN", 40, 0}, {"LOST", 8, 1}, {"LABELS", 60, 0},
+    {"NAME", 64, 0}, {"KID", 10, 0},     {"ALG", 3, 1},        {"KIND", 7, 0}, {"WIRE", 8, 0},
+    {"STATE", 7, 0}, {"CREATED", 40, 0}, {"LAST SEEN", 40, 0}, {"LOST", 8, 1}, {"LABELS", 60, 0},
 };
 
 /* The labels as one text; "" where memory is out. */
@@ -110,8 +110,9 @@ static int to_table(void *context, const struct device_row *row)
     device_kid_text(row, text);
     table_text(table, text);
     snprintf(text, sizeof(text), "%u", row->alg);
-    table_text(table, text);
-    table_text(table, device_kind_text(row->kind));
+    table_text(table, row->kid_len > 0 ? text : "");
+    table_text(table, row->kid_len > 0 ? device_kind_text(row->kind) : "");
+    table_text(table, device_wire_text(row));
     table_text(table, row->revoked ? "revoked" : "active");
     when_format(text, row->created * 1000000);
     table_text(table, text);
@@ -166,6 +167,7 @@ static int to_csv(void *context, const struct device_row *row)
     struct listing *listing = context;
     bool safe = isatty(STDOUT_FILENO) == 1;
     char kid[2 * BULLA_KID_MAX + 1] = "";
+    char alg[8];
     char time[WHEN_TEXT_SIZE];
     char *labels = NULL;
     size_t size = 0;
@@ -174,8 +176,9 @@ static int to_csv(void *context, const struct device_row *row)
     text_csv(stdout, row->name, strlen(row->name), safe);
     device_kid_text(row, kid);
     when_format(time, row->created * 1000000);
-    printf(",%s,%u,%s,%s,%s,", kid, row->alg, device_kind_text(row->kind),
-           row->revoked ? "revoked" : "active", time);
+    snprintf(alg, sizeof(alg), "%u", row->alg);
+    printf(",%s,%s,%s,%s,%s,", kid, row->kid_len > 0 ? alg : "",
+           row->kid_len > 0 ? device_kind_text(row->kind) : "", row->revoked ? "revoked" : "active", time);
     if (row->last_seen) {
         when_format(time, row->last_seen);
         fputs(time, stdout);
@@ -186,14 +189,14 @@ static int to_csv(void *context, const struct device_row *row)
         fclose(out);
     }
     text_csv(stdout, labels == NULL ? "" : labels, labels == NULL ? 0 : size, safe);
-    fputs("\r\n", stdout);
+    printf(",%s\r\n", device_wire_text(row));
     free(labels);
     return listing->failed || !output_works();
 }
 
 static int list_csv(struct listing *listing)
 {
-    fputs("name,kid,alg,kind,state,created,last_seen,lost,labels\r\n", stdout);
+    fputs("name,kid,alg,kind,state,created,last_seen,lost,labels,wire\r\n", stdout);
     return each(listing, to_csv);
 }
 

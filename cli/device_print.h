@@ -14,6 +14,12 @@ extern const char *const device_formats[];
 
 const char *device_kind_text(uint8_t kind);
 
+/* "native", or its open older wire's name. */
+const char *device_wire_text(const struct device_row *row);
+
+/* 0, or -1 with the failure where it has no native credential. */
+MUST_CHECK int device_needs_native(const struct device_row *row, struct failure *failure);
+
 /* Writes a kid as hex. */
 void device_kid_text(const struct device_row *row, char out[2 * BULLA_KID_MAX + 1]);
 

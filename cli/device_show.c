@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/when.h"
+#include "cli/wire_text.h"
 
 struct show_options {
     struct database_options database;
@@ -85,9 +86,28 @@ static int context_to_table(void *context, const struct context_row *row)
     return 0;
 }
 
-static int show_table(struct store *store, const struct device_row *row, struct failure *failure)
+/* The older wire of a device, if it has one. */
+struct older_wire {
+    int found;
+    struct wire_row row;
+    int64_t nodes; /* of a group */
+};
+
+static void print_credential(const struct device_row *row)
 {
     char kid[2 * BULLA_KID_MAX + 1] = "";
+
+    device_kid_text(row, kid);
+    if (row->kid_len > 0)
+        printf("\nkid        %s\nalg        %s\nkind       %s\n", kid, alg_text(row->alg),
+               device_kind_text(row->kind));
+    else
+        puts("\nkid        none: it has no native credential");
+}
+
+static int show_table(struct store *store, const struct device_row *row, const struct older_wire *wire,
+                      struct failure *failure)
+{
     char time[WHEN_TEXT_SIZE];
     struct table table;
 
@@ -97,11 +117,9 @@ static int show_table(struct store *store, const struct device_row *row, struct 
         table_drop(&table);
         return -1;
     }
-    device_kid_text(row, kid);
     fputs("name       ", stdout);
     device_print_name(stdout, row);
-    printf("\nkid        %s\nalg        %s\nkind       %s\n", kid, alg_text(row->alg),
-           device_kind_text(row->kind));
+    print_credential(row);
     printf("state      %s\n", row->revoked ? "revoked" : "active");
     when_format(time, row->created * 1000000);
     printf("created    %s\n", time);
@@ -112,7 +130,14 @@ static int show_table(struct store *store, const struct device_row *row, struct 
         table_drop(&table);
         return -1;
     }
-    fputs("\n\n", stdout);
+    putchar('\n');
+    if (wire->found)
+        wire_print_table(stdout, &wire->row, wire->nodes);
+    if (row->kid_len == 0) {
+        table_drop(&table);
+        return 0;
+    }
+    putchar('\n');
     return table_end(&table, stdout, failure);
 }
 
@@ -148,7 +173,8 @@ static int context_to_json(void *context, const struct context_row *row)
     return 0;
 }
 
-static int show_json(struct store *store, const struct device_row *row, struct failure *failure)
+static int show_json(struct store *store, const struct device_row *row, const struct older_wire *wire,
+                     struct failure *failure)
 {
     bool first = true;
 
@@ -157,6 +183,11 @@ static int show_json(struct store *store, const struct device_row *row, struct f
     fputs(",\"labels\":", stdout);
     if (labels_json(stdout, store, row->id, failure) < 0)
         return -1;
+    fputs(",\"older_wire\":", stdout);
+    if (wire->found)
+        wire_print_json(stdout, &wire->row, wire->nodes);
+    else
+        fputs("null", stdout);
     fputs(",\"contexts\":[", stdout);
     if (store->ops->context_each(store, row->id, context_to_json, &first, failure) < 0)
         return -1;
@@ -167,6 +198,7 @@ static int show_json(struct store *store, const struct device_row *row, struct f
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
     const struct show_options *options = values;
+    struct older_wire wire = {.nodes = 0};
     struct device_row row;
     struct store *store;
     int result;
@@ -175,10 +207,14 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     if (database_open(&store, &options->database, STORE_EXISTING, failure) < 0)
         return COMMAND_FAILED;
     result = database_device_seen(store, argv[0], &row, failure);
+    if (result == 0) {
+        wire.found = store->ops->wire_of(store, row.id, &wire.row, &wire.nodes, failure);
+        result = wire.found < 0 ? -1 : 0;
+    }
     if (result == 0 && options->format == DEVICE_FORMAT_JSON)
-        result = show_json(store, &row, failure);
+        result = show_json(store, &row, &wire, failure);
     else if (result == 0)
-        result = show_table(store, &row, failure);
+        result = show_table(store, &row, &wire, failure);
     database_close(store);
     return result;
 }
@@ -188,8 +224,10 @@ const struct command command_device_show = {
     .summary = "shows one device and its contexts",
     .arguments = "NAME",
     .words = device_names,
-    .details = "A context is a session of the device, or its counter. In JSON, bit i of 'bits' (16 hex "
-               "digits) says whether the message with sequence number top - i is stored.",
+    .details =
+        "A context is a session of the device, or its counter. In JSON, bit i of 'bits' (16 hex "
+        "digits) says whether the message with sequence number top - i is stored. Of a device on an older "
+        "wire it says what that does not protect against.",
     .example = "bulla device show kitchen",
     .options = options_table,
     .options_size = sizeof(struct show_options),

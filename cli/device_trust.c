@@ -31,6 +31,8 @@ static int trust(const void *options, struct store *store, const struct device_r
 {
     const struct trust_options *trust_options = options;
 
+    if (device_needs_native(row, failure) != 0)
+        return -1;
     if (row->kind != BULLA_COUNTER)
         return fail(failure,
                     "%s: its sessions prove themselves, by answering a challenge; only a counter device can "

@@ -9,6 +9,7 @@
 #include "cli/confirm.h"
 #include "cli/copying.h"
 #include "cli/database.h"
+#include "cli/wire_text.h"
 #include "cli/text.h"
 
 #define NAMES_SHOWN 20
@@ -106,7 +107,7 @@ static int describe(struct store *copy, const char *file, struct failure *failur
         "device that hears replies does so by itself, a counter device that cannot needs 'bulla device trust "
         "NAME'.\nReadings stored since the backup are not in it.\n",
         file, counts[0], counts[1]);
-    return 0;
+    return wire_print_restored(stdout, copy, failure);
 }
 
 /* ---- the way ---- */

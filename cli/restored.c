@@ -6,6 +6,7 @@
 
 #include "cli/confirm.h"
 #include "cli/database.h"
+#include "cli/wire_text.h"
 
 struct restored_options {
     struct database_options database;
@@ -35,7 +36,7 @@ static int declare(struct store *store, const struct vault *vault, struct failur
            "unknown:\n"
            "'bulla device list' shows what there is.\n",
            contexts);
-    return 0;
+    return wire_print_restored(stdout, store, failure);
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)

@@ -164,8 +164,10 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
     bool is_native = sqlite3_column_type(row_of, 2) != SQLITE_NULL;
     int secret_len = sqlite3_column_bytes(row_of, 8);
 
-    if (name_len > BULLA_NAME_MAX || (kid_len < 1 && is_native) || kid_len > BULLA_KID_MAX ||
-        secret_len != (is_native ? (int)sizeof(row->secret) : 0) ||
+    int wire_len = sqlite3_column_bytes(row_of, 11);
+
+    if (name_len > BULLA_NAME_MAX || wire_len > WIRE_NAME_MAX || (kid_len < 1 && is_native) ||
+        kid_len > BULLA_KID_MAX || secret_len != (is_native ? (int)sizeof(row->secret) : 0) ||
         !alg_and_kind_are_known(sqlite3_column_int64(row_of, 3), sqlite3_column_int64(row_of, 4)))
         return fail_damaged(sqlite, failure);
     *row = (struct device_row){
@@ -180,6 +182,8 @@ static int read_device(struct sqlite *sqlite, sqlite3_stmt *row_of, struct devic
         .lost = (uint64_t)sqlite3_column_int64(row_of, 9),
     };
     memcpy(row->name, sqlite3_column_blob(row_of, 1), (size_t)name_len);
+    if (wire_len > 0)
+        memcpy(row->wire, sqlite3_column_blob(row_of, 11), (size_t)wire_len);
     if (!is_native)
         return 0;
     memcpy(row->kid, sqlite3_column_blob(row_of, 2), (size_t)kid_len);

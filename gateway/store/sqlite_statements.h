@@ -41,6 +41,8 @@
     "(SELECT max(seen) FROM (SELECT seen FROM contexts WHERE device = devices.id"                            \
     " UNION ALL SELECT seen FROM wires WHERE device = devices.id))"
 
+#define ITS_WIRE "coalesce((SELECT wire FROM wires WHERE device = devices.id AND closed = 0), '')"
+
 #define WIRE_COLUMNS                                                                                         \
     "w.id, w.device, w.grp, coalesce(d.name, ''), coalesce(d.revoked, 0), w.wire, w.route, w.session_topic," \
     " w.node, w.reading_name, w.flags, w.lifetime, w.grace, w.number, w.stored, w.hashes, w.seen, w.closed," \
@@ -80,13 +82,14 @@
                  " OR EXISTS (SELECT 1 FROM tombstones WHERE kid = ?1)")                                     \
     X(DEVICE_ADD, "INSERT INTO devices (name, kid, alg, kind, revoked, exported, created, secret)"           \
                   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                                                \
-    X(DEVICE_BY_KID, "SELECT " DEVICE_COLUMNS ", 0 FROM devices WHERE kid = ?1")                             \
-    X(DEVICE_BY_NAME, "SELECT " DEVICE_COLUMNS ", 0 FROM devices WHERE name = ?1")                           \
-    X(DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN " FROM devices"                                  \
+    X(DEVICE_BY_KID, "SELECT " DEVICE_COLUMNS ", 0, '' FROM devices WHERE kid = ?1")                         \
+    X(DEVICE_BY_NAME, "SELECT " DEVICE_COLUMNS ", 0, '' FROM devices WHERE name = ?1")                       \
+    X(DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN ", " ITS_WIRE " FROM devices"                    \
                     " WHERE name > ?1 ORDER BY name LIMIT 1")                                                \
-    X(SILENT_DEVICE_AFTER, "SELECT " DEVICE_COLUMNS ", " LAST_SEEN " FROM devices WHERE name > ?1"           \
-                           " AND NOT revoked AND created * 1000000 < ?2 AND coalesce(" LAST_SEEN ", 0) < ?2" \
-                           " ORDER BY name LIMIT 1")                                                         \
+    X(SILENT_DEVICE_AFTER,                                                                                   \
+      "SELECT " DEVICE_COLUMNS ", " LAST_SEEN ", " ITS_WIRE " FROM devices WHERE name > ?1"                  \
+      " AND NOT revoked AND created * 1000000 < ?2 AND coalesce(" LAST_SEEN ", 0) < ?2"                      \
+      " ORDER BY name LIMIT 1")                                                                              \
     X(DEVICE_EXISTS, "SELECT 1 FROM devices WHERE id = ?1")                                                  \
     X(NAME_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE name = ?1)")                                   \
     X(DEVICE_LOST, "UPDATE devices SET lost = lost + ?2 WHERE id = ?1")                                      \
@@ -130,7 +133,8 @@
     X(WIRE_HASH_ADD, "INSERT INTO wire_hashes (wire, hash) SELECT id, ?2 FROM wires"                         \
                      " WHERE id = ?1 AND hashes < ?3 ON CONFLICT DO NOTHING")                                \
     X(WIRE_HASH_FIND, "SELECT 1 FROM wire_hashes WHERE wire = ?1 AND hash = ?2")                             \
-    X(WIRE_CLOSE, "UPDATE wires SET closed = 2, keys = x'' WHERE device = ?1 AND closed = 0")                \
+    X(WIRE_CLOSE, "UPDATE wires SET closed = 2, keys = x'' WHERE device = ?1 AND closed = 0"                 \
+                  " AND EXISTS (SELECT 1 FROM devices WHERE id = ?1 AND kid IS NOT NULL)")                   \
     X(NODES_LABELS_DELETE, "DELETE FROM labels WHERE device IN " NODES_THAT_GO)                              \
     X(NODES_DELETE, "DELETE FROM devices WHERE id IN " NODES_THAT_GO)                                        \
     X(NODE_WIRES_DELETE, "DELETE FROM wires WHERE " ITS_NODES " AND device NOT IN (SELECT id FROM devices)") \

@@ -425,10 +425,12 @@ static int upgrade(struct sqlite *sqlite, const struct device_row *row, bool pro
                    struct failure *failure)
 {
     struct wire_row wire;
-    int taken = sqlite_kid_is_taken(&sqlite->store, row->kid, row->kid_len, failure);
+    int taken = row->kid_len == 0 ? 0 : sqlite_kid_is_taken(&sqlite->store, row->kid, row->kid_len, failure);
 
     if (taken != 0)
         return taken < 0 ? -1 : 0;
+    if (row->kid_len == 0)
+        return sqlite_close_wire(sqlite, row->id, failure) < 0 ? -1 : 1;
     int found = sqlite_wire_of(&sqlite->store, row->id, &wire, NULL, failure);
     if (found < 0)
         return -1;

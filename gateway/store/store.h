@@ -42,7 +42,8 @@ struct device_row {
     bool exported;     /* a counter credential left once as a header for firmware */
     int64_t created;   /* Unix seconds */
     int64_t last_seen; /* microseconds since 1970 of the last stored message; 0: none. Filled by lists only */
-    uint64_t lost;     /* messages that it sealed and that can not be stored any more (lost.h) */
+    char wire[WIRE_NAME_MAX + 1]; /* its older wire, if that is open. Filled by lists only */
+    uint64_t lost;                /* messages that it sealed and that can not be stored any more (lost.h) */
     uint8_t secret[SEALED_SIZE(BULLA_SECRET_SIZE)]; /* sealed at rest, bound to the kid */
 };
 
@@ -374,8 +375,8 @@ struct store_ops {
     /*
      * Gives a device that has no native credential one: kid, alg, kind and secret of `row`, row->id says
      * which; `proven` as in device_add(). Its older wire stays open until a message of it is stored natively
-     * (commit() closes it), or closes now. 1 done, 0 the kid is taken; -1 with failure, also where it is a
-     * group or has a credential.
+     * (commit() closes it), or closes now. row->kid_len 0: it has one, and only that is done. 1 done, 0 the
+     * kid is taken; -1 with failure, also where it is a group or has a credential.
      */
     int (*device_upgrade)(struct store *store, const struct device_row *row, bool proven, bool at_once,
                           struct failure *failure);

@@ -9,6 +9,8 @@ const struct wire_ops *const wires[] = {
     NULL,
 };
 
+const char *const wire_names[] = {"nodemcu", "cryptojs", NULL};
+
 const struct wire_ops *wire_find(const char *name)
 {
     for (size_t i = 0; wires[i] != NULL; i++)

@@ -174,6 +174,7 @@ struct wire_ops {
 };
 
 extern const struct wire_ops *const wires[]; /* NULL at the end */
+extern const char *const wire_names[];       /* of all of them, for completion; likewise */
 
 /* The wire of that name, or NULL. */
 const struct wire_ops *wire_find(const char *name);

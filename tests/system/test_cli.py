@@ -98,7 +98,7 @@ def test_the_commands_are_there():
     words = [" ".join(each) for each in commands()]
     assert words == [
         "serve", "device", "device add", "device import", "device list", "device show", "device revoke", "device remove",
-        "device trust", "device export", "device label", "send", "forward", "readings", "tail", "events", "open", "check",
+        "device trust", "device export", "device label", "device upgrade", "send", "forward", "readings", "tail", "events", "open", "check",
         "backup", "restore", "restored", "simulate", "help", "completion",
     ]
 
@@ -325,13 +325,14 @@ def test_list(cli):
     cli.add("shed", "--counter")
     cli.run("device", "revoke", "shed")
     found = cli.json("device", "list")
-    assert [list(d) for d in found] == [["name", "kid", "alg", "kind", "revoked", "created", "last_seen", "lost", "labels"]] * 2
+    assert [list(d) for d in found] == [["name", "kid", "alg", "kind", "wire", "revoked", "created", "last_seen", "lost",
+                                        "labels"]] * 2
     assert {d["name"]: (d["kind"], d["revoked"]) for d in found} == {
         "kitchen": ("session", False), "shed": ("counter", True)}
     created = datetime.datetime.fromisoformat(found[0]["created"].replace("Z", "+00:00"))
     assert abs(time.time() - created.timestamp()) < 100
     lines = cli.run("device", "list").out.splitlines()
-    assert lines[0].split() == ["NAME", "KID", "ALG", "KIND", "STATE", "CREATED", "LAST", "SEEN", "LOST", "LABELS"]
+    assert lines[0].split() == ["NAME", "KID", "ALG", "KIND", "WIRE", "STATE", "CREATED", "LAST", "SEEN", "LOST", "LABELS"]
     assert all(line.index(word) == lines[0].index("STATE") for line, word in zip(lines[1:], ("active", "revoked")))
 
 
