@@ -21,6 +21,7 @@
 #define LONG_PATIENCE 3     /* times as long, for what takes its time */
 #define TICK_MOST     5000  /* milliseconds */
 #define TICK_LEAST    100   /* milliseconds */
+#define THROWN_MOST   3     /* connections in sequence that end at once; then it is told what that may be */
 #define SILENT_MOST   2     /* that a broker closes without a word; then it may not know 5.0 */
 
 static void connect_now(struct mqtt_client *client);
@@ -172,6 +173,11 @@ void client_up(struct mqtt_client *client, const struct mqtt_packet *connack)
         client_down(client, "the broker has kept a session that was not asked for");
         return;
     }
+    if (client->state.version == MQTT_5 && !connack->properties.shared_available &&
+        subscriptions_share(&client->subscriptions)) {
+        client_down(client, "%s", mqtt_reason(0x9e));
+        return;
+    }
     client->stage = CLIENT_UP;
     take_limits(client, &connack->properties);
     if (!connack->session_present)
@@ -219,12 +225,29 @@ static void note_silence(struct mqtt_client *client)
     client->state.version = client->state.version == MQTT_5 ? MQTT_3_1_1 : MQTT_5;
 }
 
+/* Whether it ended soon after it stood, again and again: what two clients of one id do to each other, which
+ * not every broker says. */
+static bool is_thrown_out(struct mqtt_client *client)
+{
+    if (client->stage != CLIENT_UP)
+        return false;
+    if (uv_now(client->loop) - client->up_since >= STEADY)
+        client->thrown = 0;
+    return ++client->thrown >= THROWN_MOST;
+}
+
 static void on_end(void *context, const char *why)
 {
     struct mqtt_client *client = context;
 
     note_silence(client);
-    client_down(client, "%s", why);
+    if (is_thrown_out(client))
+        client_down(client,
+                    "%s, again and again; does another client have the same id? Two gateways must not have "
+                    "the same one (client-id=)",
+                    why);
+    else
+        client_down(client, "%s", why);
 }
 
 static const struct transport_handlers transport_handlers = {

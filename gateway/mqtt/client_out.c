@@ -109,8 +109,8 @@ void client_write_disconnect(struct mqtt_client *client, uint8_t code)
         client->output.len += (size_t)written;
 }
 
-/* One SUBSCRIBE of what was not asked for yet. Whether there was something. */
-static bool write_subscribe(struct mqtt_client *client)
+/* One SUBSCRIBE of what was not asked for yet. */
+static void write_subscribe(struct mqtt_client *client)
 {
     struct mqtt_subscription asked[MQTT_CODES_MAX];
     uint16_t id = session_new_id(&client->session);
@@ -118,20 +118,19 @@ static bool write_subscribe(struct mqtt_client *client)
     size_t room = 64;
     uint8_t *at;
 
-    if (count == 0)
-        return false;
     for (size_t i = 0; i < count; i++)
         room += strlen(asked[i].filter) + 3;
     at = room_for(client, room);
     if (at != NULL)
         took(client, mqtt_write_subscribe(at, room, client->state.version, id, asked, count));
-    return client->stage == CLIENT_UP;
 }
 
 void client_write_subscriptions(struct mqtt_client *client)
 {
-    while (write_subscribe(client))
+    while (client->stage == CLIENT_UP && subscriptions_want(&client->subscriptions)) {
+        write_subscribe(client);
         client->subscribed_at = uv_now(client->loop);
+    }
 }
 
 void client_write_unsubscribe(struct mqtt_client *client, const char *filter)

@@ -64,6 +64,7 @@ struct mqtt_client {
     unsigned pause;  /* milliseconds before the next attempt */
     bool ever_5;     /* the broker spoke 5.0 once */
     unsigned silent; /* times that it closed before it said anything, in sequence */
+    unsigned thrown; /* connections that ended soon after they stood, in sequence */
     bool told;       /* the log knows state.why */
 };
 

@@ -104,12 +104,22 @@ size_t subscriptions_ask(struct subscriptions *list, uint16_t id, struct mqtt_su
     return count;
 }
 
-void subscriptions_unask(struct subscriptions *list, uint16_t id)
+bool subscriptions_want(const struct subscriptions *list)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].asked == id)
-            list->items[i].asked = 0;
+        if (!list->items[i].done && list->items[i].asked == 0)
+            return true;
     }
+    return false;
+}
+
+bool subscriptions_share(const struct subscriptions *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (strncmp(list->items[i].wanted.filter, "$share/", 7) == 0)
+            return true;
+    }
+    return false;
 }
 
 int subscriptions_answer(struct subscriptions *list, const struct mqtt_packet *suback,

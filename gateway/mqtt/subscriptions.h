@@ -34,11 +34,11 @@ bool subscriptions_remove(struct subscriptions *list, const char *filter);
 /* A new connection: nothing was asked for on it. */
 void subscriptions_restart(struct subscriptions *list);
 
+/* Whether there is one that is to be asked for. */
+bool subscriptions_want(const struct subscriptions *list);
+
 /* The next that are to be asked for, at most `most`, under that identifier: copied to `out`. How many. */
 size_t subscriptions_ask(struct subscriptions *list, uint16_t id, struct mqtt_subscription *out, size_t most);
-
-/* Takes back what subscriptions_ask() gave. */
-void subscriptions_unask(struct subscriptions *list, uint16_t id);
 
 /*
  * SUBACK came. 0; or 1 if the broker refused one, the first of which is *refused with *code; or -1: nothing
@@ -46,6 +46,9 @@ void subscriptions_unask(struct subscriptions *list, uint16_t id);
  */
 int subscriptions_answer(struct subscriptions *list, const struct mqtt_packet *suback,
                          const struct subscription **refused, uint8_t *code);
+
+/* Whether one is of a shared subscription (4.8.2). */
+bool subscriptions_share(const struct subscriptions *list);
 
 /* Whether an answer is waited for. */
 bool subscriptions_wait(const struct subscriptions *list);

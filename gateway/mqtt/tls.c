@@ -18,12 +18,12 @@ struct tls {
     BIO *to_peer;
 };
 
-/* What OpenSSL says last; its queue is empty afterwards. */
+/* What OpenSSL said first, which is the cause; its queue is empty afterwards. */
 static const char *reason(void)
 {
-    unsigned long error = ERR_peek_last_error();
+    unsigned long error = ERR_peek_error();
     const char *text =
-        ERR_GET_LIB(error) == ERR_LIB_SYS ? strerror(ERR_GET_REASON(error)) : ERR_reason_error_string(error);
+        ERR_SYSTEM_ERROR(error) ? strerror(ERR_GET_REASON(error)) : ERR_reason_error_string(error);
 
     ERR_clear_error();
     return text != NULL ? text : "no reason is known";
@@ -66,8 +66,6 @@ static int take_certificate(SSL_CTX *context, const struct mqtt_url *url, struct
         return 0;
     if (SSL_CTX_use_certificate_chain_file(context, url->cert) != 1)
         return fail(failure, "cert %.140s: %s; it has to hold a certificate in PEM", url->cert, reason());
-    if (check_key_mode(key, failure) < 0)
-        return -1;
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
         return fail(failure,
@@ -75,7 +73,7 @@ static int take_certificate(SSL_CTX *context, const struct mqtt_url *url, struct
                     reason());
     if (SSL_CTX_check_private_key(context) != 1)
         return fail(failure, "key %.140s: it is not that of the certificate", key);
-    return 0;
+    return check_key_mode(key, failure);
 }
 
 /* ---- opening ---- */

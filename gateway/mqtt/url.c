@@ -217,6 +217,8 @@ static int parse_host(struct mqtt_url *url, const struct part *part, struct fail
     struct part host = {part->at + bracketed, 0, "host"};
     struct part port = {NULL, 0, "port"};
 
+    if (!bracketed && end != memrchr(part->at, ':', part->len))
+        return fail(failure, "an address of IPv6 stands in brackets: mqtt://[::1]:1883");
     if (bracketed && end == NULL)
         return fail(failure, "the ] behind its address is missing");
     host.len = end != NULL ? (size_t)(end - host.at) : part->len;
