@@ -125,13 +125,38 @@ static void take(struct mqtt_client *client, const struct mqtt_packet *packet)
 
 /* ---- bytes ---- */
 
+/*
+ * A server of 3.1.1 answers a CONNECT of 5.0 in its own form (3.1.1 3.2.2.3), which is shorter than any
+ * of 5.0: by code 1 that it does not know this version, by another one what else it has against us.
+ */
+static bool is_old_connack(const struct mqtt_client *client, const uint8_t *bytes, size_t size)
+{
+    return client->stage == CLIENT_GREETING && client->state.version == MQTT_5 && size == 4 &&
+           bytes[0] == MQTT_CONNACK << 4;
+}
+
+static void take_old_connack(struct mqtt_client *client, struct mqtt_packet *packet)
+{
+    if (packet->code == 1) {
+        packet->code = 0x84;
+        client_refused(client, packet);
+    } else if (packet->code == 0) {
+        client_down(client, "the broker answered in 3.1.1 what was asked in 5; say version=3.1.1");
+    } else {
+        client_down(client, "the broker refused the connection: %s", mqtt_return_code(packet->code));
+    }
+}
+
 static void take_bytes(struct mqtt_client *client, const uint8_t *bytes, size_t size)
 {
     struct mqtt_packet packet;
-    int error = mqtt_packet_read(&packet, client->state.version, bytes, size);
+    bool old = is_old_connack(client, bytes, size);
+    int error = mqtt_packet_read(&packet, old ? MQTT_3_1_1 : client->state.version, bytes, size);
 
     if (error < 0)
         client_down(client, "the broker sent what is not MQTT: %s", mqtt_strerror(error));
+    else if (old)
+        take_old_connack(client, &packet);
     else
         take(client, &packet);
 }

@@ -48,7 +48,7 @@ struct world {
     struct packet heard[HEARD_MAX];
     size_t heard_count;
     size_t heard_at; /* the next that expect() looks at */
-    bool forgets; /* what it hears */
+    bool forgets;    /* what it hears */
     uint16_t port;
 
     struct mqtt_url url;
@@ -194,8 +194,8 @@ static void say(struct world *world, const void *bytes, size_t len)
 #define SAY(world, literal) say(world, literal, sizeof(literal) - 1)
 
 /* A PUBLISH of 5.0 (or 3.1.1, which has no properties). */
-static size_t make_publish(const struct world *world, uint8_t *out, uint8_t qos, uint16_t id, const char *topic,
-                           const void *payload, size_t len)
+static size_t make_publish(const struct world *world, uint8_t *out, uint8_t qos, uint16_t id,
+                           const char *topic, const void *payload, size_t len)
 {
     bool is_5 = mqtt_client_state(world->client)->version == MQTT_5;
     size_t topic_len = strlen(topic);
@@ -485,7 +485,10 @@ static void test_subscribes_with_every_connection(void **state)
     CONNECT(world, CONNACK_5);
     packet = expect(world, MQTT_SUBSCRIBE);
     assert_int_equal(packet->first, 0x82);
-    assert_memory_equal(packet->body + 2, "\x00\x00\x03" "a/+\x02", 7);
+    assert_memory_equal(packet->body + 2,
+                        "\x00\x00\x03"
+                        "a/+\x02",
+                        7);
     SAY(world, "\x90\x04\x00\x01\x00\x02");
     assert_int_equal(mqtt_client_subscribe(world->client, more, 2, &failure), 0);
     packet = expect(world, MQTT_SUBSCRIBE);
@@ -494,7 +497,10 @@ static void test_subscribes_with_every_connection(void **state)
     mqtt_client_unsubscribe(world->client, "c/#");
     mqtt_client_unsubscribe(world->client, "never");
     packet = expect(world, MQTT_UNSUBSCRIBE);
-    assert_memory_equal(packet->body + 3, "\x00\x03" "c/#", 5);
+    assert_memory_equal(packet->body + 3,
+                        "\x00\x03"
+                        "c/#",
+                        5);
     SAY(world, "\xb0\x04\x00\x03\x00\x00");
     rest(world, 10);
     assert_int_equal(mqtt_client_subscribe(world->client, &wrong, 1, &failure), -1);
@@ -503,7 +509,11 @@ static void test_subscribes_with_every_connection(void **state)
     assert_true(world->resumed);
     packet = expect(world, MQTT_SUBSCRIBE); /* of what is left, in one */
     assert_int_equal(packet->len, 3 + 6 + 4);
-    assert_memory_equal(packet->body + 3, "\x00\x03" "a/+\x02\x00\x01" "d\x00", 10);
+    assert_memory_equal(packet->body + 3,
+                        "\x00\x03"
+                        "a/+\x02\x00\x01"
+                        "d\x00",
+                        10);
     expect_nothing(world);
 }
 
@@ -583,6 +593,8 @@ static void test_connections_that_are_refused(void **state)
         {"\x20\x03\x00\x85\x00", 5, MQTT_5, "client-id="},
         {"\x20\x03\x00\x84\x00", 5, MQTT_5, "does not speak this version"},
         {"\x20\x02\x00\x01", 4, MQTT_5, "does not speak this version"},
+        {"\x20\x02\x00\x02", 4, MQTT_5, "client-id="},
+        {"\x20\x02\x00\x00", 4, MQTT_5, "version=3.1.1"},
         {"\x20\x02\x00\x05", 4, MQTT_3_1_1, "not authorised"},
         {"\x20\x02\x00\x04", 4, MQTT_3_1_1, "wrong user or password"},
         {"\x20\x02\x00\x01", 4, MQTT_3_1_1, "does not speak this version"},
@@ -973,7 +985,10 @@ static void test_publishing(void **state)
     assert_int_equal(publish(world, 0, "zero", 0), 0);
     packet = expect(world, MQTT_PUBLISH);
     assert_int_equal(packet->first, 0x30);
-    assert_memory_equal(packet->body, "\x00\x03" "c/d\x00zero", 10);
+    assert_memory_equal(packet->body,
+                        "\x00\x03"
+                        "c/d\x00zero",
+                        10);
     assert_int_equal(publish(world, 1, "one", 100), 0);
     assert_int_equal(publish(world, 2, "two", 200), 0);
     expect(world, MQTT_PUBLISH);
@@ -1100,26 +1115,40 @@ static void test_lies(void **state)
         LIE("\x00\x00", true, "not MQTT"),
         LIE("HTTP/1.1 400 Bad Request\r\n\r\n", true, "not MQTT"),
         LIE("\x15\x03\x03\x00\x02\x02\x46", true, ""),
-        LIE("\x30\x06\x00\x03" "a/b\x00", true, "where none of its kind may stand"),
+        LIE("\x30\x06\x00\x03"
+            "a/b\x00",
+            true, "where none of its kind may stand"),
         LIE("\xd0\x00", true, "where none of its kind may stand"),
         LIE("\x20\x03\x02\x00\x00", true, "not MQTT"),
         LIE("\x20\xff\xff\xff\xff\x7f", true, "not MQTT"),
         LIE("\x20\x80\x80\x40", true, "more than are taken"),
         LIE(CONNACK_5, false, "where none of its kind may stand"),
         LIE("\x10\x00", false, "not MQTT"),
-        LIE("\x36\x08\x00\x03" "a/b\x00\x01\x00", false, "not MQTT"),
-        LIE("\x32\x08\x00\x03" "a/b\x00\x00\x00", false, "not MQTT"),
-        LIE("\x30\x06\x00\x03" "a/+\x00", false, "not MQTT"),
+        LIE("\x36\x08\x00\x03"
+            "a/b\x00\x01\x00",
+            false, "not MQTT"),
+        LIE("\x32\x08\x00\x03"
+            "a/b\x00\x00\x00",
+            false, "not MQTT"),
+        LIE("\x30\x06\x00\x03"
+            "a/+\x00",
+            false, "not MQTT"),
         LIE("\x30\x03\x00\x00\x00", false, ""),
-        LIE("\x30\x09\x00\x03" "a/b\x03\x23\x00\x01", false, "topic alias"),
+        LIE("\x30\x09\x00\x03"
+            "a/b\x03\x23\x00\x01",
+            false, "topic alias"),
         LIE("\x90\x04\x00\x09\x00\x00", false, "was not asked for"),
         LIE("\x62\x03\x00", false, NULL), /* and the connection ends within it */
         LIE("\xf0\x02\x18\x00", false, ""),
         LIE("\xe0\x02\x8e\x00", false, "two gateways must not have the same one (client-id=)"),
         LIE("\xe0\x00", false, "a normal end"),
         LIE("\x40\x80\x80\x40", false, "more than are taken"),
-        LIE("\x36\xff\xff\x7f\x00\x03" "a/b\x00\x01", false, "more than are taken"),
-        LIE("\x32\xff\xff\x7f\x00\x03" "a/b\x00\x00", false, "more than are taken"),
+        LIE("\x36\xff\xff\x7f\x00\x03"
+            "a/b\x00\x01",
+            false, "more than are taken"),
+        LIE("\x32\xff\xff\x7f\x00\x03"
+            "a/b\x00\x00",
+            false, "more than are taken"),
         LIE("\xe0\xff\xff\xff\x00", false, ""),
     };
     struct world *world = *state;

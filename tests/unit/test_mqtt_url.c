@@ -64,11 +64,12 @@ static void test_what_a_url_says(void **state)
     struct mqtt_url url;
 
     (void)state;
-    assert_int_equal(mqtt_url_parse(&url,
-                                    "mqtts://me@h:1?ca=/a%20b/ca.pem&cert=c.pem&key=k.pem&client-id=gw%2F1&"
-                                    "version=3.1.1&keep-alive=65535&session-expiry=4294967295&receive-maximum=8192",
-                                    false, &failure),
-                     0);
+    assert_int_equal(
+        mqtt_url_parse(&url,
+                       "mqtts://me@h:1?ca=/a%20b/ca.pem&cert=c.pem&key=k.pem&client-id=gw%2F1&"
+                       "version=3.1.1&keep-alive=65535&session-expiry=4294967295&receive-maximum=8192",
+                       false, &failure),
+        0);
     assert_string_equal(url.ca, "/a b/ca.pem");
     assert_string_equal(url.cert, "c.pem");
     assert_string_equal(url.key, "k.pem");
@@ -294,10 +295,22 @@ static void test_topics(void **state)
         const char *filter;
         bool good;
     } filters[] = {
-        {"bulla/+/up", true},        {"+/up", true},          {"site/+/bulla/+/up", true}, {"/+/up", true},
-        {"bulla/#", false},          {"bulla/+/down", false}, {"bulla/+/up/x", false},     {"+", false},
-        {"x+/up", false},            {"bulla/x/up", false},   {"", false},                 {"#/+/up", false},
-        {"$share/g/bulla/+/up", false}, {"bulla/++/up", false}, {"a\x01/+/up", true},      {"bulla/+/upp", false},
+        {"bulla/+/up", true},
+        {"+/up", true},
+        {"site/+/bulla/+/up", true},
+        {"/+/up", true},
+        {"bulla/#", false},
+        {"bulla/+/down", false},
+        {"bulla/+/up/x", false},
+        {"+", false},
+        {"x+/up", false},
+        {"bulla/x/up", false},
+        {"", false},
+        {"#/+/up", false},
+        {"$share/g/bulla/+/up", false},
+        {"bulla/++/up", false},
+        {"a\x01/+/up", true},
+        {"bulla/+/upp", false},
     };
     struct failure failure;
     char longest[MQTT_TOPIC_MAX + 2];
