@@ -95,6 +95,19 @@ struct inbound *inbound_pop(struct inbound_list *list)
     return inbound;
 }
 
+void inbound_append(struct inbound_list *list, struct inbound_list *tail)
+{
+    if (tail->first == NULL)
+        return;
+    if (list->last != NULL)
+        list->last->next = tail->first;
+    else
+        list->first = tail->first;
+    list->last = tail->last;
+    list->count += tail->count;
+    *tail = (struct inbound_list){0};
+}
+
 /* ---- on the store's thread ---- */
 
 /* The latest time, and the highest floor: a lookup's counts in the device's rows that are due. */

@@ -101,6 +101,8 @@ void cycle_reset(struct cycle *cycle);
 
 void inbound_push(struct inbound_list *list, struct inbound *inbound);
 struct inbound *inbound_pop(struct inbound_list *list);
+/* All of `tail`, which is empty then, behind the list. */
+void inbound_append(struct inbound_list *list, struct inbound_list *tail);
 
 /* Does all of it: lookups, decoding, the batch, events. On the store's thread. */
 void cycle_run(struct cycle *cycle, struct store *store);

@@ -323,10 +323,9 @@ static void fail_batch(struct pipeline *pipeline, struct cycle *cycle)
     ungather(pipeline, &failed);
     for (size_t i = 0; i < cycle->context_count; i++)
         undo(cycle->touched[i]);
-    while ((inbound = inbound_pop(&cycle->parked)) != NULL)
-        inbound_push(&failed, inbound);
-    while ((inbound = inbound_pop(&pipeline->gathered->parked)) != NULL)
-        inbound_push(&failed, inbound);
+    inbound_append(&failed, &cycle->parked);
+    inbound_append(&failed, &pipeline->gathered->parked);
+    inbound_append(&failed, &pipeline->crowd);
     while ((inbound = inbound_pop(&failed)) != NULL) {
         if (inbound->is_refused)
             settle_refused(pipeline, inbound);
@@ -373,10 +372,51 @@ static void finish_lookups(struct pipeline *pipeline, struct cycle *cycle)
     }
 }
 
+/* Those who waited for room, oldest first, until there is none; the others go on waiting. */
+static void admit(struct pipeline *pipeline, struct inbound_list *crowd)
+{
+    while (pipeline->crowd.count == 0 && crowd->count > 0)
+        steps_run(pipeline, inbound_pop(crowd));
+    inbound_append(&pipeline->crowd, crowd);
+}
+
+/*
+ * What came while the cycle ran, and waits for the next one, may have found by now what it waits for. It
+ * begins anew before anything else comes in, which would find it at once and so overtake it. (Refusals wait
+ * for their cycle in any case.)
+ */
+static void resume_gathered(struct pipeline *pipeline)
+{
+    struct cycle *cycle = pipeline->gathered;
+    struct inbound_list waiting = {0};
+    struct inbound *inbound;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < cycle->lookup_count; i++) {
+        const struct lookup *lookup = &cycle->lookups[i];
+        if (devices_find(&pipeline->devices, lookup->kid, lookup->kid_len) != NULL)
+            inbound_push(&waiting, lookup->inbound);
+        else
+            cycle->lookups[kept++] = *lookup;
+    }
+    cycle->lookup_count = kept;
+    inbound_append(&waiting, &cycle->parked);
+    while ((inbound = inbound_pop(&waiting)) != NULL) {
+        if (inbound->is_refused) {
+            inbound_push(&cycle->parked, inbound);
+            continue;
+        }
+        if (inbound->tries > 0)
+            inbound->tries--; /* it counts when its own cycle is through */
+        steps_run(pipeline, inbound);
+    }
+}
+
 void pipeline_finish(struct pipeline *pipeline)
 {
     struct cycle *cycle = pipeline->running;
     struct inbound_list again = {0};
+    struct inbound_list crowd = {0};
     struct inbound *inbound;
 
     pipeline->running = NULL;
@@ -385,13 +425,16 @@ void pipeline_finish(struct pipeline *pipeline)
         fail_batch(pipeline, cycle);
     else
         finish_batch(pipeline, cycle, &again);
+    inbound_append(&crowd, &pipeline->crowd);
     while ((inbound = inbound_pop(&again)) != NULL)
         steps_run(pipeline, inbound);
+    admit(pipeline, &crowd);
     older_finish(pipeline, cycle);
     finish_lookups(pipeline, cycle);
     while ((inbound = inbound_pop(&cycle->parked)) != NULL) {
         inbound->waited = true;
         steps_run(pipeline, inbound);
     }
+    resume_gathered(pipeline);
     cycle_reset(cycle);
 }

@@ -60,16 +60,20 @@ static void look_up(struct pipeline *pipeline, struct inbound *inbound)
         memcpy(lookup->id_context, envelope->id_context, BULLA_ID_CONTEXT_SIZE);
 }
 
-/* Whether the batch that gathers takes this message too; otherwise it waits for the next one. */
+/*
+ * Whether the batch that gathers takes this message too; otherwise it waits for the next one. Nobody
+ * overtakes who waits already: a device's messages keep their order, or the window would leave some of them
+ * behind.
+ */
 static bool find_room(struct pipeline *pipeline, struct inbound *inbound)
 {
     struct cycle *cycle = pipeline->gathered;
 
-    if (cycle->message_count < cycle->capacity &&
+    if (pipeline->crowd.count == 0 && cycle->message_count < cycle->capacity &&
         (cycle->message_count == 0 || cycle->message_bytes + inbound->plaintext_len <= CYCLE_BYTES))
         return true;
     inbound->tries--; /* it has not had its turn yet */
-    park(pipeline, inbound);
+    inbound_push(&pipeline->crowd, inbound);
     return false;
 }
 
