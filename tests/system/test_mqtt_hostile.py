@@ -744,3 +744,56 @@ def test_a_broker_that_does_not_read(make_gateway, make_broker, make_device, bul
     honest(broker, device, a=2)
     assert [reading["value"] for reading in bulla.readings()] == [1, 2]
     gateway.check_clean()
+
+
+def test_what_a_broker_kept_comes_in_one_burst(make_gateway, make_broker, make_device, bulla, version):
+    """One device's messages of an hour, to a gateway that was killed and knows nothing of it: all are stored, in order."""
+    broker, device = make_broker(), make_device("kitchen", "--counter")
+    gateway = make_gateway("--mqtt", broker.url(version=version)).start()
+    honest(broker, device, a=0)
+    for turn in range(3):
+        gateway.kill()
+        broker.good.clear()
+        messages = [device.seal(senml(a=turn * 400 + n)) for n in range(1, 401)]
+        gateway.start()
+        assert broker.good.wait(20)
+        for n in range(0, 400, 50):
+            broker.link.send(*(broker.link.publication(up(device), message.data, 1, 1 + n + k)
+                               for k, message in enumerate(messages[n : n + 50])))
+        wait_until(lambda: len(bulla.readings()) == 1 + 400 * (turn + 1), 20, "all readings")
+    assert [reading["value"] for reading in bulla.readings()] == list(range(1201))
+
+
+@pytest.mark.parametrize("qos", (0, 1))
+def test_a_flood_while_the_store_stands(make_gateway, make_broker, make_device, bulla, version, fault_library, disk, qos):
+    """The gateway stops reading; what waits is bounded. Once the store goes on everything is stored, once."""
+    broker, device = make_broker(), make_device("kitchen", "--counter")
+    gateway = start_faulty(make_gateway, fault_library, disk, "--mqtt", broker.url(version=version))
+    honest(broker, device, a=1)
+    messages = [device.seal(b"%04d" % n + b"x" * 3900, TEXT).data for n in range(2_000)]
+    link, sent = broker.link, []
+    disk.hold()
+    before = gateway.memory()
+
+    def flood():
+        for turn in range(5):  # some 40 MB
+            for n, data in enumerate(messages):
+                link.publish(up(device), data, qos, 1 + n)
+            sent.append(turn)
+
+    sender = threading.Thread(target=flood, daemon=True)
+    sender.start()
+    peak = 0
+    for _ in range(40):
+        peak = max(peak, gateway.memory())
+        time.sleep(0.05)
+    assert sent == [] or len(sent) < 5, "nothing held the broker back"
+    assert peak - before < 60e6, (before, peak)
+    disk.heal()
+    sender.join(120)
+    assert len(sent) == 5
+    honest(broker, device, a=2)
+    assert len(bulla.readings("--device", "kitchen")) == 2_002
+    assert gateway.memory() - before < 60e6
+    assert len(broker.opened) == 1
+    gateway.check_clean()
