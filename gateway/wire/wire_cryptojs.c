@@ -192,6 +192,9 @@ static const char *const gaps[] = {
     "The device has no proof of what is stored: whoever is on the way can drop its messages and answer in "
     "the "
     "gateway's place.",
+    "No message says which device it is from: give every device a pass-phrase of its own, or one's messages "
+    "can be "
+    "given out as another's.",
     "An old answer to GET /wsn/ID can be given to the device again: from then on its numbers are refused.",
     NULL,
 };

@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 
 #include "gateway/wire/cryptojs.h"
+#include "gateway/wire/wire.h"
 #include "invariants.h"
 
 #define RECEIVED INT64_C(1700000000000000)
@@ -677,6 +678,137 @@ static void a_refusal_costs_what_a_reading_costs(void **state)
     }
 }
 
+/* ---- judged (wire_cryptojs.c) ---- */
+
+#define ALL_FLAGS (WIRE_ALLOW_RESET | WIRE_ALLOW_UNSEQUENCED)
+
+/* What the wire says of a body, for these candidates. */
+static struct wire_opened judge(enum wire_request request, const char *body,
+                                const struct wire_candidate *candidates, size_t count)
+{
+    struct wire_message message = {
+        .request = request, .bytes = (uint8_t *)strdup(body), .len = strlen(body), .received = RECEIVED};
+    struct wire_opened opened = {.outcome = OUTCOME_FORGED, .candidate = WIRE_NONE};
+
+    readings_reset(&readings);
+    memset(&work, 0, sizeof(work));
+    assert_int_equal(wire_find("cryptojs")->open(&message, candidates, count, &readings, &opened), 0);
+    assert_int_equal(opened.outcome == OUTCOME_STORED, readings.count > 0);
+    assert_int_equal(opened.candidate, count == 1 ? 0 : WIRE_NONE);
+    assert_null(strstr(opened.detail, KEY));
+    free(message.bytes);
+    return opened;
+}
+
+static const struct wire_candidate candidate = {
+    .keys = (const uint8_t *)KEY, .keys_len = 32, .node = "", .reading_name = "level", .number = 100};
+
+static void numbers_flags_and_what_is_remembered_decide(void **state)
+{
+    static const struct {
+        enum wire_request request;
+        unsigned flags;
+        bool full;
+        uint64_t before;
+        const char *text;
+        enum outcome outcome;
+        uint64_t number;
+        uint64_t lost;
+    } cases[] = {
+        {WIRE_READING, 0, false, 100, "{\"data\":{\"v\":1},\"SEQN\":101}", OUTCOME_STORED, 101, 0},
+        {WIRE_READING, 0, false, 100, "{\"data\":{\"v\":1},\"SEQN\":104}", OUTCOME_STORED, 104, 3},
+        {WIRE_READING, 0, false, 100, "{\"data\":{\"v\":1},\"SEQN\":100}", OUTCOME_STALE, 0, 0},
+        {WIRE_READING, 0, false, 100, "{\"data\":{\"v\":1},\"SEQN\":0}", OUTCOME_STALE, 0, 0},
+        {WIRE_READING, 0, false, 0, "{\"data\":{\"v\":1},\"SEQN\":0}", OUTCOME_STALE, 0, 0},
+        {WIRE_READING, 0, false, 0, "{\"data\":{\"v\":1},\"SEQN\":121}", OUTCOME_STORED, 121,
+         0}, /* its first */
+        {WIRE_READING, 0, false, 1, "{\"data\":{\"v\":1},\"SEQN\":9007199254740991}", OUTCOME_STORED,
+         9007199254740991, 9007199254740989},
+        {WIRE_READING, 0, false, 9007199254740991, "{\"data\":{\"v\":1},\"SEQN\":9007199254740991}",
+         OUTCOME_STALE, 0, 0},
+        {WIRE_READING, ALL_FLAGS, true, 100, "{\"data\":{\"v\":1},\"SEQN\":101}", OUTCOME_STORED, 101, 0},
+        {WIRE_SET_NUMBER, 0, false, 100, "{\"SEQN\":7}", OUTCOME_STALE, 0, 0},
+        {WIRE_SET_NUMBER, WIRE_ALLOW_UNSEQUENCED, false, 100, "{\"SEQN\":7}", OUTCOME_STALE, 0, 0},
+        {WIRE_SET_NUMBER, WIRE_ALLOW_RESET, false, 100, "{\"SEQN\":7}", OUTCOME_RESET, 7, 0},
+        {WIRE_SET_NUMBER, WIRE_ALLOW_RESET, false, 100, "{\"SEQN\":700}", OUTCOME_RESET, 700, 0},
+        {WIRE_SET_NUMBER, WIRE_ALLOW_RESET, true, 100, "{\"SEQN\":7}", OUTCOME_STALE, 0, 0},
+        {WIRE_SET_DATA, 0, false, 100, "300", OUTCOME_STALE, 0, 0},
+        {WIRE_SET_DATA, WIRE_ALLOW_RESET, false, 100, "300", OUTCOME_STALE, 0, 0},
+        {WIRE_SET_DATA, WIRE_ALLOW_UNSEQUENCED, false, 100, "300", OUTCOME_STORED, 0, 0},
+        {WIRE_SET_DATA, WIRE_ALLOW_UNSEQUENCED, true, 100, "300", OUTCOME_STALE, 0, 0},
+    };
+    char body[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct wire_candidate device = candidate;
+        struct wire_opened opened;
+        device.flags = cases[i].flags;
+        device.hashes_full = cases[i].full;
+        device.number = cases[i].before;
+        if (cases[i].request == WIRE_SET_DATA)
+            seal_raw(cases[i].text, body);
+        else
+            seal_text(cases[i].text, strlen(cases[i].text), body);
+        opened = judge(cases[i].request, body, &device, 1);
+        if (opened.outcome != cases[i].outcome)
+            flunk("case %zu: %s", i, opened.detail);
+        assert_int_equal(opened.number, cases[i].number);
+        assert_int_equal(opened.lost, cases[i].lost);
+        assert_int_equal(opened.sets_number,
+                         opened.outcome == OUTCOME_RESET ||
+                             (opened.outcome == OUTCOME_STORED && cases[i].request == WIRE_READING));
+        assert_int_equal(opened.remembers, cases[i].flags != 0);
+        assert_int_equal(opened.detail[0] == '\0', opened.outcome == OUTCOME_STORED);
+    }
+}
+
+static void a_bare_number_is_called_as_the_device_says(void **state)
+{
+    struct wire_candidate device = candidate;
+    char body[512];
+
+    (void)state;
+    device.flags = WIRE_ALLOW_UNSEQUENCED;
+    seal_raw("300", body);
+    assert_int_equal(judge(WIRE_SET_DATA, body, &device, 1).outcome, OUTCOME_STORED);
+    assert_int_equal(readings.items[0].name_len, 5);
+    assert_memory_equal(readings.items[0].name, "level", 5);
+}
+
+/* An id that nobody has, and a path without one that two devices could mean: nothing opens, at the same cost.
+ */
+static void nobody_costs_what_somebody_costs(void **state)
+{
+    static const enum wire_request requests[] = {WIRE_READING, WIRE_SET_NUMBER, WIRE_SET_DATA,
+                                                 WIRE_GET_NUMBER};
+    static const char *const texts[] = {"{\"data\":{\"v\":1},\"SEQN\":101}", "{\"SEQN\":7}", "300", ""};
+    const struct wire_candidate two[] = {candidate, candidate};
+    char body[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(requests); i++) {
+        if (requests[i] == WIRE_SET_DATA)
+            seal_raw(texts[i], body);
+        else
+            seal_text(texts[i], strlen(texts[i]), body);
+        judge(requests[i], body, &candidate, 1);
+        const unsigned derived = work.derived, decrypted = work.decrypted, hashed = work.hashed;
+        const size_t bytes = work.decrypted_bytes;
+        assert_int_equal(derived + decrypted,
+                         requests[i] == WIRE_SET_DATA || requests[i] == WIRE_GET_NUMBER ? 1 : 2);
+        for (size_t count = 0; count <= 2; count += 2) {
+            struct wire_opened opened = judge(requests[i], body, two, count);
+            assert_int_equal(opened.outcome, OUTCOME_UNKNOWN);
+            assert_int_equal(opened.reply_len, 0);
+            assert_int_equal(work.derived, derived);
+            assert_int_equal(work.decrypted, decrypted);
+            assert_int_equal(work.decrypted_bytes, bytes);
+            assert_int_equal(work.hashed, hashed);
+        }
+    }
+}
+
 /* ---- answers ---- */
 
 static void an_answer_is_what_a_device_would_seal(void **state)
@@ -820,6 +952,9 @@ int main(void)
         cmocka_unit_test(the_most_readings_of_a_body),
         cmocka_unit_test(no_raw_key_no_later_form),
         cmocka_unit_test(a_refusal_costs_what_a_reading_costs),
+        cmocka_unit_test(numbers_flags_and_what_is_remembered_decide),
+        cmocka_unit_test(a_bare_number_is_called_as_the_device_says),
+        cmocka_unit_test(nobody_costs_what_somebody_costs),
         cmocka_unit_test(an_answer_is_what_a_device_would_seal),
         cmocka_unit_test(an_answer_is_no_reset),
         cmocka_unit_test(a_key_file_is_one_line),
