@@ -186,27 +186,26 @@ static int make_bare(const struct bulla *bulla, struct bulla_message *message, u
 }
 
 /* Seals the fleet's next reading and writes the request that carries it. */
-static int write_request(struct fleet *fleet, size_t device, bool bare, uint8_t *out,
+static int write_request(struct fleet *fleet, const struct way *way, size_t device, bool bare, uint8_t *out,
                          struct exchange *exchange)
 {
     struct bulla *bulla = &fleet->devices[device].bulla;
     struct bulla_message message;
     uint8_t buffer[BUFFER_SIZE];
-    int header_len;
+    int head_len = 0;
 
     bulla_begin(&message, buffer, sizeof(buffer));
     bulla_add_float(&message, "temperature", "Cel", (float)(fleet->sealed++ % 100000) / 1000.0f);
     if (bulla_seal(bulla, &message) < 0 || (bare && make_bare(bulla, &message, buffer) < 0))
         return -1;
-    header_len = snprintf((char *)out, REQUEST_SIZE,
-                          "POST /d HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cose\r\n"
-                          "Content-Length: %zu\r\n\r\n",
-                          message.size);
-    if (header_len < 0 || (size_t)header_len + message.size > REQUEST_SIZE)
+    if (way->head != NULL)
+        head_len = way->head((char *)out, REQUEST_SIZE, message.size);
+    if (head_len < 0 || (size_t)head_len + message.size > REQUEST_SIZE)
         return -1;
-    memcpy(out + header_len, message.data, message.size);
+    memcpy(out + head_len, message.data, message.size);
     exchange->request = out;
-    exchange->request_len = (uint32_t)header_len + (uint32_t)message.size;
+    exchange->request_len = (uint32_t)head_len + (uint32_t)message.size;
+    exchange->device = (uint32_t)device;
     exchange->piv = message.piv;
     return 0;
 }
@@ -218,7 +217,8 @@ static struct bulla *snapshot_of(const struct fleet *fleet, const struct load *l
     return &load->snapshots[round * fleet->count + i % fleet->count];
 }
 
-int fleet_seal(struct fleet *fleet, struct load *load, size_t count, bool bare, struct failure *failure)
+int fleet_seal(struct fleet *fleet, const struct way *way, struct load *load, size_t count, bool bare,
+               struct failure *failure)
 {
     size_t rounds = count / fleet->count / BULLA_TRACKED + 1;
     uint8_t *at;
@@ -228,7 +228,7 @@ int fleet_seal(struct fleet *fleet, struct load *load, size_t count, bool bare, 
     at = load->requests;
     for (size_t i = 0; i < count; i++) {
         size_t device = i % fleet->count;
-        if (write_request(fleet, device, bare, at, &load->exchanges[i]) < 0)
+        if (write_request(fleet, way, device, bare, at, &load->exchanges[i]) < 0)
             return fail(failure, "message %zu cannot be sealed", i);
         at += load->exchanges[i].request_len;
         *snapshot_of(fleet, load, i) = fleet->devices[device].bulla;
@@ -252,7 +252,7 @@ void fleet_verify(const struct fleet *fleet, struct load *load, size_t done, str
     memset(verdict, 0, sizeof(*verdict));
     for (size_t i = 0; i < done; i++) {
         struct exchange *exchange = &load->exchanges[i];
-        if (exchange->status != 200) {
+        if (exchange->status != EXCHANGE_ANSWERED) {
             if (verdict->refused++ == 0)
                 verdict->status = exchange->status;
         } else if (says_stored(snapshot_of(fleet, load, i), exchange)) {
@@ -267,17 +267,17 @@ void fleet_verify(const struct fleet *fleet, struct load *load, size_t done, str
 
 /* One round: the devices in `waiting` send. Those whose reply does not say stored are left in it. */
 static int introduce_round(struct fleet *fleet, struct load *load, size_t *waiting, size_t *count,
-                           struct traffic *traffic, struct failure *failure)
+                           const struct way *way, struct failure *failure)
 {
     size_t left = 0;
 
     memset(load->exchanges, 0, *count * sizeof(*load->exchanges));
     for (size_t i = 0; i < *count; i++) {
-        if (write_request(fleet, waiting[i], false, load->requests + i * REQUEST_SIZE, &load->exchanges[i]) <
-            0)
+        if (write_request(fleet, way, waiting[i], false, load->requests + i * REQUEST_SIZE,
+                          &load->exchanges[i]) < 0)
             return fail(failure, "a first message cannot be sealed");
     }
-    if (traffic_run(traffic, load->exchanges, *count, 0, failure) < 0)
+    if (way->run(way->context, load->exchanges, *count, failure) < 0)
         return -1;
     for (size_t i = 0; i < *count; i++) {
         if (!says_stored(&fleet->devices[waiting[i]].bulla, &load->exchanges[i]))
@@ -287,7 +287,7 @@ static int introduce_round(struct fleet *fleet, struct load *load, size_t *waiti
     return 0;
 }
 
-int fleet_introduce(struct fleet *fleet, struct traffic *traffic, struct failure *failure)
+int fleet_introduce(struct fleet *fleet, const struct way *way, struct failure *failure)
 {
     size_t *waiting = malloc(fleet->count * sizeof(*waiting));
     size_t count = fleet->count;
@@ -299,7 +299,7 @@ int fleet_introduce(struct fleet *fleet, struct traffic *traffic, struct failure
     for (size_t i = 0; i < count && result == 0; i++)
         waiting[i] = i;
     for (int round = 0; round < ROUNDS_MAX && count > 0 && result == 0; round++)
-        result = introduce_round(fleet, &load, waiting, &count, traffic, failure);
+        result = introduce_round(fleet, &load, waiting, &count, way, failure);
     if (result == 0 && count > 0)
         result = fail(failure, "%zu of %zu devices were not proven in %d rounds; the last status was %u",
                       count, fleet->count, ROUNDS_MAX, load.exchanges[0].status);

@@ -9,7 +9,7 @@
 #ifndef BENCH_FLEET_H
 #define BENCH_FLEET_H
 
-#include "bench/traffic.h"
+#include "bench/exchange.h"
 #include "cli/database.h"
 #include "device/crypto_openssl.h"
 
@@ -54,15 +54,15 @@ MUST_CHECK int fleet_load(struct fleet *fleet, const struct database_options *da
 void fleet_wipe(struct fleet *fleet);
 
 /* Every device sends until a reply says that its message is stored: once, and again with the challenge. */
-MUST_CHECK int fleet_introduce(struct fleet *fleet, struct traffic *traffic, struct failure *failure);
+MUST_CHECK int fleet_introduce(struct fleet *fleet, const struct way *way, struct failure *failure);
 
 /*
  * Seals `count` messages of one temperature, device after device. `bare`: as a session's messages are once
  * its first receipt came, without kid context. Returns 0, or -1 with the failure; load_free() serves after
  * both.
  */
-MUST_CHECK int fleet_seal(struct fleet *fleet, struct load *load, size_t count, bool bare,
-                          struct failure *failure);
+MUST_CHECK int fleet_seal(struct fleet *fleet, const struct way *way, struct load *load, size_t count,
+                          bool bare, struct failure *failure);
 void load_free(struct load *load);
 
 /* Opens the replies to the first `done` messages. The replies are overwritten. */

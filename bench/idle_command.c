@@ -4,6 +4,7 @@
 #include "bench/fleet.h"
 #include "bench/process.h"
 #include "bench/report.h"
+#include "bench/traffic.h"
 
 struct idle_options {
     struct database_options database;
@@ -41,11 +42,12 @@ static const struct option options_table[] = {
 static int measure(const struct idle_options *options, struct fleet *fleet, struct traffic *traffic,
                    struct failure *failure)
 {
+    struct way way = traffic_way(traffic);
     struct process_usage before;
     struct process_usage after;
     double grown;
 
-    if (process_usage(&before, options->pid, failure) < 0 || fleet_introduce(fleet, traffic, failure) < 0 ||
+    if (process_usage(&before, options->pid, failure) < 0 || fleet_introduce(fleet, &way, failure) < 0 ||
         process_usage(&after, options->pid, failure) < 0)
         return -1;
     grown = (double)after.resident - (double)before.resident;

@@ -8,5 +8,6 @@ extern const struct command command_provision;
 extern const struct command command_load;
 extern const struct command command_idle;
 extern const struct command command_limits;
+extern const struct command command_mqtt;
 
 #endif

@@ -7,6 +7,7 @@
 #include "bench/fleet.h"
 #include "bench/process.h"
 #include "bench/report.h"
+#include "bench/traffic.h"
 
 struct load_options {
     struct database_options database;
@@ -96,7 +97,7 @@ static double micros(double nanoseconds, size_t count)
 
 static void report_latencies(unsigned format, const struct exchange *exchanges, size_t done)
 {
-    uint32_t *latencies = traffic_latencies(exchanges, done);
+    uint32_t *latencies = exchange_latencies(exchanges, done);
 
     if (latencies != NULL && done > 0) {
         report_number(format, "p50_us", latencies[done / 2] / 1e3);
@@ -201,10 +202,11 @@ static int measure_bare(const struct load_options *options, struct bare *bare, s
 static int introduce(struct fleet *fleet, const struct sockaddr_in *address, struct failure *failure)
 {
     struct traffic traffic;
+    struct way way = traffic_way(&traffic);
     int result = traffic_open(&traffic, address, 64, failure);
 
     if (result == 0)
-        result = fleet_introduce(fleet, &traffic, failure);
+        result = fleet_introduce(fleet, &way, failure);
     traffic_close(&traffic);
     return result;
 }
@@ -216,6 +218,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     struct sockaddr_in address;
     struct fleet fleet = {.count = 0};
     struct load load = {.count = 0};
+    struct way way = traffic_way(NULL); /* it seals, and does not send yet */
     int result;
 
     (void)argc, (void)argv;
@@ -227,7 +230,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     if (result == 0)
         result = introduce(&fleet, &address, failure);
     if (result == 0)
-        result = fleet_seal(&fleet, &load, (size_t)options->count, !options->kid_context, failure);
+        result = fleet_seal(&fleet, &way, &load, (size_t)options->count, !options->kid_context, failure);
     if (result == 0)
         result = measure_gateway(options, &address, &fleet, &load, failure);
     if (result == 0 && options->bare)

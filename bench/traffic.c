@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -142,7 +143,7 @@ static int receive(struct connection *connection)
         return connection->have < RESPONSE - 1 ? 0 : -1;
     body += 4;
     len = announced(response);
-    if (len > TRAFFIC_REPLY_MAX || (size_t)(body - response) + len < connection->have)
+    if (len > EXCHANGE_REPLY_MAX || (size_t)(body - response) + len < connection->have)
         return -1;
     if ((size_t)(body - response) + len > connection->have)
         return 0;
@@ -218,24 +219,24 @@ int traffic_run(struct traffic *traffic, struct exchange *exchanges, size_t coun
     return 0;
 }
 
-/* ---- afterwards ---- */
+/* ---- as a way ---- */
 
-static int compare(const void *left, const void *right)
+static int write_head(char *out, size_t room, size_t message_len)
 {
-    uint32_t a = *(const uint32_t *)left;
-    uint32_t b = *(const uint32_t *)right;
+    int len = snprintf(out, room,
+                       "POST /d HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cose\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       message_len);
 
-    return (a > b) - (a < b);
+    return len < 0 || (size_t)len >= room ? -1 : len;
 }
 
-uint32_t *traffic_latencies(const struct exchange *exchanges, size_t count)
+static int run(void *context, struct exchange *exchanges, size_t count, struct failure *failure)
 {
-    uint32_t *latencies = malloc((count > 0 ? count : 1) * sizeof(*latencies));
+    return traffic_run(context, exchanges, count, 0, failure);
+}
 
-    if (latencies == NULL)
-        return NULL;
-    for (size_t i = 0; i < count; i++)
-        latencies[i] = exchanges[i].latency;
-    qsort(latencies, count, sizeof(*latencies), compare);
-    return latencies;
+struct way traffic_way(struct traffic *traffic)
+{
+    return (struct way){.head = write_head, .run = run, .context = traffic};
 }

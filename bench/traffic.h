@@ -7,24 +7,10 @@
 #define BENCH_TRAFFIC_H
 
 #include <netinet/in.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "gateway/failure.h"
+#include "bench/exchange.h"
 
-#define TRAFFIC_REPLY_MAX       80 /* bytes of a response's body that are kept */
 #define TRAFFIC_CONNECTIONS_MAX 4096
-
-/* A request, and what came back. */
-struct exchange {
-    const uint8_t *request;
-    uint64_t piv; /* the sender's, of the message in it */
-    uint32_t request_len;
-    uint32_t latency; /* nanoseconds from the first byte sent to the last received; at most 4.29 s */
-    uint16_t status;  /* 0: not sent, or not answered */
-    uint16_t reply_len;
-    uint8_t reply[TRAFFIC_REPLY_MAX];
-};
 
 struct connection;
 
@@ -57,7 +43,7 @@ void traffic_close(struct traffic *traffic);
 __attribute__((warn_unused_result)) int traffic_run(struct traffic *traffic, struct exchange *exchanges,
                                                     size_t count, double seconds, struct failure *failure);
 
-/* Sorts the latencies of the first `count` exchanges: nanoseconds, to be freed. NULL: memory is out. */
-uint32_t *traffic_latencies(const struct exchange *exchanges, size_t count);
+/* The same for a fleet. It lasts as long as the traffic. */
+struct way traffic_way(struct traffic *traffic);
 
 #endif
