@@ -109,7 +109,8 @@ static void run(const struct mqtt_bare_options *options, int ready)
     bare.options = options;
     bare.ready = ready;
     bare.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bare.fd < 0 || connect(bare.fd, (const struct sockaddr *)options->broker, sizeof(*options->broker)) < 0)
+    if (bare.fd < 0 ||
+        connect(bare.fd, (const struct sockaddr *)options->broker, sizeof(*options->broker)) < 0)
         _exit(1);
     setsockopt(bare.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     bare.out_len = wire_connect(bare.out, sizeof(bare.out), "bare-subscriber", options->receive_maximum);

@@ -1,6 +1,6 @@
 /*
- * A limit to compare with: a subscriber that acknowledges what the broker delivers and publishes a reply of the
- * same size, and neither opens nor stores anything. It runs in a process of its own, as the gateway does.
+ * A limit to compare with: a subscriber that acknowledges what the broker delivers and publishes a reply of
+ * the same size, and neither opens nor stores anything. It runs in a process of its own, as the gateway does.
  */
 #ifndef BENCH_MQTT_BARE_H
 #define BENCH_MQTT_BARE_H

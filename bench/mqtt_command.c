@@ -246,9 +246,10 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 const struct command command_mqtt = {
     .name = "mqtt",
     .summary = "sends sealed readings through a broker, to the gateway and to a bare subscriber",
-    .details = "Every device has one message under way, at QoS 1. All replies of the gateway are opened after "
-               "the clock stopped. Then the same messages go to a subscriber that acknowledges each and answers "
-               "it with as many bytes as the gateway did, and neither opens nor stores anything.",
+    .details =
+        "Every device has one message under way, at QoS 1. All replies of the gateway are opened after "
+        "the clock stopped. Then the same messages go to a subscriber that acknowledges each and answers "
+        "it with as many bytes as the gateway did, and neither opens nor stores anything.",
     .options = options_table,
     .options_size = sizeof(struct mqtt_options),
     .run = run,

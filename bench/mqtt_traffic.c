@@ -176,7 +176,8 @@ void mqtt_traffic_close(struct mqtt_traffic *traffic)
 /* ---- one exchange ---- */
 
 /* The device's next message, behind what its connection is about to write. */
-static int begin(struct mqtt_traffic *traffic, struct mqtt_connection *connection, unsigned number, uint64_t now)
+static int begin(struct mqtt_traffic *traffic, struct mqtt_connection *connection, unsigned number,
+                 uint64_t now)
 {
     struct mqtt_device *device = &traffic->devices[number];
     const struct exchange *exchange;
@@ -331,8 +332,9 @@ static int wait_and_serve(struct mqtt_traffic *traffic, struct failure *failure)
         return fail(failure, "epoll: %s", strerror(errno));
     for (int i = 0; i < ready; i++) {
         if (on_readable(traffic, events[i].data.ptr) < 0)
-            return fail(failure, "a connection was closed, or what came was not expected; %zu replies are "
-                                 "missing",
+            return fail(failure,
+                        "a connection was closed, or what came was not expected; %zu replies are "
+                        "missing",
                         traffic->left);
     }
     return 0;

@@ -1,6 +1,7 @@
 /*
- * MQTT as devices speak it: QoS 1 up, the reply from the device's own topic, one message of a device under way.
- * Devices share the connections evenly; with as many connections as devices each has its own. One thread, epoll.
+ * MQTT as devices speak it: QoS 1 up, the reply from the device's own topic, one message of a device under
+ * way. Devices share the connections evenly; with as many connections as devices each has its own. One
+ * thread, epoll.
  */
 #ifndef BENCH_MQTT_TRAFFIC_H
 #define BENCH_MQTT_TRAFFIC_H
@@ -30,11 +31,12 @@ struct mqtt_traffic {
 };
 
 /*
- * Connects and subscribes: devices publish on PREFIX/KID/up and listen on PREFIX/KID/down. Returns 0, or -1 with
- * the failure; mqtt_traffic_close() serves after both. The prefix lasts as long as the traffic.
+ * Connects and subscribes: devices publish on PREFIX/KID/up and listen on PREFIX/KID/down. Returns 0, or -1
+ * with the failure; mqtt_traffic_close() serves after both. The prefix lasts as long as the traffic.
  */
-MUST_CHECK int mqtt_traffic_open(struct mqtt_traffic *traffic, const struct sockaddr_in *address, const char *prefix,
-                                 const struct fleet *fleet, unsigned connections, struct failure *failure);
+MUST_CHECK int mqtt_traffic_open(struct mqtt_traffic *traffic, const struct sockaddr_in *address,
+                                 const char *prefix, const struct fleet *fleet, unsigned connections,
+                                 struct failure *failure);
 void mqtt_traffic_close(struct mqtt_traffic *traffic);
 
 /*

@@ -37,7 +37,7 @@ struct forward_options {
 struct forward {
     const struct forward_options *options;
     struct log log;
-    struct client client;
+    struct client *client;
     struct line line;
     struct bulla_frame frame;
     int signals; /* a descriptor that SIGINT and SIGTERM make readable */
@@ -171,12 +171,12 @@ static void tell_answer(struct forward *forward, size_t len)
     const struct client_answer *answer = &forward->answer;
     char text[320];
 
-    if (answer->status == 0 && !forward->away && !is_stopped(forward))
-        log_line(&forward->log, LOG_LEVEL_WARN, "gateway_away", "to=%s error=%s", forward->client.url,
-                 log_quote(text, sizeof(text), forward->client.error));
-    else if (answer->status != 0 && forward->away)
-        log_line(&forward->log, LOG_LEVEL_INFO, "gateway_back", "to=%s", forward->client.url);
-    forward->away = answer->status == 0;
+    if (!answer->came && !forward->away && !is_stopped(forward))
+        log_line(&forward->log, LOG_LEVEL_WARN, "gateway_away", "to=%s error=%s", forward->client->name,
+                 log_quote(text, sizeof(text), forward->client->error));
+    else if (answer->came && forward->away)
+        log_line(&forward->log, LOG_LEVEL_INFO, "gateway_back", "to=%s", forward->client->name);
+    forward->away = !answer->came;
     log_line(&forward->log, LOG_LEVEL_DEBUG, "message", "bytes=%zu status=%ld reply=%zu", len, answer->status,
              is_reply(answer) ? answer->len : 0);
 }
@@ -184,7 +184,7 @@ static void tell_answer(struct forward *forward, size_t len)
 static enum outcome pass_on(struct forward *forward, size_t len)
 {
     forward->count.messages++;
-    client_post(&forward->client, forward->buffer, len, (long)forward->options->timeout * 1000,
+    client_post(forward->client, forward->buffer, len, (long)forward->options->timeout * 1000,
                 &forward->answer);
     tell_answer(forward, len);
     return is_stopped(forward) ? STOPPED : write_reply(forward);
@@ -299,7 +299,7 @@ static int open_line(struct forward *forward, enum outcome *outcome, struct fail
     if (error != 0)
         return 0;
     forward->count.opened++;
-    log_line(&forward->log, LOG_LEVEL_INFO, "line_open", "line=%s to=%s", line->path, forward->client.url);
+    log_line(&forward->log, LOG_LEVEL_INFO, "line_open", "line=%s to=%s", line->path, forward->client->name);
     return 0;
 }
 
@@ -359,12 +359,12 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
         return usage(failure, "--to is missing; give the gateway's URL, as in http://gateway:8620");
     forward.signals = open_signals(failure);
     if (forward.signals >= 0 && client_open(&forward.client, options->to, failure) == 0) {
-        forward.client.stopped = is_stopped;
-        forward.client.context = &forward;
+        forward.client->stopped = is_stopped;
+        forward.client->context = &forward;
         result = run_lines(&forward, failure);
     }
     line_close(&forward.line);
-    client_close(&forward.client);
+    client_close(forward.client);
     if (forward.signals >= 0)
         close(forward.signals);
     return result;

@@ -20,7 +20,7 @@ struct delivery {
     struct bulla_message *message;
     const struct send_options *options;
     FILE *record; /* NULL: none */
-    struct client client;
+    struct client *client;
     struct client_answer answer;
     int opened;    /* what bulla_open_reply() said of the last answer; 1: it had no body */
     int64_t until; /* milliseconds of the monotonic clock */
@@ -60,35 +60,46 @@ static int record(struct delivery *delivery, struct failure *failure)
     return 0;
 }
 
-static void tell_answer(const struct delivery *delivery, const struct bulla_reply *reply)
+/* "status 401, ", where answers have one. */
+static const char *status_of(const struct client_answer *answer, char text[32])
 {
-    const struct client_answer *answer = &delivery->answer;
+    *text = 0;
+    if (answer->status != 0)
+        snprintf(text, 32, "status %ld, ", answer->status);
+    return text;
+}
+
+static void tell_answer(const struct delivery *delivery, const struct client_answer *answer,
+                        const struct bulla_reply *reply)
+{
+    char status[32];
 
     if (!delivery->options->verbose)
         return;
-    if (answer->status == 0)
-        fprintf(stderr, "bulla: no answer: %s\n", delivery->client.error);
-    else if (delivery->opened > 0)
-        fprintf(stderr, "bulla: answer: status %ld, empty\n", answer->status);
+    status_of(answer, status);
+    if (delivery->opened > 0)
+        fprintf(stderr, "bulla: answer: %sempty\n", status);
     else if (delivery->opened < 0)
-        fprintf(stderr, "bulla: answer: status %ld, %zu bytes: %s\n", answer->status, answer->len,
+        fprintf(stderr, "bulla: answer: %s%zu bytes: %s\n", status, answer->len,
                 bulla_strerror(delivery->opened));
     else
-        fprintf(stderr, "bulla: answer: status %ld, an authentic reply to seq %" PRIu64 "%s\n",
-                answer->status, reply->re, reply->challenged ? ": a challenge" : "");
+        fprintf(stderr, "bulla: answer: %san authentic reply to seq %" PRIu64 "%s\n", status, reply->re,
+                reply->challenged ? ": a challenge" : "");
 }
 
 /* Somebody who mistyped a URL should not wait in silence for the time to run out. */
 static void tell_silence(struct delivery *delivery)
 {
+    if (delivery->options->verbose && !delivery->answer.came)
+        fprintf(stderr, "bulla: no answer: %s\n", delivery->client->error);
     if (delivery->complained || delivery->options->verbose)
         return;
     delivery->complained = true;
-    if (delivery->answer.status == 0)
-        fprintf(stderr, "bulla: %s: %s; trying again for %" PRId64 " s\n", delivery->client.url,
-                delivery->client.error, delivery->options->timeout);
+    if (!delivery->answer.came)
+        fprintf(stderr, "bulla: %s: %s; trying again for %" PRId64 " s\n", delivery->client->name,
+                delivery->client->error, delivery->options->timeout);
     else
-        fprintf(stderr, "bulla: %s: status %ld; trying again for %" PRId64 " s\n", delivery->client.url,
+        fprintf(stderr, "bulla: %s: status %ld; trying again for %" PRId64 " s\n", delivery->client->name,
                 delivery->answer.status, delivery->options->timeout);
 }
 
@@ -122,19 +133,20 @@ static int explain(const struct delivery *delivery, struct failure *failure)
 
 static int out_of_time(const struct delivery *delivery, struct failure *failure)
 {
-    if (delivery->answer.status == 0)
-        return fail(failure,
-                    "not known to be stored: no answer: %s; is the gateway running, and is the URL right?",
-                    delivery->client.error);
+    char status[32];
+
+    if (!delivery->answer.came)
+        return fail(failure, "not known to be stored: no answer: %s; %s", delivery->client->error,
+                    delivery->client->advice);
     if (delivery->opened < 0)
         return fail(failure,
-                    "not known to be stored: status %ld, but the reply is not the gateway's: %s; something "
-                    "on the way changes it, or the credential is another one",
-                    delivery->answer.status, bulla_strerror(delivery->opened));
+                    "not known to be stored: %sbut the reply is not the gateway's: %s; something on the way "
+                    "changes it, or the credential is another one",
+                    status_of(&delivery->answer, status), bulla_strerror(delivery->opened));
     if (delivery->answer.status == 503)
         return fail(failure, "not known to be stored: status 503; the gateway's store is down or its queue "
                              "full; try again later");
-    return fail(failure, "not known to be stored: status %ld; try again later", delivery->answer.status);
+    return fail(failure, "not known to be stored: %stry again later", status_of(&delivery->answer, status));
 }
 
 /* ---- what it does ---- */
@@ -146,22 +158,33 @@ static int64_t left(const struct delivery *delivery)
     return delivery->until > now ? delivery->until - now : 0;
 }
 
+/* An answer came. Where anybody can send some, only one that tells the message's fate ends the waiting. */
+static bool on_answer(void *context, const struct client_answer *answer)
+{
+    struct delivery *delivery = context;
+    struct bulla_reply reply = {0};
+    uint8_t body[BULLA_MESSAGE_MAX]; /* it is opened in place */
+
+    delivery->opened = 1;
+    if (answer->len > 0) {
+        memcpy(body, answer->body, answer->len);
+        delivery->opened = bulla_open_reply(delivery->bulla, body, answer->len, &reply);
+    }
+    tell_answer(delivery, answer, &reply);
+    return bulla_fate(delivery->bulla, delivery->message) != BULLA_WAITING;
+}
+
 static void post(struct delivery *delivery)
 {
-    struct bulla_reply reply = {0};
     int64_t wait = left(delivery);
 
     if (wait > ATTEMPT_MOST)
         wait = ATTEMPT_MOST;
     if (wait < SEND_ATTEMPT_LEAST)
         wait = SEND_ATTEMPT_LEAST;
-    client_post(&delivery->client, delivery->message->data, delivery->message->size, (long)wait,
-                &delivery->answer);
     delivery->opened = 1;
-    if (delivery->answer.len > 0)
-        delivery->opened =
-            bulla_open_reply(delivery->bulla, delivery->answer.body, delivery->answer.len, &reply);
-    tell_answer(delivery, &reply);
+    client_post(delivery->client, delivery->message->data, delivery->message->size, (long)wait,
+                &delivery->answer);
 }
 
 /*
@@ -254,6 +277,8 @@ static int begin(struct delivery *delivery, struct failure *failure)
     }
     if (client_open(&delivery->client, delivery->options->to, failure) < 0)
         return -1;
+    delivery->client->settled = on_answer;
+    delivery->client->context = delivery;
     error = bulla_seal(delivery->bulla, delivery->message);
     if (error < 0)
         return fail(failure, "sealing: %s", bulla_strerror(error));
@@ -274,7 +299,7 @@ int send_deliver(struct bulla *bulla, struct bulla_message *message, const struc
 
     if (result == 0)
         result = deliver(&delivery, failure);
-    client_close(&delivery.client);
+    client_close(delivery.client);
     if (delivery.record)
         fclose(delivery.record);
     return result;

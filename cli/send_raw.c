@@ -20,13 +20,15 @@ static int post(struct client *client, const struct send_options *options, const
     if (wait < SEND_ATTEMPT_LEAST) /* 0 would be without end to the client */
         wait = SEND_ATTEMPT_LEAST;
     client_post(client, message, len, (long)wait, &answer);
+    if (!answer.came)
+        return fail(failure, "%s: %s", client->name, client->error);
     if (answer.status == 0)
-        return fail(failure, "%s: %s", client->url, client->error);
-    if (answer.len > 0)
+        printf("a reply of %zu bytes\n", answer.len);
+    else if (answer.len > 0)
         printf("status %ld, a reply of %zu bytes\n", answer.status, answer.len);
     else
         printf("status %ld, empty\n", answer.status);
-    return answer.status >= 200 && answer.status < 300 ? 0 : 1;
+    return answer.status == 0 || (answer.status >= 200 && answer.status < 300) ? 0 : 1;
 }
 
 /* Lines of hex, as --record writes them. Returns -1 if one is none, or the result of the worst. */
@@ -64,7 +66,7 @@ static bool is_hex(const char *text, size_t len)
 
 int send_raw(const struct send_options *options, struct failure *failure)
 {
-    struct client client = {0};
+    struct client *client = NULL;
     char *bytes = malloc(RAW_SIZE + 1);
     int result = -1;
     int len;
@@ -75,11 +77,11 @@ int send_raw(const struct send_options *options, struct failure *failure)
     if (len >= 0 && client_open(&client, options->to, failure) == 0) {
         bytes[len] = 0;
         if (is_hex(bytes, (size_t)len))
-            result = post_lines(&client, options, bytes, (size_t)len, failure);
+            result = post_lines(client, options, bytes, (size_t)len, failure);
         else
-            result = post(&client, options, (const uint8_t *)bytes, (size_t)len, failure);
+            result = post(client, options, (const uint8_t *)bytes, (size_t)len, failure);
     }
-    client_close(&client);
+    client_close(client);
     free(bytes);
     if (result > 0)
         *failure->text = 0; /* the status was printed, and says all that is known */

@@ -198,12 +198,15 @@ static int check(const struct simulate_options *options, struct failure *failure
 
 /* ---- the simulation ---- */
 
+/* The last one says what is wrong with an address that nobody takes. */
+static const struct carrier_ops *const ways[] = {&carrier_http};
+
 struct simulation {
     const struct simulate_options *options;
     uint64_t seed;
     struct fleet fleet;
     struct world world;
-    struct http_carrier http;
+    struct carrier *carrier;
     struct sim_entropy entropy;
     struct bulla_crypto crypto;
     struct progress progress;
@@ -250,6 +253,23 @@ static void restart_clock(struct simulation *simulation)
     progress_begin(&simulation->progress);
 }
 
+static int open_carrier(struct simulation *simulation, struct failure *failure)
+{
+    const struct simulate_options *options = simulation->options;
+    size_t i = 0;
+
+    while (i + 1 < sizeof(ways) / sizeof(ways[0]) && !ways[i]->takes(options->to))
+        i++;
+    return ways[i]->open(&simulation->carrier, options->to, (size_t)options->connections, failure);
+}
+
+static void close_carrier(struct simulation *simulation)
+{
+    if (simulation->carrier)
+        simulation->carrier->ops->close(simulation->carrier);
+    simulation->carrier = NULL;
+}
+
 static int on_renew(void *context, uint32_t lane, struct bulla_credential *credential)
 {
     return fleet_renew(&((struct simulation *)context)->fleet, lane, credential);
@@ -265,16 +285,16 @@ static int make_world(struct simulation *simulation, struct failure *failure)
         .duration = options->duration.value,
         .faults = faults_of(options),
         .slots = SLOTS,
-        .serial = true,
+        .serial = simulation->carrier->ops->answers_each,
         .name = simulation->fleet.run,
         .entropy = &simulation->entropy,
         .crypto = &simulation->crypto,
-        .carrier = &simulation->http.carrier,
+        .carrier = &simulation->carrier->carrier,
         .observer = {.renew = on_renew, .context = simulation},
     };
 
     simulation->entropy.fill = real_random;
-    simulation->http.world = &simulation->world;
+    simulation->carrier->world = &simulation->world;
     return world_init(&simulation->world, &config) < 0 ? fail(failure, "memory is out: give fewer --devices")
                                                        : 0;
 }
@@ -328,7 +348,7 @@ static uint64_t marks_of_life(const struct simulation *simulation)
 {
     const struct world *world = &simulation->world;
 
-    return world_calm(world) ? world->ledger.told + world->ledger.given_up : simulation->http.answers;
+    return world_calm(world) ? world->ledger.told + world->ledger.given_up : simulation->carrier->answers;
 }
 
 static int run_world(struct simulation *simulation, struct failure *failure)
@@ -347,7 +367,8 @@ static int run_world(struct simulation *simulation, struct failure *failure)
         full = world_advance(world, now);
         if (world->out_of_memory)
             return fail(failure, "memory is out");
-        if (http_carrier_run(&simulation->http, full ? WAIT_MOST : next_wait(simulation, now), failure) < 0)
+        if (simulation->carrier->ops->run(simulation->carrier, full ? WAIT_MOST : next_wait(simulation, now),
+                                          failure) < 0)
             return -1;
         if (life != marks_of_life(simulation))
             alive = seconds;
@@ -363,6 +384,7 @@ static int tell(struct simulation *simulation, double seconds, size_t devices, s
 {
     struct report report = {
         .options = simulation->options,
+        .tells = simulation->carrier->ops->tells,
         .world = &simulation->world,
         .seed = simulation->seed,
         .devices = devices,
@@ -371,6 +393,7 @@ static int tell(struct simulation *simulation, double seconds, size_t devices, s
         .searched = simulation->fleet.store != NULL,
     };
 
+    close_carrier(simulation); /* what is on the way comes to its end */
     if (report.searched && fleet_find(&simulation->fleet, &simulation->world.ledger, failure) < 0)
         return -1;
     progress_end(&simulation->progress);
@@ -395,8 +418,6 @@ static int simulate(struct simulation *simulation, struct failure *failure)
     if (run_world(simulation, failure) < 0)
         return -1;
     seconds = seconds_of(simulation);
-    http_carrier_close(&simulation->http);
-    memset(&simulation->http, 0, sizeof(simulation->http));
     return tell(simulation, seconds, (size_t)devices, failure);
 }
 
@@ -426,7 +447,7 @@ static int clean_up(struct simulation *simulation, int result, struct failure *f
         result == 0)
         result = fail(failure, "%s", why.text);
     progress_end(&simulation->progress);
-    http_carrier_close(&simulation->http);
+    close_carrier(simulation);
     world_wipe(&simulation->world);
     fleet_close(&simulation->fleet);
     bulla_crypto_close(&simulation->crypto);
@@ -461,7 +482,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     if (result == 0 && bulla_crypto_open(&simulation->crypto) < 0)
         result = fail(failure, "cannot set up OpenSSL");
     if (result == 0)
-        result = http_carrier_open(&simulation->http, options->to, (size_t)options->connections, failure);
+        result = open_carrier(simulation, failure);
     if (result == 0)
         result = fleet_open(&simulation->fleet, options, simulation->seed, failure);
     if (result == 0)

@@ -1,12 +1,14 @@
 /*
  * bulla simulate, in parts: the command and its options (simulate.c), the fleet's credentials and what the
- * database holds of it (simulate_fleet.c), messages over HTTP (simulate_http.c), what is told to the person
- * (simulate_report.c). What happens in the simulated world is in sim/.
+ * database holds of it (simulate_fleet.c), messages over HTTP (simulate_http.c) and through a broker
+ * (simulate_mqtt.c), what is told to the person (simulate_report.c). What happens in the simulated world is
+ * in sim/.
  */
 #ifndef SIMULATE_H
 #define SIMULATE_H
 
-#include "cli/client.h"
+#include <stdio.h>
+
 #include "cli/database.h"
 #include "sim/world.h"
 
@@ -88,30 +90,31 @@ MUST_CHECK int fleet_find(struct fleet *fleet, struct ledger *ledger, struct fai
 /* Takes entered devices out of the registry, as many as said at most; their readings stay. */
 MUST_CHECK int fleet_remove(struct fleet *fleet, size_t most, struct failure *failure);
 
-/* ---- messages over HTTP ---- */
+/* ---- messages ---- */
 
-struct exchange;
+struct carrier_ops;
 
-/* A carrier (sim/world.h): keep-alive connections, a message at a time on each. */
-struct http_carrier {
-    struct sim_carrier carrier;
+/* First member of every carrier's own struct: a way to the gateway, on several connections. */
+struct carrier {
+    struct sim_carrier carrier; /* first */
+    const struct carrier_ops *ops;
     struct world *world;
-    struct client client; /* knows the URL */
-    CURLM *multi;
-    struct exchange *exchanges;
-    struct exchange *idle;
-    size_t count;
     uint64_t answers; /* that came, whatever they said */
 };
 
-/* Also asks whether anybody is there. Returns 0, or -1 with the failure; http_carrier_close() serves after
- * both. */
-MUST_CHECK int http_carrier_open(struct http_carrier *carrier, const char *url, size_t connections,
-                                 struct failure *failure);
-void http_carrier_close(struct http_carrier *carrier);
+struct carrier_ops {
+    bool (*takes)(const char *to);
+    /* Also asks whether anybody is there. Returns 0, or -1 with the failure and nothing open. */
+    int (*open)(struct carrier **carrier, const char *to, size_t connections, struct failure *failure);
+    /* What is on the way is answered with silence. */
+    void (*close)(struct carrier *carrier);
+    /* Sends and receives for at most so many milliseconds, until something came. */
+    int (*run)(struct carrier *carrier, int milliseconds, struct failure *failure);
+    unsigned tells;    /* a bit for each answer that it can give (sim/counts.h) */
+    bool answers_each; /* every message has an answer of its own, with a status (sim/world.h) */
+};
 
-/* Sends and receives for at most so many milliseconds, until something came. */
-MUST_CHECK int http_carrier_run(struct http_carrier *carrier, int milliseconds, struct failure *failure);
+extern const struct carrier_ops carrier_http;
 
 /* ---- telling ---- */
 
@@ -124,6 +127,7 @@ struct report {
     uint64_t seed;
     size_t devices;
     double seconds;
+    unsigned tells;   /* answers that the way to the gateway can give, a bit each */
     bool searched;    /* the database was looked at */
     bool interrupted; /* the person did not want to wait for what is on the way */
     struct ledger_balance balance;

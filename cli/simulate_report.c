@@ -109,6 +109,12 @@ static bool knows_nobody(const struct sim_counts *counts)
            answers[ANSWER_STALE] == 0;
 }
 
+/* The broker took their messages, and nothing that they believe came back. */
+static bool nobody_listens(const struct sim_counts *counts)
+{
+    return counts->answers[FROM_DEVICE][ANSWER_TAKEN] > 0 && counts->accepted == 0;
+}
+
 void report_judge(struct report *report)
 {
     const struct world *world = report->world;
@@ -122,6 +128,9 @@ void report_judge(struct report *report)
         judge_found(report);
     object(report, waiting > 0 && knows_nobody(counts),
            "the gateway knows none of these devices; give the database that it serves (--db)");
+    object(report, waiting > 0 && nobody_listens(counts),
+           "the broker takes messages, and no gateway answers these devices: is 'bulla serve --mqtt' at this "
+           "broker, with the database that --db says?");
     object(report, waiting, "%" PRIu64 " readings got no proof that they are stored", waiting);
     object(report,
            waiting == 0 && !report->interrupted &&
@@ -165,17 +174,27 @@ static void rows_of_readings(struct table *table, const struct report *report)
     row(table, "  found, and never sealed", "", ledger->strange);
 }
 
-static void rows_of_counts(struct table *table, const struct sim_counts *counts)
+/* Those that the way to the gateway can give. */
+static void rows_of_answers(struct table *table, const struct report *report, enum parcel_from from,
+                            const char *what)
 {
+    for (unsigned i = 0; i < ANSWER_COUNT; i++) {
+        if (report->tells >> i & 1)
+            row(table, what, sim_answer_words[i], report->world->counts.answers[from][i]);
+    }
+}
+
+static void rows_of_counts(struct table *table, const struct report *report)
+{
+    const struct sim_counts *counts = &report->world->counts;
+
 #define ROW(member, text) row(table, text, "", counts->member);
     SIM_COUNTS(ROW)
 #undef ROW
     for (unsigned i = 0; i < ATTACK_COUNT; i++)
         row(table, "  ", sim_attack_words[i], counts->attacks_by_kind[i]);
-    for (unsigned i = 0; i < ANSWER_COUNT; i++)
-        row(table, "answers to devices: ", sim_answer_words[i], counts->answers[FROM_DEVICE][i]);
-    for (unsigned i = 0; i < ANSWER_COUNT; i++)
-        row(table, "answers to the attacker: ", sim_answer_words[i], counts->answers[FROM_ATTACKER][i]);
+    rows_of_answers(table, report, FROM_DEVICE, "answers to devices: ");
+    rows_of_answers(table, report, FROM_ATTACKER, "answers to the attacker: ");
 }
 
 static int print_table(const struct report *report, struct failure *failure)
@@ -186,7 +205,7 @@ static int print_table(const struct report *report, struct failure *failure)
     if (table_begin(&table, columns, 2, failure) < 0)
         return -1;
     rows_of_readings(&table, report);
-    rows_of_counts(&table, &report->world->counts);
+    rows_of_counts(&table, report);
     if (table_end(&table, stdout, failure) < 0)
         return -1;
     printf("\nseed %" PRIu64 ", %zu devices, %.1f s\n", report->seed, report->devices, report->seconds);
@@ -216,12 +235,15 @@ static json_t *counts_json(const struct sim_counts *counts)
     return object;
 }
 
-static json_t *words_json(const char *const *words, const uint64_t *values, size_t count)
+/* `which`: a bit for each value. */
+static json_t *words_json(const char *const *words, const uint64_t *values, size_t count, unsigned which)
 {
     json_t *object = json_object();
 
-    for (size_t i = 0; i < count; i++)
-        json_object_set_new(object, words[i], number(values[i]));
+    for (size_t i = 0; i < count; i++) {
+        if (which >> i & 1)
+            json_object_set_new(object, words[i], number(values[i]));
+    }
     return object;
 }
 
@@ -262,9 +284,9 @@ static int print_json(const struct report *report, struct failure *failure)
         "{s:o, s:o, s:f, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:b, s:o}", "seed", number(report->seed),
         "devices", number(report->devices), "seconds", report->seconds, "readings", readings_json(report),
         "found", found_json(report), "counts", counts_json(counts), "answers", "devices",
-        words_json(sim_answer_words, counts->answers[FROM_DEVICE], ANSWER_COUNT), "attacker",
-        words_json(sim_answer_words, counts->answers[FROM_ATTACKER], ANSWER_COUNT), "attacks",
-        words_json(sim_attack_words, counts->attacks_by_kind, ATTACK_COUNT), "adds_up",
+        words_json(sim_answer_words, counts->answers[FROM_DEVICE], ANSWER_COUNT, report->tells), "attacker",
+        words_json(sim_answer_words, counts->answers[FROM_ATTACKER], ANSWER_COUNT, report->tells), "attacks",
+        words_json(sim_attack_words, counts->attacks_by_kind, ATTACK_COUNT, ~0u), "adds_up",
         report->problem_count == 0, "problems", problems_json(report));
 
     if (!all)

@@ -15,7 +15,9 @@
     X(ANSWER_STALE, "stale")           /* 409 */                                                             \
     X(ANSWER_BUSY, "busy")             /* 503 */                                                             \
     X(ANSWER_SILENCE, "silence")       /* nothing came */                                                    \
-    X(ANSWER_OTHER, "other")           /* none of the above: not what a gateway says */
+    X(ANSWER_OTHER, "other")           /* none of the above: not what a gateway says */                      \
+    X(ANSWER_TAKEN, "taken")           /* MQTT: by the broker; what becomes of it, nobody says */            \
+    X(ANSWER_UNTAKEN, "untaken")       /* MQTT: the broker refuses it */
 
 enum sim_answer {
 #define SIM_ANSWER_ENUM(name, word) name,
@@ -23,6 +25,10 @@ enum sim_answer {
 #undef SIM_ANSWER_ENUM
         ANSWER_COUNT
 };
+
+/* Those that a way can give: what became of a message shows over HTTP, and not over MQTT. */
+#define ANSWERS_HTTP ((1u << ANSWER_TAKEN) - 1)
+#define ANSWERS_MQTT (1u << ANSWER_SILENCE | 1u << ANSWER_TAKEN | 1u << ANSWER_UNTAKEN)
 
 /* What the attacker does with messages, and with replies: X(name, word). */
 #define SIM_ATTACKS(X)                                                                                       \
@@ -59,6 +65,7 @@ enum sim_attack {
     X(replies_duplicated, "copies made of replies")                                                          \
     X(replies, "replies that reached a device, forged ones too")                                             \
     X(accepted, "  accepted")                                                                                \
+    X(challenges, "    with a challenge")                                                                    \
     X(not_ours, "  refused: they answer none of the last messages")                                          \
     X(forged, "  refused: they do not authenticate")                                                         \
     X(malformed, "  refused: no replies")                                                                    \

@@ -375,16 +375,18 @@ void life_look(struct world *world, struct sim_lane *lane, const struct event *e
 void life_reply(struct world *world, struct sim_lane *lane, const struct parcel *parcel)
 {
     struct parcel copy = *parcel;
+    struct bulla_reply reply;
     int error;
 
     if (lane->out)
         return;
     world->counts.replies++;
     tick(world, lane);
-    error = bulla_open_reply(&lane->bulla, copy.bytes, copy.len, NULL);
-    if (error == 0)
+    error = bulla_open_reply(&lane->bulla, copy.bytes, copy.len, &reply);
+    if (error == 0) {
         world->counts.accepted++;
-    else if (error == BULLA_E_NOT_OURS)
+        world->counts.challenges += reply.challenged;
+    } else if (error == BULLA_E_NOT_OURS)
         world->counts.not_ours++;
     else if (error == BULLA_E_FORGED)
         world->counts.forged++;

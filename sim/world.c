@@ -331,6 +331,11 @@ static void pass_reply(struct world *world, struct sim_lane *lane, const uint8_t
         world_pass(world, lane, EVENT_DOWN, body, len);
 }
 
+void world_reply(struct world *world, uint32_t lane, const uint8_t *body, size_t len)
+{
+    pass_reply(world, &world->lanes[lane], body, len);
+}
+
 void world_answer(struct world *world, struct parcel *parcel, enum sim_answer answer, const uint8_t *body,
                   size_t len)
 {

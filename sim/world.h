@@ -139,6 +139,9 @@ bool world_advance(struct world *world, int64_t until);
 void world_answer(struct world *world, struct parcel *parcel, enum sim_answer answer, const uint8_t *body,
                   size_t len);
 
+/* A reply that came by itself, not as a message's answer: over MQTT. */
+void world_reply(struct world *world, uint32_t lane, const uint8_t *body, size_t len);
+
 /* The faults are over now, and nobody takes a reading any more. */
 void world_end(struct world *world);
 
