@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* The last one says what is wrong with an address that nobody takes. */
-static const struct client_ops *const ways[] = {&client_http};
+static const struct client_ops *const ways[] = {&client_mqtt, &client_http};
 
 int client_open(struct client **client, const char *to, struct failure *failure)
 {

@@ -49,6 +49,7 @@ struct client_ops {
 };
 
 extern const struct client_ops client_http;
+extern const struct client_ops client_mqtt;
 
 /* Opens what the address asks for. Returns 0, or -1 with the failure. */
 MUST_CHECK int client_open(struct client **client, const char *to, struct failure *failure);

@@ -41,7 +41,7 @@ static int complete(struct client_http *http, const char *text, struct failure *
         curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK)
         fail(failure, "%.120s: not a URL; give the gateway's, as in http://gateway:8620", text);
     else if (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)
-        fail(failure, "%.120s: only http and https are spoken here", text);
+        fail(failure, "%.120s: only http, https, mqtt and mqtts are spoken here", text);
     else if ((strcmp(path, "/") == 0 && curl_url_set(url, CURLUPART_PATH, "/d", 0) != CURLUE_OK) ||
              curl_url_get(url, CURLUPART_URL, &http->url, 0) != CURLUE_OK)
         fail(failure, "memory is out");

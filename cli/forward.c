@@ -69,8 +69,10 @@ static const struct option options_table[] = {
      .parse = option_string,
      .offset = offsetof(struct forward_options, serial)},
     {.name = "to",
-     .argument = "URL",
-     .help = "the gateway's device listener; /d is put where the URL has no path",
+     .argument = "URL|@FILE",
+     .help = "the gateway's device listener (/d is put where the URL has no path), or a broker that it takes "
+             "messages from: mqtt[s]://[USER@]HOST[:PORT][?KEY=VALUE&...], or a file with that and the "
+             "password, as for 'bulla serve --mqtt'",
      .parse = option_string,
      .offset = offsetof(struct forward_options, to)},
     {.name = "baud",

@@ -17,8 +17,10 @@ static const char *const formats[] = {
 
 static const struct option options_table[] = {
     {.name = "to",
-     .argument = "URL",
-     .help = "the gateway's device listener; /d is put where the URL has no path",
+     .argument = "URL|@FILE",
+     .help = "the gateway's device listener (/d is put where the URL has no path), or a broker that it takes "
+             "messages from: mqtt[s]://[USER@]HOST[:PORT][?KEY=VALUE&...], or a file with that and the "
+             "password, as for 'bulla serve --mqtt'",
      .parse = option_string,
      .offset = offsetof(struct send_options, to)},
     {.name = "credential",
@@ -72,8 +74,8 @@ static const struct option options_table[] = {
      .offset = offsetof(struct send_options, record)},
     {.name = "raw",
      .argument = "FILE|-",
-     .help = "sends recorded messages as they are, and prints each answer's status; takes no credential and "
-             "no readings",
+     .help = "sends recorded messages as they are, and prints each answer; takes no credential and no "
+             "readings",
      .parse = option_string,
      .offset = offsetof(struct send_options, raw)},
     {.name = "verbose",
@@ -238,7 +240,8 @@ const struct command command_send = {
         "it sends the same bytes again, until --timeout.\n"
         "One credential is for one device: a counter device's state file is made once and never copied.",
     .example = "bulla send --to http://127.0.0.1:8620 --credential @kitchen.credential temperature=23.5:Cel "
-               "door=false",
+               "door=false\n"
+               "bulla send --to mqtt://broker --credential @kitchen.credential temperature=23.5:Cel",
     .options = options_table,
     .options_size = sizeof(struct send_options),
     .most = -1,

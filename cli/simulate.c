@@ -47,8 +47,10 @@ static const char *const formats[] = {[SIMULATE_TABLE] = "table", [SIMULATE_JSON
 
 static const struct option options_table[] = {
     {.name = "to",
-     .argument = "URL",
-     .help = "the gateway's device listener; /d is put where the URL has no path",
+     .argument = "URL|@FILE",
+     .help = "the gateway's device listener (/d is put where the URL has no path), or a broker that it takes "
+             "messages from: mqtt[s]://[USER@]HOST[:PORT][?KEY=VALUE&...], or a file with that and the "
+             "password, as for 'bulla serve --mqtt'",
      .parse = option_string,
      .offset = offsetof(struct simulate_options, to)},
     {.name = "devices",
@@ -76,7 +78,9 @@ static const struct option options_table[] = {
      .offset = offsetof(struct simulate_options, duration)},
     {.name = "seed",
      .argument = "N",
-     .help = "decides all that happens; the same seed sends the same messages (default: drawn, and told)",
+     .help =
+         "decides all that happens; the same seed sends the same messages, over HTTP (default: drawn, and "
+         "told)",
      .parse = parse_number,
      .most = UINT32_MAX,
      .offset = offsetof(struct simulate_options, seed)},
@@ -114,7 +118,7 @@ static const struct option options_table[] = {
      .offset = offsetof(struct simulate_options, counters)},
     {.name = "connections",
      .argument = "N",
-     .help = "connections to the gateway",
+     .help = "connections to the gateway or broker; devices share them",
      .fallback = "32",
      .parse = option_number,
      .least = 1,
@@ -199,7 +203,7 @@ static int check(const struct simulate_options *options, struct failure *failure
 /* ---- the simulation ---- */
 
 /* The last one says what is wrong with an address that nobody takes. */
-static const struct carrier_ops *const ways[] = {&carrier_http};
+static const struct carrier_ops *const ways[] = {&carrier_mqtt, &carrier_http};
 
 struct simulation {
     const struct simulate_options *options;
@@ -260,6 +264,9 @@ static int open_carrier(struct simulation *simulation, struct failure *failure)
 
     while (i + 1 < sizeof(ways) / sizeof(ways[0]) && !ways[i]->takes(options->to))
         i++;
+    if (ways[i]->most > 0 && (size_t)options->devices > ways[i]->most * (size_t)options->connections)
+        return fail(failure, "a connection to a broker serves %zu devices; give more --connections",
+                    ways[i]->most);
     return ways[i]->open(&simulation->carrier, options->to, (size_t)options->connections, failure);
 }
 
@@ -506,9 +513,12 @@ const struct command command_simulate = {
                "with the same "
                "seed. They are removed in the end, their kids are not given out again, and their readings "
                "stay: use a "
-               "database of its own.",
+               "database of its own.\n"
+               "A broker says of a message that it took it, and no more: what the gateway refused is counted "
+               "there ('bulla events'), and not here.",
     .example = "bulla simulate --to http://127.0.0.1:8620 --devices 1000 --rate 200 --duration 60 --seed 7\n"
-               "bulla simulate --to http://gateway:8620 --faults none --loss 0.2 --attack 0.5",
+               "bulla simulate --to http://gateway:8620 --faults none --loss 0.2 --attack 0.5\n"
+               "bulla simulate --to mqtt://broker --devices 1000 --rate 200",
     .options = options_table,
     .options_size = sizeof(struct simulate_options),
     .run = run,

@@ -111,10 +111,12 @@ struct carrier_ops {
     /* Sends and receives for at most so many milliseconds, until something came. */
     int (*run)(struct carrier *carrier, int milliseconds, struct failure *failure);
     unsigned tells;    /* a bit for each answer that it can give (sim/counts.h) */
+    size_t most;       /* devices that a connection serves at most; 0: any number */
     bool answers_each; /* every message has an answer of its own, with a status (sim/world.h) */
 };
 
 extern const struct carrier_ops carrier_http;
+extern const struct carrier_ops carrier_mqtt;
 
 /* ---- telling ---- */
 

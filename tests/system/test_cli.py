@@ -846,7 +846,7 @@ def test_no_gateway(cli):
     cli.add("kitchen")
     send = ["send", "--credential", "@kitchen.cred", "a=1", "--timeout", "0", "--to"]
     assert "is the gateway running" in cli.run(*send, "http://127.0.0.1:1", status=1).err
-    assert "only http and https" in cli.run(*send, "ftp://127.0.0.1", status=1).err
+    assert "only http, https, mqtt and mqtts" in cli.run(*send, "ftp://127.0.0.1", status=1).err
     assert "not a URL" in cli.run(*send, "http://[", status=1).err
     assert "--to is missing" in cli.run("send", "--credential", "@kitchen.cred", "a=1", status=2).err
     assert "--credential is missing" in cli.run("send", "--to", "http://127.0.0.1:1", "a=1", status=2).err
