@@ -55,7 +55,7 @@ static int set_version(struct mqtt_url *url, const char *key, const char *value,
 
 static int set_keep_alive(struct mqtt_url *url, const char *key, const char *value, struct failure *failure)
 {
-    long long seconds;
+    long long seconds = 0;
 
     if (read_number(key, value, 1, UINT16_MAX, &seconds, failure) < 0)
         return -1;
@@ -66,7 +66,7 @@ static int set_keep_alive(struct mqtt_url *url, const char *key, const char *val
 static int set_session_expiry(struct mqtt_url *url, const char *key, const char *value,
                               struct failure *failure)
 {
-    long long seconds;
+    long long seconds = 0;
 
     if (read_number(key, value, 0, UINT32_MAX, &seconds, failure) < 0)
         return -1;
@@ -77,7 +77,7 @@ static int set_session_expiry(struct mqtt_url *url, const char *key, const char 
 static int set_receive_maximum(struct mqtt_url *url, const char *key, const char *value,
                                struct failure *failure)
 {
-    long long messages;
+    long long messages = 0;
 
     if (read_number(key, value, 1, RECEIVE_MOST, &messages, failure) < 0)
         return -1;

@@ -252,7 +252,7 @@ int postgres_devices_add(struct store *store, struct device_entry *entries, size
 int postgres_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
 {
     struct device_entry entry = {.row = *row, .proven = proven};
-    enum device_clash clash;
+    enum device_clash clash = CLASH_KID;
     size_t at;
     int result = postgres_devices_add(store, &entry, 1, &at, &clash, failure);
 

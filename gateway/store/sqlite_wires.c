@@ -243,7 +243,7 @@ int sqlite_wire_change(struct store *store, const struct wire_change *change, st
     struct sqlite *sqlite = sqlite_of(store);
     struct commit_message message = {.received = change->received};
     int remembered = change->hash != NULL ? remember(sqlite, change->row, change->hash, failure) : 0;
-    int64_t group;
+    int64_t group = 0;
 
     if (remembered < 0 || move_row(sqlite, change, remembered, &message.piv, &group, failure) != 0)
         return -1;

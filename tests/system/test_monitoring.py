@@ -26,8 +26,9 @@ def promtool(*words):
 
 
 @pytest.fixture
-def scraped(gateway, bulla):
-    """What a gateway counts that has answered a device."""
+def scraped(make_gateway, bulla):
+    """What a gateway counts that has answered a device, and knows a broker."""
+    gateway = make_gateway("--mqtt", "mqtt://127.0.0.1:1").start()
     bulla("device", "add", "kitchen", "--out", "kitchen.credential")
     bulla("send", "--to", gateway.url, "--credential", "@kitchen.credential", "temperature=23.5:Cel")
 
