@@ -109,7 +109,7 @@ class Postgres:
     def tcp_url(self, database="bulla", user="bulla", password=None):
         return "postgres://%s%s@127.0.0.1:%d/%s" % (user, ":" + password if password else "", self.port, database)
 
-    def psql(self, sql, database="bulla"):
+    def psql(self, sql, database="postgres"):
         """What a statement gives, a line a row, columns parted by |."""
         done = subprocess.run([self.programs / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", self.url(database), "-c", sql],
                               capture_output=True, text=True, timeout=60)
@@ -117,7 +117,7 @@ class Postgres:
         return done.stdout.strip()
 
     def make_database(self, name="bulla"):
-        self.psql("CREATE DATABASE %s" % name, "postgres")
+        self.psql("CREATE DATABASE %s" % name)
         return self.url(name)
 
     def stop(self, number=signal.SIGINT, seconds=30):
@@ -137,7 +137,7 @@ class Postgres:
 
     def remove(self):
         try:
-            self.stop()
+            self.stop(signal.SIGQUIT)  # nothing of it is needed any more
         finally:
             if self.process is not None:
                 self.process.kill()

@@ -49,17 +49,18 @@ def environment(extra=None):
 
 
 class Commands:
-    """Runs commands in a folder, on its database."""
+    """Runs commands in a folder, on its database. env: what is in their environment besides."""
 
-    def __init__(self, folder, db="bulla.db"):
+    def __init__(self, folder, db="bulla.db", env=None):
         self.folder = Path(folder)
         self.db = db
+        self.env = env or {}
 
     def run(self, *arguments, status=0, input=None, timeout=60, **options):
         """Runs `bulla ARGUMENTS` and checks the exit status; None: any."""
         done = subprocess.run(
             [BINARY, *map(str, arguments)], cwd=self.folder, input=input, capture_output=True, text=True,
-            timeout=timeout, env=environment({"BULLA_DB": self.db}), **options,
+            timeout=timeout, env=environment({"BULLA_DB": self.db, **self.env}), **options,
         )
         assert not SANITIZER.search(done.stderr), done.stderr
         if status is not None:

@@ -8,6 +8,8 @@ import asyncio
 import collections
 import time
 
+import pytest
+
 from http_client import Connection, message_request
 from program import Commands
 from python_device import PythonDevice, senml
@@ -133,8 +135,12 @@ async def resend(sender, gateway, piv):
     assert reply.re == piv and piv in reply.stored()
 
 
-def test_kill_under_load(bulla, make_gateway, rng, long_run):
-    kills = KILLS_LONG if long_run else KILLS
+@pytest.fixture
+def kills(long_run):
+    return KILLS_LONG if long_run else KILLS
+
+
+def test_kill_under_load(bulla, make_gateway, rng, kills):
     names = ["d%d" % i for i in range(len(KINDS))]
     senders = [Sender(name, bulla.add(name, *kind)) for name, kind in zip(names, KINDS)]
     gateway = make_gateway("--log-level", "error")
@@ -144,7 +150,7 @@ def test_kill_under_load(bulla, make_gateway, rng, long_run):
     gateways = []
     resent = 0
     begun = time.time() - 2
-    for _ in range(kills):
+    for number in range(kills):
         since = time.time() - 2
         since_piv = {sender.name: sender.device.piv for sender in senders}  # older ones are looked at in the end
         first = len(replies)
@@ -161,7 +167,7 @@ def test_kill_under_load(bulla, make_gateway, rng, long_run):
         chosen = rng.choice(senders)
         last = max(chosen.device.told, default=0)
         recent = [piv for piv in chosen.device.told if piv > last - 30]
-        if recent and rng.random() < 0.3:
+        if recent and (rng.random() < 0.3 or number == kills - 1):
             gateway.start()
             asyncio.run(resend(chosen, gateway, rng.choice(recent)))
             gateway.kill()

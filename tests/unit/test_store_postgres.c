@@ -350,7 +350,7 @@ static void test_a_held_row(void **state)
 /* ---- several gateways ---- */
 
 #define GATEWAYS 4
-#define ROUNDS   120
+#define ROUNDS   60
 #define DEVICES  5
 
 static void shuffle(size_t *order, size_t count)
