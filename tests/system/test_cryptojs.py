@@ -7,14 +7,16 @@ import random
 import sqlite3
 import statistics
 import subprocess
+import threading
 import time
 
 import pytest
 
 from cryptojs_device import JSON, KEY, PEERS, CryptoJsDevice, refused, start_crypto_js, taken
-from http_client import Connection, metrics, message_request, exchange, request
+from http_client import Closed, Connection, exchange, message_request, metrics, request
 from program import REPOSITORY, wait_until
-from python_device import senml
+from python_device import PythonDevice, senml
+from test_store_faults import Lock, disk, fault_library, start_faulty  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")
@@ -261,11 +263,8 @@ def send_until_taken(shed, body):
     while True:
         try:
             response = shed.post("data", body)
-        except (OSError, AssertionError):
+        except (OSError, Closed):
             time.sleep(0.01)
-            continue
-        except Exception as error:  # the connection was cut in the middle
-            assert type(error).__name__ == "Closed", error
             continue
         if response.status in (200, 401):
             return response.status == 401
@@ -275,8 +274,6 @@ def send_until_taken(shed, body):
 @pytest.mark.parametrize("flags", [(), ("--allow-reset",)])
 def test_kills_store_nothing_twice(make_shed, bulla, long_run, rng, flags):
     """SIGKILL while messages come: what was answered 200 is there, and all are there once."""
-    import threading
-
     shed = make_shed(*flags)
     gateway, rounds = shed.gateway, 40 if long_run else 6
     sent, told, stop = [], [], threading.Event()
@@ -304,6 +301,77 @@ def test_kills_store_nothing_twice(make_shed, bulla, long_run, rng, flags):
     assert [row[2] for row in rows] == sent and [row[3] for row in rows] == sent
     assert shed.number() == sent[-1] and lost(bulla) == 0
     assert sum(told) > rounds
+
+
+def test_a_store_that_is_locked(make_shed, bulla, tmp_path):
+    """503, and to be sent again; whatever the message is."""
+    shed = make_shed("--allow-reset")
+    body = shed.data(1, value=1)
+    shed.wait_for_route()
+    with Lock(tmp_path / "bulla.db"):
+        for response in (shed.post("data", body), shed.post("wsn", shed.reset(7)), shed.ask("GET", "/wsn/12FA"),
+                         shed.ask("POST", "/data/12FB", body)):
+            assert (response.status, response.body) == (503, b"") and int(response.headers["retry-after"]) >= 1
+    assert taken(shed.post("data", body)) and refused(shed.post("data", body))
+    assert shed.number() == 1 and len(values(bulla)) == 1
+
+
+def test_nothing_is_answered_before_it_is_durable(crypto_js, provision, make_gateway, fault_library, disk, bulla):
+    """A kill between the commit's write and its fsync: no answer; sent again it is stored once."""
+    provision("shed", "12FA", KEY, "--allow-reset")
+    gateway = start_faulty(make_gateway, fault_library, disk)
+    shed = CryptoJsDevice(crypto_js, gateway)
+    assert taken(shed.post("data", shed.data(1, value=1)))
+    for route, body in (("data", shed.data(2, value=2)), ("wsn", shed.reset(1))):
+        disk.hold()
+        with Connection(gateway.port) as connection:
+            connection.send(request("POST", shed.path(route), body, [JSON]))
+            wait_until(lambda: metrics(gateway)["bulla_queue_messages"] == 1, what="the message in the queue")
+            assert connection.silent(0.3), "an answer came before fsync() was through"
+            gateway.kill()
+            with pytest.raises(Closed) as closed:
+                connection.receive()
+            assert closed.value.raw == b""
+        disk.heal()
+        gateway.start()
+        shed.post(route, body)  # what the crash left decides which of the two this is
+        assert refused(shed.post(route, body))
+    assert [row[2] for row in values(bulla)] == [1, 2]
+    assert shed.number() == 1
+
+
+@pytest.mark.parametrize("flags", [(), ("--allow-reset",), ("--allow-unsequenced",)])
+def test_one_message_many_times_at_once(make_shed, bulla, flags):
+    shed = make_shed(*flags)
+    route, body = "data", shed.data(1, value=1)
+    if "--allow-unsequenced" in flags:
+        route, body = "setdata", shed.raw("1")
+    connections = [Connection(shed.gateway.port) for _ in range(40)]
+    for connection in connections:
+        connection.send(request("POST", shed.path(route), body, [JSON]))
+    answers = [connection.receive() for connection in connections]
+    for connection in connections:
+        connection.close()
+    assert sorted(response.status for response in answers) == [200] + [401] * 39
+    assert len(values(bulla)) == 1
+
+
+def test_a_flood_holds_up_nobody_else(make_shed, make_device, bulla):
+    """So many wait, the others are told to come again; native devices do not notice."""
+    shed = make_shed()
+    kitchen = make_device("kitchen", "--counter")
+    shed.wait_for_route()
+    body = shed.data(1, value=1)
+    flood = [Connection(shed.gateway.port) for _ in range(600)]
+    for connection in flood:
+        connection.send(request("POST", "/data/12FB", body, [JSON]))
+    begun = time.monotonic()
+    assert exchange(shed.gateway.port, message_request(kitchen.seal(senml(a=1)).data)).status == 200
+    assert time.monotonic() - begun < 5
+    assert {connection.receive().status for connection in flood} <= {401, 503}
+    for connection in flood:
+        connection.close()
+    assert taken(shed.post("data", body))
 
 
 # ---- the form without numbers ----
@@ -438,7 +506,7 @@ def test_refusals_cost_the_same_time(make_shed, long_run):
     assert taken(shed.post("data", shed.data(7, value=1)))
     times = {}
     with Connection(shed.gateway.port) as connection:
-        for _ in range(300):
+        for _ in range(1000):
             cases = refusals(shed)
             random.shuffle(cases)
             for kind, _, words, path, body in cases:
@@ -447,7 +515,8 @@ def test_refusals_cost_the_same_time(make_shed, long_run):
                 assert connection.receive().status == 401
                 times.setdefault((kind, words), []).append(time.perf_counter() - begun)
     medians = {case: statistics.median(spent) for case, spent in times.items()}
-    assert max(medians.values()) < 1.5 * min(medians.values()), medians
+    print({"%s: %s" % case: "%.0f us" % (1e6 * spent) for case, spent in medians.items()})
+    assert max(medians.values()) < 1.3 * min(medians.values()), medians
 
 
 # ---- routes ----
@@ -584,8 +653,6 @@ def test_a_removed_device_goes_on_where_it_was(make_shed, provision, bulla):
 
 def test_an_upgrade_keeps_one_history(make_shed, bulla):
     """Both wires, until the first native message; from then on only that."""
-    from python_device import PythonDevice
-
     shed = make_shed()
     assert taken(shed.post("data", shed.data(1, value=1)))
     native = PythonDevice(bulla("device", "upgrade", "shed", "--counter").strip())
