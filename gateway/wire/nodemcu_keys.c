@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "device/crypto.h"
+#include "gateway/wire/hex.h"
 
 #define HEX_MARK "hex:"
 
@@ -29,40 +30,14 @@ struct reading_keys {
     bool had[ENTRIES];
 };
 
-static int hex_digit(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
-/* Behind HEX_MARK. */
-static int read_hex(const char *at, size_t len, uint8_t key[NODEMCU_KEY_SIZE])
-{
-    if (len != 2 * (size_t)NODEMCU_KEY_SIZE)
-        return -1;
-    for (size_t i = 0; i < NODEMCU_KEY_SIZE; i++) {
-        int high = hex_digit(at[2 * i]);
-        int low = hex_digit(at[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return -1;
-        key[i] = (uint8_t)(high << 4 | low);
-    }
-    return 0;
-}
-
 static int read_key(const struct reading_keys *reading, const char *name, const char *at, size_t len,
                     uint8_t key[NODEMCU_KEY_SIZE], struct failure *failure)
 {
     int name_len = (int)strlen(name) - 1;
 
     if (len >= strlen(HEX_MARK) && memcmp(at, HEX_MARK, strlen(HEX_MARK)) == 0) {
-        if (read_hex(at + strlen(HEX_MARK), len - strlen(HEX_MARK), key) == 0)
+        if (len == strlen(HEX_MARK) + 2 * (size_t)NODEMCU_KEY_SIZE &&
+            hex_read(at + strlen(HEX_MARK), len - strlen(HEX_MARK), key))
             return 0;
         return fail(failure, "line %d: %.*s: 32 hex digits are to stand behind \"hex:\"", reading->line,
                     name_len, name);

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "device/crypto.h"
+#include "gateway/wire/hex.h"
 
 #define BLOCK      16 /* of AES */
 #define HASH_BLOCK 64 /* of SHA-1 */
@@ -58,22 +59,14 @@ static void end(struct opening *opening)
 
 /* ---- AES-128-CBC ---- */
 
-/* A digit of those that the parser has seen to be one. */
-static unsigned digit_value(uint8_t digit)
-{
-    return (digit & 15u) + (digit > '9' ? 9u : 0u);
-}
-
 /* The field's ciphertext: where it stands in the payload, or out of hex digits. Returns its length. */
 static size_t ciphertext_of(const struct nodemcu_field *field, uint8_t *room, const uint8_t **at)
 {
     *at = field->at;
     if (!field->hex)
         return field->len;
-    for (size_t i = 0; i < field->len / 2; i++)
-        room[i] = (uint8_t)(digit_value(field->at[2 * i]) << 4 | digit_value(field->at[2 * i + 1]));
     *at = room;
-    return field->len / 2;
+    return hex_read(field->at, field->len, room) ? field->len / 2 : 0; /* the parser has seen that they are */
 }
 
 /* Decrypts a field, with its padding. Returns its length, or -1: OpenSSL failed. */

@@ -1,54 +1,24 @@
 #include "gateway/wire/nodemcu.h"
 
-#include <string.h>
+#include "gateway/wire/hex.h"
 
 #define BLOCK       16
-#define HMAC_SIZE   20
-#define HMAC_DIGITS (2 * HMAC_SIZE)
+#define HMAC_DIGITS 40
 #define NODE_BLOCKS (NODEMCU_NODE_MAX / BLOCK)
-
-static int hex_value(uint8_t digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
-static bool all_hex(const uint8_t *at, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (hex_value(at[i]) < 0)
-            return false;
-    }
-    return true;
-}
-
-static int read_hmac(const uint8_t digits[HMAC_DIGITS], uint8_t hmac[HMAC_SIZE])
-{
-    if (!all_hex(digits, HMAC_DIGITS))
-        return -1;
-    for (size_t i = 0; i < HMAC_SIZE; i++)
-        hmac[i] = (uint8_t)(hex_value(digits[2 * i]) << 4 | hex_value(digits[2 * i + 1]));
-    return 0;
-}
 
 /* The IV is one block. Where it is hex digits its 17th byte is no comma, so it is never both. */
 static int read_iv(struct nodemcu_field *iv, const uint8_t *at, size_t left)
 {
     iv->at = at;
-    iv->hex = left > 2 * (size_t)BLOCK && at[2 * BLOCK] == ',' && all_hex(at, 2 * (size_t)BLOCK);
+    iv->hex = left > 2 * (size_t)BLOCK && at[2 * BLOCK] == ',' && hex_is(at, 2 * (size_t)BLOCK);
     iv->len = iv->hex ? 2 * (size_t)BLOCK : BLOCK;
     return iv->hex || (left > BLOCK && at[BLOCK] == ',') ? 0 : -1;
 }
 
 /* A ciphertext of two blocks that is nothing but hex digits by chance is one in 10^34: those are hex. */
-static bool is_hex(const uint8_t *at, size_t len)
+static bool is_hex_field(const uint8_t *at, size_t len)
 {
-    return len > 0 && len % (2 * (size_t)BLOCK) == 0 && all_hex(at, len);
+    return len > 0 && len % (2 * (size_t)BLOCK) == 0 && hex_is(at, len);
 }
 
 /* The node id is of this many bytes if a comma is behind them, and the data is what is left. */
@@ -57,13 +27,13 @@ static void add_split(struct nodemcu_message *message, struct nodemcu_split *spl
 {
     const uint8_t *data = at + len + 1;
 
-    if (left <= len || at[len] != ',' || is_hex(at, len) != hex)
+    if (left <= len || at[len] != ',' || is_hex_field(at, len) != hex)
         return;
     left -= len + 1;
     if (left % BLOCK != 0 || message->split_count == NODEMCU_SPLITS_MAX)
         return;
     split->node = (struct nodemcu_field){.at = at, .len = len, .hex = hex};
-    split->data = (struct nodemcu_field){.at = data, .len = left, .hex = is_hex(data, left)};
+    split->data = (struct nodemcu_field){.at = data, .len = left, .hex = is_hex_field(data, left)};
     message->splits[message->split_count++] = *split;
 }
 
@@ -76,7 +46,7 @@ int nodemcu_parse(struct nodemcu_message *message, const uint8_t *payload, size_
     if (len < HMAC_DIGITS + 1 || len > NODEMCU_PAYLOAD_MAX)
         return -1;
     len -= HMAC_DIGITS + 1;
-    if (payload[len] != ',' || read_hmac(payload + len + 1, message->hmac) < 0 ||
+    if (payload[len] != ',' || !hex_read(payload + len + 1, HMAC_DIGITS, message->hmac) ||
         read_iv(&split.iv, payload, len) < 0)
         return -1;
     used = split.iv.len + 1;

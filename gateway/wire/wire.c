@@ -3,8 +3,10 @@
 #include <string.h>
 
 extern const struct wire_ops wire_cryptojs;
+extern const struct wire_ops wire_nodemcu;
 
 const struct wire_ops *const wires[] = {
+    &wire_nodemcu,
     &wire_cryptojs,
     NULL,
 };
