@@ -70,19 +70,37 @@ static void on_published(struct mqtt_client *client, const struct mqtt_packet *p
         client->options.handlers->on_published(client->options.context, token, packet->code);
 }
 
+static void tell_refused(const struct mqtt_client *client, const char *filter, const char *why)
+{
+    char name[2 * sizeof(client->name)];
+    char shown[256];
+    char detail[256];
+
+    log_line(client->options.log, LOG_LEVEL_WARN, "mqtt",
+             "broker=%s state=subscription-refused filter=%s detail=%s",
+             log_quote(name, sizeof(name), client->name), log_quote(shown, sizeof(shown), filter),
+             log_quote(detail, sizeof(detail), why));
+}
+
 static void on_suback(struct mqtt_client *client, const struct mqtt_packet *packet)
 {
     const struct subscription *refused;
     uint8_t code = 0;
     int result = subscriptions_answer(&client->subscriptions, packet, &refused, &code);
+    const char *why =
+        client->state.version == MQTT_5 ? mqtt_reason(code) : "this user may not read it, by its access list";
 
-    if (result < 0)
+    if (result < 0) {
         client_down(client, "the broker answered a subscription that was not asked for");
-    else if (result > 0)
-        client_down(client, "the broker refused the subscription %.80s: %s", refused->wanted.filter,
-                    client->state.version == MQTT_5 ? mqtt_reason(code)
-                                                    : "this user may not read it, by its access list");
-    else if (!subscriptions_wait(&client->subscriptions))
+        return;
+    }
+    if (result > 0 && !refused->wanted.is_optional) {
+        client_down(client, "the broker refused the subscription %.80s: %s", refused->wanted.filter, why);
+        return;
+    }
+    if (result > 0)
+        tell_refused(client, refused->wanted.filter, why);
+    if (!subscriptions_wait(&client->subscriptions))
         client->subscribed_at = 0;
 }
 

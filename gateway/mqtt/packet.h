@@ -135,6 +135,7 @@ struct mqtt_subscription {
     /* 5.0; with 3.1.1 neither is to be had */
     bool retain_as_published;
     bool no_retained; /* retained messages are not sent (retain handling 2) */
+    bool is_optional; /* the client's: a broker that refuses it is not left */
 };
 
 int mqtt_write_connect(uint8_t *out, size_t room, enum mqtt_version version,

@@ -134,7 +134,8 @@ int subscriptions_answer(struct subscriptions *list, const struct mqtt_packet *s
             continue;
         item->asked = 0;
         item->done = true;
-        if (suback->codes[answered] >= 128 && *refused == NULL && !item->gone) {
+        if (suback->codes[answered] >= 128 && !item->gone &&
+            (*refused == NULL || ((*refused)->wanted.is_optional && !item->wanted.is_optional))) {
             *refused = item;
             *code = suback->codes[answered];
         }

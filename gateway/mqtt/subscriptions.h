@@ -41,8 +41,8 @@ bool subscriptions_want(const struct subscriptions *list);
 size_t subscriptions_ask(struct subscriptions *list, uint16_t id, struct mqtt_subscription *out, size_t most);
 
 /*
- * SUBACK came. 0; or 1 if the broker refused one, the first of which is *refused with *code; or -1: nothing
- * was asked for under that identifier, or not so many.
+ * SUBACK came. 0; or 1 if the broker refused one, the first of which is *refused with *code (the first that
+ * is not optional, if there is one); or -1: nothing was asked for under that identifier, or not so many.
  */
 int subscriptions_answer(struct subscriptions *list, const struct mqtt_packet *suback,
                          const struct subscription **refused, uint8_t *code);

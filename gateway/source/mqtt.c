@@ -29,6 +29,18 @@ extern const struct source_ops source_mqtt;
 
 /* ---- what the clients call ---- */
 
+static void on_up(void *context, bool resumed)
+{
+    (void)resumed;
+    mqtt_older_up(context);
+}
+
+static void on_published(void *context, uint64_t token, unsigned code)
+{
+    (void)token;
+    mqtt_older_published(context, code);
+}
+
 static void on_down(void *context, const char *why)
 {
     (void)why;
@@ -41,8 +53,10 @@ static void on_message(void *context, struct mqtt_delivery *delivery, const stru
 }
 
 static const struct mqtt_handlers handlers = {
+    .on_up = on_up,
     .on_down = on_down,
     .on_message = on_message,
+    .on_published = on_published,
 };
 
 /* ---- opening ---- */
@@ -175,11 +189,13 @@ static int source_open(struct source **out, const struct source_settings *settin
     source->pipeline = settings->pipeline;
     source->log = settings->log;
     source->filter = options->topic;
+    source->share = options->share;
     *out = &source->source;
     for (size_t i = 0; i < options->broker_count; i++) {
         if (open_broker(source, options->brokers[i], settings, failure) < 0)
             return -1;
     }
+    mqtt_older_follow(source); /* before the first message comes */
     return 1;
 }
 
@@ -197,6 +213,7 @@ static void source_flush(struct source *base)
 {
     struct mqtt_source *source = (struct mqtt_source *)base;
 
+    mqtt_older_follow(source);
     for (size_t i = 0; i < source->broker_count; i++)
         mqtt_client_flush(source->brokers[i].client);
 }
@@ -218,6 +235,7 @@ static void source_release(struct source *base)
         if (source->brokers[i].client != NULL)
             mqtt_client_release(source->brokers[i].client);
     }
+    mqtt_older_wipe(source);
     free(source);
 }
 

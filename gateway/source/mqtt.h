@@ -1,6 +1,7 @@
 /*
  * The MQTT source's parts among themselves: mqtt.c opens and closes the brokers, mqtt_message.c is a
- * message's way, mqtt_status.c what can be said about it. Private to them.
+ * message's way, mqtt_older.c what older wires need, mqtt_status.c what can be said about it. Private to
+ * them.
  */
 #ifndef SOURCE_MQTT_H
 #define SOURCE_MQTT_H
@@ -11,9 +12,10 @@
 
 /* Why a message was refused before the pipeline saw it: X(name, word). */
 #define MQTT_REFUSALS(X)                                                                                     \
-    X(MQTT_REFUSED_TOPIC, "topic") /* not one that was asked for */                                          \
-    X(MQTT_REFUSED_TYPE, "type")   /* its Content Type is another one (HTTP: 415) */                         \
-    X(MQTT_REFUSED_SIZE, "size")   /* over 4,096 bytes (413) */
+    X(MQTT_REFUSED_TOPIC, "topic")       /* not one that was asked for */                                    \
+    X(MQTT_REFUSED_TYPE, "type")         /* its Content Type is another one (HTTP: 415) */                   \
+    X(MQTT_REFUSED_SIZE, "size")         /* over 4,096 bytes (413) */                                        \
+    X(MQTT_REFUSED_RETAINED, "retained") /* an older wire's, kept by the broker and not just published */
 
 enum mqtt_refusal {
 #define MQTT_REFUSAL_ENUM(name, word) name,
@@ -56,6 +58,10 @@ struct mqtt_broker {
     struct mqtt_message *probe; /* the one that is tried before the others */
     uv_timer_t retry;
     unsigned pause; /* milliseconds before held ones are tried again; 0: they are not failing */
+    struct roster_session *published; /* session ids that this connection has been sent */
+    size_t published_count;
+    int64_t published_version; /* of the roster that all of them are of; 0: some are missing */
+    bool told_refused;         /* that the broker does not take them */
     uint64_t outcomes[OUTCOME_COUNT];
     uint64_t refused[MQTT_REFUSAL_COUNT];
 };
@@ -64,7 +70,11 @@ struct mqtt_source {
     struct source source;
     struct pipeline *pipeline;
     struct log *log;
-    const char *filter; /* without the share */
+    const char *filter;          /* without the share */
+    const char *share;           /* or NULL */
+    struct roster_topic *topics; /* of older wires, that are subscribed; sorted */
+    size_t topic_count;
+    int64_t topics_version; /* of the roster that they are of */
     bool quiesced;
     size_t broker_count;
     struct mqtt_broker brokers[SERVE_BROKERS_MAX];
@@ -79,6 +89,18 @@ void mqtt_broker_take(struct mqtt_broker *broker, struct mqtt_delivery *delivery
 void mqtt_broker_orphan(struct mqtt_broker *broker);
 /* Nothing is taken any more; what was held back is left to the broker. */
 void mqtt_broker_quiesce(struct mqtt_broker *broker);
+
+/* ---- mqtt_older.c ---- */
+
+/* The wire whose devices publish on that topic, or NULL. */
+const struct wire_ops *mqtt_older_wire(const struct mqtt_source *source, const char *topic, size_t len);
+/* Does what a new roster asks for. */
+void mqtt_older_follow(struct mqtt_source *source);
+/* A new connection. */
+void mqtt_older_up(struct mqtt_broker *broker);
+/* A session id is with the broker, or refused (`code` 128 and above). */
+void mqtt_older_published(struct mqtt_broker *broker, unsigned code);
+void mqtt_older_wipe(struct mqtt_source *source);
 
 /* ---- mqtt_status.c ---- */
 

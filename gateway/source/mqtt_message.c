@@ -72,7 +72,10 @@ static struct mqtt_message *unhold(struct mqtt_broker *broker)
 static void submit(struct mqtt_message *message)
 {
     memcpy(message->bytes, message->original, message->len);
-    pipeline_receive(message->broker->source->pipeline, &message->inbound);
+    if (message->inbound.wire != NULL)
+        pipeline_receive_older(message->broker->source->pipeline, &message->inbound);
+    else
+        pipeline_receive(message->broker->source->pipeline, &message->inbound);
 }
 
 /* One is tried; when that one gets through, all of them are. */
@@ -156,7 +159,7 @@ static void on_answer(struct inbound *inbound, enum outcome outcome, const uint8
         keep(message);
         return;
     }
-    if (reply_len > 0)
+    if (reply_len > 0 && inbound->wire == NULL)
         reply_to(message, reply, reply_len);
     if (message->delivery != NULL)
         mqtt_client_settle(broker->client, message->delivery);
@@ -181,9 +184,16 @@ static const struct inbound_ops inbound_ops = {on_answer, on_describe};
 
 /* ---- taking ---- */
 
+/* The same for a message of an older wire. */
+static bool is_older(const struct mqtt_packet *packet, enum mqtt_refusal *refusal)
+{
+    *refusal = packet->retain ? MQTT_REFUSED_RETAINED : MQTT_REFUSED_SIZE;
+    return !packet->retain && packet->payload.len <= BULLA_MESSAGE_MAX;
+}
+
 /* Whether a message is one for the pipeline; otherwise why not. */
-static bool is_ours(const struct mqtt_broker *broker, const struct mqtt_packet *packet,
-                    enum mqtt_refusal *refusal)
+static bool is_native(const struct mqtt_broker *broker, const struct mqtt_packet *packet,
+                      enum mqtt_refusal *refusal)
 {
     const struct mqtt_bytes *type = &packet->properties.content_type;
 
@@ -215,8 +225,10 @@ static struct mqtt_message *make_message(struct mqtt_broker *broker, const struc
     message->qos = packet->qos;
     message->len = len;
     message->original = message->bytes + len;
-    if (len > 0)
+    if (len > 0) {
+        memcpy(message->bytes, packet->payload.at, len);
         memcpy(message->bytes + len, packet->payload.at, len);
+    }
     memcpy(topic, packet->topic.at, packet->topic.len);
     topic[packet->topic.len] = '\0';
     message->topic = topic;
@@ -228,13 +240,30 @@ static struct mqtt_message *make_message(struct mqtt_broker *broker, const struc
     return message;
 }
 
+/* Where a topic is both a native device's and an older one's, a message that has PROTOCOL's form is native.
+ */
+static void set_wire(struct mqtt_message *message, const struct wire_ops *wire)
+{
+    struct bulla_envelope envelope;
+
+    if (wire == NULL ||
+        (mqtt_matches(message->broker->source->filter, message->topic, strlen(message->topic)) &&
+         bulla_envelope_parse(&envelope, BULLA_TO_GATEWAY, message->bytes, message->len) >= 0))
+        return;
+    message->inbound.wire = wire;
+    message->inbound.route = message->topic;
+    message->inbound.request = WIRE_READING;
+}
+
 void mqtt_broker_take(struct mqtt_broker *broker, struct mqtt_delivery *delivery,
                       const struct mqtt_packet *packet)
 {
+    const struct wire_ops *wire =
+        mqtt_older_wire(broker->source, (const char *)packet->topic.at, packet->topic.len);
     struct mqtt_message *message;
     enum mqtt_refusal refusal;
 
-    if (!is_ours(broker, packet, &refusal)) {
+    if (wire != NULL ? !is_older(packet, &refusal) : !is_native(broker, packet, &refusal)) {
         broker->refused[refusal]++;
         mqtt_client_settle(broker->client, delivery);
         return;
@@ -245,6 +274,7 @@ void mqtt_broker_take(struct mqtt_broker *broker, struct mqtt_delivery *delivery
         return;
     }
     message->delivery = delivery;
+    set_wire(message, wire);
     submit(message);
     update_pause(broker);
 }
