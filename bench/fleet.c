@@ -177,7 +177,7 @@ static int make_bare(const struct bulla *bulla, struct bulla_message *message, u
         return -1;
     if (envelope.id_context == NULL)
         return 0;
-    envelope.id = bulla->kid;
+    envelope.id = bulla->own.kid;
     envelope.id_context = NULL;
     header_len = bulla_envelope_header(&envelope, buffer + BULLA_HEADROOM, envelope.ciphertext_len);
     message->data = buffer + BULLA_HEADROOM - header_len;

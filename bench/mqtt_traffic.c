@@ -60,8 +60,8 @@ static void name_device(struct mqtt_device *device, const char *prefix, const st
 {
     char kid[2 * BULLA_KID_MAX + 1] = "";
 
-    for (size_t i = 0; i < bulla->kid_len; i++)
-        snprintf(kid + 2 * i, 3, "%02x", bulla->kid[i]);
+    for (size_t i = 0; i < bulla->own.kid_len; i++)
+        snprintf(kid + 2 * i, 3, "%02x", bulla->own.kid[i]);
     snprintf(device->up, sizeof(device->up), "%.8s/%s/up", prefix, kid);
     snprintf(device->down, sizeof(device->down), "%.8s/%s/down", prefix, kid);
     device->current = device->next = NONE;

@@ -11,7 +11,7 @@ static int derive(struct bulla_derived *derived, const struct bulla_credential *
     struct bulla_schedule schedule = {.secret = credential->secret, .alg = credential->alg};
 
     *derived = (struct bulla_derived){.kid_len = credential->kid_len, .alg = credential->alg};
-    memcpy(derived->kid, credential->kid, sizeof(derived->kid));
+    memcpy(derived->kid, credential->kid, sizeof(credential->kid));
     if (bulla_derive_key(&schedule, credential->kid, credential->kid_len, derived->key) < 0)
         return -1;
     return bulla_derive_common_iv(&schedule, derived->common_iv);

@@ -139,6 +139,20 @@ struct bulla_credential {
     uint8_t kind;    /* enum bulla_kind */
 };
 
+/*
+ * What `bulla device export NAME --format header --derived` gives: the keys of a counter context (PROTOCOL
+ * 2), derived beforehand, so that neither HKDF nor SHA-256 is on the board. Such a board can only seal: the
+ * key of a reply is derived from the secret, which it does not have. May be const, in flash. A session's keys
+ * are never derived beforehand: every session has its own.
+ */
+struct bulla_derived {
+    uint8_t key[32];                /* of the sender; the algorithm's size of it counts */
+    uint8_t common_iv[13];          /* likewise */
+    uint8_t kid[BULLA_KID_MAX + 1]; /* the last byte is the library's own */
+    uint8_t kid_len;                /* 1 to 5 */
+    uint8_t alg;                    /* enum bulla_alg */
+};
+
 #define BULLA_NAME_MAX       64  /* bytes of a device's name, without the terminating zero */
 #define BULLA_CREDENTIAL_MAX 320 /* bytes of the longest credential line, with the terminating zero */
 
@@ -190,38 +204,35 @@ struct bulla_port {
 
 /* ---- context (PROTOCOL 2) ---- */
 
+/* A message that was sealed: the library's own. */
+struct bulla_sent {
+    uint16_t low;  /* of its Partial IV, the lowest 16 bits */
+    uint8_t age;   /* in 256 ms, since it was sealed; 255: too long */
+    uint8_t marks; /* 0: it cannot be answered */
+};
+
 /*
- * A security context. Yours to place, the library's to read and write. Numbers are 8 bytes, the least
+ * A security context. Yours to place, the library's to read and write. Numbers are 6 bytes, the least
  * significant first. What is used most stands first, where small cores reach it by short instructions.
  */
 struct bulla {
     const struct bulla_port *port;
     int (*destroy_saved)(struct bulla *bulla); /* set while this session is saved in the store: to be called
                                                   before the next seal */
+    uint64_t last_command;                     /* id of the last command carried out (PROTOCOL 6) */
+    uint32_t clock; /* the port's timer when the ages were last brought up to date */
     uint8_t flags;
-    uint8_t alg;
-    uint8_t kind;
-    uint8_t kid_len;
-    uint16_t tracked;      /* bit i: message i (0 the last sealed) is this context's and can be answered */
-    uint16_t stored;       /* bit i: a receipt said that it is stored */
-    uint16_t refused;      /* bit i: its own reply said that it was not stored */
-    uint16_t bare;         /* bit i: it went out without kid context */
-    uint32_t clock;        /* the port's timer when the ages were last brought up to date */
-    uint8_t next[8];       /* Partial IV of the next message */
-    uint8_t limit[8];      /* counter: numbers below it are reserved in the store */
-    uint8_t answered[8];   /* 1 + the highest "re" accepted, 0: none yet */
-    uint8_t echo_until[8]; /* a receipt for a message from this piv on ends the echo */
-    uint16_t low[BULLA_TRACKED]; /* low 16 bits of message i's piv */
-    uint8_t age[BULLA_TRACKED];  /* in 256 ms, since message i was sealed; 255: too long */
-    uint8_t kid[BULLA_KID_MAX];
+    uint8_t next[6];       /* Partial IV of the next message */
+    uint8_t limit[6];      /* counter: numbers below it are reserved in the store */
+    uint8_t answered[6];   /* 1 + the highest "re" accepted, 0: none yet */
+    uint8_t echo_until[6]; /* a receipt for a message from this piv on ends the echo */
     uint8_t gateway_id[6];
-    uint8_t common_iv[13];
     uint8_t id_context[BULLA_ID_CONTEXT_SIZE];
     uint8_t challenge[BULLA_CHALLENGE_SIZE];
-    uint8_t sender_key[32];
-    uint8_t gateway_key[32]; /* of the gateway id above, once it has opened something */
+    struct bulla_derived own; /* keys: the sender's */
+    uint8_t gateway_key[32];  /* of the gateway id above, once it has opened something */
     uint8_t secret[BULLA_SECRET_SIZE];
-    uint64_t last_command; /* id of the last command carried out (PROTOCOL 6) */
+    struct bulla_sent sent[BULLA_TRACKED]; /* the last sealed first */
 };
 
 /*
@@ -351,27 +362,13 @@ BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message 
 
 /* ---- derived keys: a board that only seals ---- */
 
-/*
- * What `bulla device export NAME --format header --derived` gives: the keys of a counter context (PROTOCOL
- * 2), derived beforehand, so that neither HKDF nor SHA-256 is on the board. Such a board can only seal: the
- * key of a reply is derived from the secret, which it does not have. May be const, in flash. A session's keys
- * are never derived beforehand: every session has its own.
- */
-struct bulla_derived {
-    uint8_t key[32];       /* of the sender; the algorithm's size of it counts */
-    uint8_t common_iv[13]; /* likewise */
-    uint8_t kid[BULLA_KID_MAX];
-    uint8_t kid_len; /* 1 to 5 */
-    uint8_t alg;     /* enum bulla_alg */
-};
-
 /* Such a board's context, in a tenth of the memory of struct bulla. Yours to place, the library's to read and
  * write. */
 struct bulla_sealer {
     const struct bulla_port *port;
     const struct bulla_derived *derived;
-    uint8_t next[8];  /* the next Partial IV, its least significant byte first */
-    uint8_t limit[8]; /* numbers below it are reserved in the store */
+    uint8_t next[6];  /* the next Partial IV, its least significant byte first */
+    uint8_t limit[6]; /* numbers below it are reserved in the store */
 };
 
 /* As bulla_provision_counter(): once, when fresh keys are put on the board. */

@@ -2,26 +2,33 @@
 
 #include <string.h>
 
-struct bulla_schedule bulla_schedule_of(const struct bulla *bulla)
+BULLA_APART void bulla_schedule_of(const struct bulla *bulla, struct bulla_schedule *schedule)
+{
+    schedule->crypto = bulla->port->crypto;
+    schedule->secret = bulla->secret;
+    schedule->id_context = (bulla->flags & BULLA_F_COUNTER) == 0 ? bulla->id_context : NULL;
+    schedule->alg = bulla->own.alg;
+}
+
+int bulla_context_key(const struct bulla *bulla, struct bulla_derived *keys)
 {
     struct bulla_schedule schedule;
 
-    schedule.crypto = bulla->port->crypto;
-    schedule.secret = bulla->secret;
-    schedule.id_context = bulla->kind == BULLA_SESSION ? bulla->id_context : NULL;
-    schedule.alg = bulla->alg;
-    return schedule;
+    bulla_schedule_of(bulla, &schedule);
+    return bulla_derive_key(&schedule, keys->kid, keys->kid_len, keys->key);
 }
 
 int bulla_context_derive(struct bulla *bulla)
 {
-    struct bulla_schedule schedule = bulla_schedule_of(bulla);
-    int error = bulla_derive_key(&schedule, bulla->kid, bulla->kid_len, bulla->sender_key);
+    struct bulla_schedule schedule;
+    int error;
 
+    bulla_schedule_of(bulla, &schedule);
+    error = bulla_derive_common_iv(&schedule, bulla->own.common_iv);
     if (error == 0)
-        error = bulla_derive_common_iv(&schedule, bulla->common_iv);
+        error = bulla_context_key(bulla, &bulla->own);
     if (error < 0)
-        bulla_wipe(bulla->sender_key, sizeof(bulla->sender_key));
+        bulla_wipe(bulla->own.key, sizeof(bulla->own.key));
     else
         bulla->flags |= BULLA_F_OPEN;
     return error;
@@ -48,7 +55,7 @@ int bulla_session_begin(struct bulla *bulla)
     memcpy(bulla->id_context, drawn, sizeof(drawn));
     bulla->flags = 0;
     bulla->destroy_saved = NULL;
-    bulla->tracked = 0;
+    memset(bulla->sent, 0, sizeof(bulla->sent));
     memset(bulla->next, 0, sizeof(bulla->next));
     memset(bulla->answered, 0, sizeof(bulla->answered));
     bulla_wipe(bulla->gateway_key, sizeof(bulla->gateway_key));
@@ -68,10 +75,11 @@ static int prepare(struct bulla *bulla, const struct bulla_credential *credentia
         return BULLA_E_UNSAFE;
     bulla->port = port;
     memcpy(bulla->secret, credential->secret, BULLA_SECRET_SIZE);
-    memcpy(bulla->kid, credential->kid, credential->kid_len);
-    bulla->kid_len = credential->kid_len;
-    bulla->alg = credential->alg;
-    bulla->kind = credential->kind;
+    memcpy(bulla->own.kid, credential->kid, BULLA_KID_MAX);
+    bulla->own.kid_len = credential->kid_len;
+    bulla->own.alg = credential->alg;
+    if (credential->kind == BULLA_COUNTER)
+        bulla->flags = BULLA_F_COUNTER;
     if (port->timer != NULL)
         bulla->clock = port->timer(port->context);
     return 0;
@@ -83,7 +91,7 @@ int bulla_open(struct bulla *bulla, const struct bulla_credential *credential, c
 
     if (error < 0)
         return error;
-    if (bulla->kind == BULLA_SESSION)
+    if ((bulla->flags & BULLA_F_COUNTER) == 0)
         error = bulla_session_begin(bulla);
     else if ((error = bulla_counter_load(bulla)) == 0)
         error = bulla_context_derive(bulla);

@@ -5,11 +5,12 @@
 #define BULLA_CONTEXT_H
 
 #include "bulla.h"
+#include "cose.h"
 #include "counter.h"
-#include "keys.h"
 
 /* Bits of struct bulla's flags. */
 #define BULLA_F_OPEN        0x01 /* keys are there */
+#define BULLA_F_COUNTER     0x02 /* it is a counter context */
 #define BULLA_F_RECEIPT     0x04 /* a reply with key 0 was accepted: the kid context may be left out */
 #define BULLA_F_KEEP        0x08 /* a message without kid context went unanswered: it stays in */
 #define BULLA_F_CHALLENGED  0x10 /* messages carry "echo" */
@@ -18,6 +19,12 @@
 
 #define BULLA_AGE_UNIT 256u /* milliseconds: a shift, where a division is long */
 #define BULLA_AGE_MAX  255u
+
+/* Marks of a message that was sealed (struct bulla_sent). */
+#define BULLA_M_TRACKED 0x01 /* it is this context's, and can be answered */
+#define BULLA_M_STORED  0x02 /* a receipt said that it is stored */
+#define BULLA_M_REFUSED 0x04 /* its own reply said that it was not stored */
+#define BULLA_M_BARE    0x08 /* it went out without kid context */
 
 /* struct bulla_message's state. */
 enum bulla_message_state {
@@ -32,12 +39,14 @@ enum bulla_message_state {
 /* Whether a message may be sealed now: 0, its builder's error, BULLA_E_STATE or BULLA_E_SPACE. */
 BULLA_MUST_CHECK int bulla_message_check(const struct bulla_message *message);
 
-/* Notes that it is sealed, under a header of `header_len` bytes. */
-void bulla_message_seal(struct bulla_message *message, int header_len, uint8_t alg,
-                        enum bulla_message_state state);
+/* Writes the header of a content that is sealed, and notes the state. */
+void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose, uint8_t state);
 
 /* The key schedule of the context's own secret. */
-struct bulla_schedule bulla_schedule_of(const struct bulla *bulla);
+void bulla_schedule_of(const struct bulla *bulla, struct bulla_schedule *schedule);
+
+/* Derives the key of the sender that `keys` names. 0 or an error. */
+BULLA_MUST_CHECK int bulla_context_key(const struct bulla *bulla, struct bulla_derived *keys);
 
 /* Begins a new session: draws its id_context, derives its keys; nothing of the old one is left. 0 or an
  * error. */
@@ -56,20 +65,24 @@ BULLA_MUST_CHECK int bulla_counter_reserve(struct bulla *bulla);
 /* Brings the ages of the tracked messages up to date. */
 void bulla_context_tick(struct bulla *bulla);
 
-/* How far below the next number tracked message `i` stands (0 the last sealed), 1 to 65,535. */
-uint16_t bulla_tracked_distance(const struct bulla *bulla, uint8_t i);
+#define BULLA_FAR UINT16_MAX
 
-/* Which tracked message has this Partial IV, or -1. */
-int bulla_tracked_find(const struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE]);
+#define BULLA_FAR UINT16_MAX
+
+/* How far below the next number a message stands, 1 to BULLA_FAR - 1. */
+uint16_t bulla_sent_distance(const struct bulla *bulla, const struct bulla_sent *sent);
+
+/* The tracked message that has this Partial IV, or NULL. */
+struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE]);
 
 /* Notes that the next number is taken by a message. */
-void bulla_tracked_push(struct bulla *bulla, int bare);
+void bulla_sent_push(struct bulla *bulla, int bare);
 
 /* Raises `next`, never lowers it; forgets messages that then lie too far behind to be told apart. */
 void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SIZE]);
 
-/* a - b where that is 0 to 65,535, else -1. */
-int32_t bulla_number_minus(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
+/* a - b where that is 0 to BULLA_FAR - 1, else BULLA_FAR. */
+uint16_t bulla_number_minus(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
 
 /* CRC-32 (IEEE 802.3) continued over `len` bytes; begin and end with 0. */
 uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);
@@ -83,5 +96,9 @@ uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *rec
 
 /* Writes it, in 4 bytes, the least significant first. */
 void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
+
+/* A number in `len` bytes, the least significant first, as uint64_t, and its lowest six bytes back. */
+void bulla_number_read(uint64_t *value, const uint8_t *bytes, uint8_t len);
+void bulla_number_write(uint8_t bytes[BULLA_NUMBER_SIZE], const uint64_t *value);
 
 #endif

@@ -26,6 +26,11 @@ int bulla_number_above(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA
     return above;
 }
 
+BULLA_APART void bulla_number_copy(uint8_t to[BULLA_NUMBER_SIZE], const uint8_t from[BULLA_NUMBER_SIZE])
+{
+    memcpy(to, from, BULLA_NUMBER_SIZE);
+}
+
 void bulla_number_step(uint8_t number[BULLA_NUMBER_SIZE], uint8_t from)
 {
     while (from < BULLA_NUMBER_SIZE && ++number[from] == 0)
@@ -35,23 +40,23 @@ void bulla_number_step(uint8_t number[BULLA_NUMBER_SIZE], uint8_t from)
 /* Past the last Partial IV, 2^40 - 1? */
 static int is_past(const uint8_t number[BULLA_NUMBER_SIZE])
 {
-    return (number[5] | number[6] | number[7]) != 0;
+    return number[BULLA_PIV_SIZE] != 0;
 }
 
 /* Reads one copy: version, 3 zero bytes, the number in 8, CRC-32 in 4. 1 if it is good: whole, and its number
  * at most 2^40. */
-static uint8_t load_copy(const struct bulla_counter *counter, uint8_t slot, uint8_t limit[BULLA_NUMBER_SIZE])
+static uint8_t load_copy(const struct bulla_port *port, const struct bulla_derived *keys, uint8_t slot,
+                         uint8_t limit[BULLA_NUMBER_SIZE])
 {
-    static const uint8_t most[BULLA_NUMBER_SIZE] = {0, 0, 0, 0, 0, 1, 0, 0};
-    const struct bulla_port *port = counter->port;
+    static const uint8_t most[BULLA_NUMBER_SIZE] = {0, 0, 0, 0, 0, 1};
     uint8_t record[BULLA_COUNTER_SIZE];
 
     memset(record, 0, sizeof(record));
     if (port->load(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0)
         return 0;
-    memcpy(limit, record + LIMIT_OFFSET, BULLA_NUMBER_SIZE);
-    return record[0] == VERSION && (record[1] | record[2] | record[3]) == 0 &&
-           bulla_record_crc(counter->kid, counter->kid_len, record, sizeof(record)) == BULLA_CRC_OF_WHOLE &&
+    bulla_number_copy(limit, record + LIMIT_OFFSET);
+    return ((record[0] ^ VERSION) | record[1] | record[2] | record[3] | record[10] | record[11]) == 0 &&
+           bulla_record_crc(keys->kid, keys->kid_len, record, sizeof(record)) == BULLA_CRC_OF_WHOLE &&
            !bulla_number_above(limit, most);
 }
 
@@ -59,31 +64,31 @@ static uint8_t load_copy(const struct bulla_counter *counter, uint8_t slot, uint
  * Writes one copy after the other and reads it back, the worse one first: a cut leaves at least one of them
  * whole, also if the cut before has torn one.
  */
-static int store_both(const struct bulla_counter *counter, uint8_t slot,
+static int store_both(const struct bulla_port *port, const struct bulla_derived *keys, uint8_t slot,
                       const uint8_t limit[BULLA_NUMBER_SIZE])
 {
-    const struct bulla_port *port = counter->port;
     uint8_t record[BULLA_COUNTER_SIZE];
 
-    memset(record, 0, LIMIT_OFFSET);
+    memset(record, 0, sizeof(record));
     record[0] = VERSION;
-    memcpy(record + LIMIT_OFFSET, limit, BULLA_NUMBER_SIZE);
-    bulla_put_crc(record + CRC_OFFSET, counter->kid, counter->kid_len, record, CRC_OFFSET);
+    bulla_number_copy(record + LIMIT_OFFSET, limit);
+    bulla_put_crc(record + CRC_OFFSET, keys->kid, keys->kid_len, record, CRC_OFFSET);
     for (uint8_t copies = 2; copies > 0; copies--) {
         uint8_t again[BULLA_NUMBER_SIZE];
         if (port->store(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0 ||
-            !load_copy(counter, slot, again) || !bulla_equal(again, limit, sizeof(again)))
+            !load_copy(port, keys, slot, again) || !bulla_equal(again, limit, sizeof(again)))
             return BULLA_E_STORE;
         slot ^= BULLA_SLOT_COUNTER_A ^ BULLA_SLOT_COUNTER_B;
     }
     return 0;
 }
 
-int bulla_counter_read(const struct bulla_counter *counter, uint8_t unused[BULLA_NUMBER_SIZE])
+int bulla_counter_read(const struct bulla_port *port, const struct bulla_derived *keys,
+                       uint8_t unused[BULLA_NUMBER_SIZE])
 {
     uint8_t other[BULLA_NUMBER_SIZE];
-    uint8_t good_a = load_copy(counter, BULLA_SLOT_COUNTER_A, unused);
-    uint8_t good_b = load_copy(counter, BULLA_SLOT_COUNTER_B, other);
+    uint8_t good_a = load_copy(port, keys, BULLA_SLOT_COUNTER_A, unused);
+    uint8_t good_b = load_copy(port, keys, BULLA_SLOT_COUNTER_B, other);
     uint8_t worse = BULLA_SLOT_COUNTER_A;
 
     if (!good_a && !good_b)
@@ -91,51 +96,48 @@ int bulla_counter_read(const struct bulla_counter *counter, uint8_t unused[BULLA
     if (!good_b || (good_a && bulla_number_above(unused, other)))
         worse = BULLA_SLOT_COUNTER_B;
     else
-        memcpy(unused, other, BULLA_NUMBER_SIZE);
+        bulla_number_copy(unused, other);
     if (!good_a || !good_b) /* the bad one may have been written last, and reserved once more */
         bulla_number_step(unused, RESERVE_BYTE);
     return worse;
 }
 
-int bulla_counter_take(const struct bulla_counter *counter, uint8_t next[BULLA_NUMBER_SIZE],
-                       uint8_t limit[BULLA_NUMBER_SIZE])
+int bulla_counter_take(const struct bulla_port *port, const struct bulla_derived *keys,
+                       uint8_t next[BULLA_NUMBER_SIZE], uint8_t limit[BULLA_NUMBER_SIZE])
 {
-    uint8_t begin[BULLA_NUMBER_SIZE];
     uint8_t end[BULLA_NUMBER_SIZE];
     int worse;
     int error;
 
     /* Another context may have reserved since, or this one, in a write that failed: what the store holds
      * counts. A store that lost its counter gets no new one here. */
-    worse = bulla_counter_read(counter, begin);
+    worse = bulla_counter_read(port, keys, end);
     if (worse < 0)
         return BULLA_E_STORE;
-    if (bulla_number_above(next, begin))
-        memcpy(begin, next, sizeof(begin));
-    if (is_past(begin))
+    if (bulla_number_above(end, next))
+        bulla_number_copy(next, end);
+    if (is_past(next))
         return BULLA_E_EXHAUSTED;
-    memcpy(end, begin, sizeof(end));
+    bulla_number_copy(end, next);
     bulla_number_step(end, RESERVE_BYTE);
     if (is_past(end))
-        memset(end, 0, 5); /* 2^40: the last of all is reserved */
-    error = store_both(counter, (uint8_t)worse, end);
-    if (error < 0)
-        return error;
-    memcpy(next, begin, sizeof(begin));
-    memcpy(limit, end, sizeof(end));
-    return 0;
+        memset(end, 0, BULLA_PIV_SIZE); /* 2^40: the last of all is reserved */
+    error = store_both(port, keys, (uint8_t)worse, end);
+    if (error == 0)
+        bulla_number_copy(limit, end);
+    return error;
 }
 
-int bulla_counter_make(const struct bulla_counter *counter)
+int bulla_counter_make(const struct bulla_port *port, const struct bulla_derived *keys)
 {
     uint8_t number[BULLA_NUMBER_SIZE];
 
-    if (counter->kid_len < 1 || counter->kid_len > BULLA_KID_MAX)
+    if (keys->kid_len < 1 || keys->kid_len > BULLA_KID_MAX)
         return BULLA_E_ARGUMENT;
-    if (counter->port->load == NULL || counter->port->store == NULL)
+    if (port->load == NULL || port->store == NULL)
         return BULLA_E_UNSAFE;
-    if (bulla_counter_read(counter, number) >= 0)
+    if (bulla_counter_read(port, keys, number) >= 0)
         return BULLA_E_PROVISIONED;
     memset(number, 0, sizeof(number));
-    return store_both(counter, BULLA_SLOT_COUNTER_A, number);
+    return store_both(port, keys, BULLA_SLOT_COUNTER_A, number);
 }

@@ -26,7 +26,7 @@ struct ccm {
 };
 
 /* A block that the nonce fills, but for the flags before it and a number behind. */
-static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags, uint16_t number)
+BULLA_APART static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags, uint16_t number)
 {
     uint8_t *block = (uint8_t *)words;
 

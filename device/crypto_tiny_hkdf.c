@@ -12,72 +12,64 @@
 #define BLOCK_SIZE 64
 #define INPUT_MAX  0x7fff /* bytes of one input: the hash counts to 65,535 */
 
-/* HMAC (RFC 2104): the key, of at most 64 bytes, padded and masked. */
-static void begin(struct bulla_tiny_sha256 *hash, const uint8_t *key, size_t key_len, uint8_t mask)
+/* HMAC (RFC 2104) under way, with a key of the size that all of them have here. */
+struct hmac {
+    struct bulla_tiny_sha256 hash;
+    uint8_t key[TINY_SHA256_SIZE];
+    uint8_t digest[TINY_SHA256_SIZE];
+};
+
+/* The key, padded and masked. */
+static void begin(struct hmac *hmac, uint8_t mask)
 {
-    bulla_tiny_sha256_begin(hash);
+    bulla_tiny_sha256_begin(&hmac->hash);
     for (uint8_t i = 0; i < BLOCK_SIZE; i++)
-        bulla_tiny_sha256_byte(hash, (uint8_t)((i < key_len ? key[i] : 0) ^ mask));
+        bulla_tiny_sha256_byte(&hmac->hash, (uint8_t)((i < sizeof(hmac->key) ? hmac->key[i] : 0) ^ mask));
 }
 
-static void feed(struct bulla_tiny_sha256 *hash, const uint8_t *bytes, size_t len)
+BULLA_APART static void feed(struct hmac *hmac, const uint8_t *bytes, size_t len)
 {
     while (len-- > 0)
-        bulla_tiny_sha256_byte(hash, *bytes++);
+        bulla_tiny_sha256_byte(&hmac->hash, *bytes++);
 }
 
 /* The outer hash over the inner one. */
-static void end(struct bulla_tiny_sha256 *hash, const uint8_t *key, size_t key_len,
-                uint8_t out[TINY_SHA256_SIZE])
+static void end(struct hmac *hmac)
 {
-    bulla_tiny_sha256_end(hash, out);
-    begin(hash, key, key_len, 0x5c);
-    feed(hash, out, TINY_SHA256_SIZE);
-    bulla_tiny_sha256_end(hash, out);
-}
-
-/* RFC 5869 2.2. `digest` is room for the hash of a long salt. */
-static void extract(struct bulla_tiny_sha256 *hash, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
-                    size_t ikm_len, uint8_t digest[TINY_SHA256_SIZE], uint8_t key[TINY_SHA256_SIZE])
-{
-    if (salt_len > BLOCK_SIZE) {
-        bulla_tiny_sha256_begin(hash);
-        feed(hash, salt, salt_len);
-        bulla_tiny_sha256_end(hash, digest);
-        salt = digest;
-        salt_len = TINY_SHA256_SIZE;
-    }
-    begin(hash, salt, salt_len, 0x36);
-    feed(hash, ikm, ikm_len);
-    end(hash, salt, salt_len, key);
+    bulla_tiny_sha256_end(&hmac->hash, hmac->digest);
+    begin(hmac, 0x5c);
+    feed(hmac, hmac->digest, sizeof(hmac->digest));
+    bulla_tiny_sha256_end(&hmac->hash, hmac->digest);
 }
 
 int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
                       size_t ikm_len, const uint8_t *info, size_t info_len, uint8_t *out, size_t out_len)
 {
-    struct bulla_tiny_sha256 hash;
-    uint8_t key[TINY_SHA256_SIZE];
-    uint8_t block[TINY_SHA256_SIZE];
-    size_t block_len = 0;
+    struct hmac hmac;
+    size_t len = 0;
 
     (void)crypto;
-    if (salt_len > INPUT_MAX || ikm_len > INPUT_MAX || info_len > INPUT_MAX || out_len > 255u * 32u)
+    if (salt_len > sizeof(hmac.key) || ikm_len > INPUT_MAX || info_len > INPUT_MAX || out_len > 255u * 32u)
         return BULLA_E_ARGUMENT;
-    extract(&hash, salt, salt_len, ikm, ikm_len, block, key);
-    for (uint8_t count = 1; out_len > 0; count++) { /* RFC 5869 2.3 */
-        begin(&hash, key, sizeof(key), 0x36);
-        feed(&hash, block, block_len);
-        feed(&hash, info, info_len);
-        bulla_tiny_sha256_byte(&hash, count);
-        end(&hash, key, sizeof(key), block);
-        block_len = out_len < sizeof(block) ? out_len : sizeof(block);
-        memcpy(out, block, block_len);
-        out += block_len;
-        out_len -= block_len;
+    memset(hmac.key, 0, sizeof(hmac.key));
+    if (salt_len > 0)
+        memcpy(hmac.key, salt, salt_len);
+    begin(&hmac, 0x36); /* RFC 5869 2.2 */
+    feed(&hmac, ikm, ikm_len);
+    end(&hmac);
+    memcpy(hmac.key, hmac.digest, sizeof(hmac.key));
+    for (uint8_t count = 1; out_len > 0; count++) { /* 2.3 */
+        begin(&hmac, 0x36);
+        feed(&hmac, hmac.digest, len);
+        feed(&hmac, info, info_len);
+        bulla_tiny_sha256_byte(&hmac.hash, count);
+        end(&hmac);
+        len = out_len < sizeof(hmac.digest) ? out_len : sizeof(hmac.digest);
+        memcpy(out, hmac.digest, len);
+        out += len;
+        out_len -= len;
     }
-    bulla_wipe(&hash, sizeof(hash));
-    bulla_wipe(key, sizeof(key));
-    bulla_wipe(block, sizeof(block));
+    bulla_wipe(&hmac, sizeof(hmac));
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /*
- * SHA-256 (FIPS 180-4), small: a byte at a time, the message schedule in the block's own 64 bytes.
+ * SHA-256 (FIPS 180-4), small: a byte at a time. The working variables and the message schedule stand in one
+ * array that moves on by a word each round: what a round needs is always in the same places.
  */
 #include "provider.h"
 
@@ -41,46 +42,46 @@ static uint32_t rotate(uint32_t x, uint8_t by)
 }
 #endif
 
-/* x rotated by c, by b + c and by a + b + c. */
-static uint32_t rotate3(uint32_t x, uint8_t a, uint8_t b, uint8_t c)
+/* A sigma of the schedule. */
+BULLA_APART static uint32_t spread(uint32_t x, uint8_t a, uint8_t b, uint8_t shift)
 {
-    return rotate(rotate(rotate(x, a) ^ x, b) ^ x, c);
+    return rotate(rotate(x, a) ^ x, b) ^ x >> shift;
 }
 
-/* The schedule's next word, in the place of the one 16 words before it. */
-static void extend(uint32_t words[16], uint8_t at)
+/* Half a round: v[0] turned by c, by b + c and by a + b + c, and v[1] or v[2] chosen by it; `other` is v[2],
+ * or what makes a majority of it. */
+BULLA_APART static uint32_t half_round(const uint32_t v[3], uint8_t a, uint8_t b, uint8_t c, uint32_t other)
 {
-    uint32_t near = words[(at + 14) & 15];
-    uint32_t far = words[(at + 1) & 15];
-    uint32_t sum = words[at] + words[(at + 9) & 15];
+    uint32_t x = v[0];
 
-    sum += rotate(rotate(near, 2) ^ near, 17) ^ near >> 10;
-    sum += rotate(rotate(far, 11) ^ far, 7) ^ far >> 3;
-    words[at] = sum;
+    return rotate(rotate(rotate(x, a) ^ x, b) ^ x, c) + (other ^ (x & (v[1] ^ v[2])));
 }
 
 static void compress(struct bulla_tiny_sha256 *hash)
 {
-    uint32_t v[8]; /* a to h of the standard */
+    uint32_t *v = hash->v;     /* a to h of the standard */
+    uint32_t *w = hash->v + 8; /* of the schedule: the next word is the last */
 
-    memcpy(v, hash->state, sizeof(v));
+    memcpy(v, hash->state, sizeof(hash->state));
     for (uint8_t i = 0; i < 64; i++) {
-        uint8_t at = i & 15;
-        uint32_t sum;
+        uint32_t sum = v[7] + TINY_READ_WORD(&constants[i]) + w[15];
+        uint32_t next = w[15] + w[6];
+        uint32_t before = 0;
 
-        if (i >= 16)
-            extend(hash->words, at);
-        sum = v[7] + TINY_READ_WORD(&constants[i]) + hash->words[at];
-        sum += rotate3(v[4], 14, 5, 6);
-        sum += v[6] ^ (v[4] & (v[5] ^ v[6]));
-        memmove(v + 1, v, 7 * sizeof(v[0]));
+        next += spread(w[1], 2, 17, 10);
+        next += spread(w[14], 11, 7, 3);
+        sum += half_round(v + 4, 14, 5, 6, v[6]);
+        for (uint8_t at = 0; at < 24; at++) {
+            uint32_t was = v[at];
+            v[at] = before;
+            before = was;
+        }
+        w[0] = next;
         v[4] += sum;
-        sum += rotate3(v[1], 9, 11, 2);
-        v[0] = sum + ((v[1] & v[2]) ^ (v[3] & (v[1] ^ v[2])));
+        v[0] = sum + half_round(v + 1, 9, 11, 2, v[2] & v[3]);
     }
     for (uint8_t i = 0; i < 8; i++)
         hash->state[i] += v[i];
-    bulla_wipe(v, sizeof(v));
 }
 
 void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash)
@@ -92,7 +93,7 @@ void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash)
 
 void bulla_tiny_sha256_byte(struct bulla_tiny_sha256 *hash, uint8_t byte)
 {
-    uint32_t *word = &hash->words[hash->len / 4 % 16];
+    uint32_t *word = &hash->v[23 - hash->len / 4 % 16];
 
     *word = *word << 8 | byte;
     if (++hash->len % 64 == 0)

@@ -5,28 +5,51 @@
 #include "cbor.h"
 #include "cose.h"
 
-#define MORE_MAX 26 /* bytes: "re" and "echo" at their longest */
-
 /* ---- writing ---- */
 
-/* What stands around an envelope's content; `piv` is room for its number. */
-static void make_cose(struct bulla_cose *cose, const struct bulla_envelope *envelope,
-                      uint8_t piv[BULLA_PIV_SIZE])
+/* What a struct bulla_cose of an envelope points to. It holds keys: to be wiped. */
+struct around {
+    struct bulla_cose cose;
+    struct bulla_derived keys;
+    uint8_t piv[BULLA_PIV_SIZE];
+    uint8_t protected_bytes[BULLA_PROTECTED_MAX];
+};
+
+static uint8_t alg_of(const struct bulla_envelope *envelope)
 {
-    bulla_put_le(piv, envelope->piv, BULLA_PIV_SIZE);
-    cose->piv = piv;
-    cose->id = envelope->id;
-    cose->id_len = (uint8_t)envelope->id_len;
-    cose->id_context = envelope->id_context;
-    cose->alg =
-        (uint8_t)(envelope->alg > 0 && envelope->alg <= UINT8_MAX ? envelope->alg : 0); /* 0 is none */
+    return (uint8_t)(envelope->alg > 0 && envelope->alg <= UINT8_MAX ? envelope->alg : 0); /* 0 is none */
 }
 
-/* Writes "re" and "echo" into `more`, the entries that some protected headers end with. */
-static void write_more(struct bulla_cose *cose, const struct bulla_envelope *envelope, uint8_t more[MORE_MAX])
+/* What stands around an envelope's content. `key` and `common_iv` may be NULL where only its header is
+ * written. */
+static void make_around(struct around *around, const struct bulla_envelope *envelope, const uint8_t *key,
+                        const uint8_t *common_iv)
 {
-    struct bulla_cbor_writer writer = {more, MORE_MAX, 0, 0};
+    memset(around, 0, sizeof(*around));
+    around->keys.alg = alg_of(envelope);
+    around->keys.kid_len = (uint8_t)envelope->id_len;
+    memcpy(around->keys.kid, envelope->id, envelope->id_len);
+    if (key != NULL) {
+        memcpy(around->keys.key, key, bulla_key_size(around->keys.alg));
+        memcpy(around->keys.common_iv, common_iv, bulla_nonce_size(around->keys.alg));
+    }
+    bulla_put_le(around->piv, envelope->piv, BULLA_PIV_SIZE);
+    around->cose.keys = &around->keys;
+    around->cose.piv = around->piv;
+    around->cose.id_context = envelope->id_context;
+}
 
+/* Writes the protected header: a device's, or with "re" a gateway's. */
+static void write_protected(struct around *around, const struct bulla_envelope *envelope)
+{
+    struct bulla_cbor_writer writer = {around->protected_bytes, sizeof(around->protected_bytes), 0, 0};
+
+    bulla_cbor_small(&writer, BULLA_CBOR_MAP,
+                     (uint16_t)(2 + (envelope->has_re != 0) + (envelope->echo != NULL)));
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, BULLA_HEADER_ALG);
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, around->keys.alg);
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, BULLA_HEADER_CONTENT_TYPE);
+    bulla_cbor_small(&writer, BULLA_CBOR_UINT, envelope->content_format);
     if (envelope->has_re) {
         bulla_cbor_text(&writer, "re", 2);
         bulla_cbor_head(&writer, BULLA_CBOR_UINT, envelope->re);
@@ -35,55 +58,53 @@ static void write_more(struct bulla_cose *cose, const struct bulla_envelope *env
         bulla_cbor_text(&writer, "echo", 4);
         bulla_cbor_bytes(&writer, envelope->echo, BULLA_CHALLENGE_SIZE);
     }
-    cose->content_format = envelope->content_format;
-    cose->entries = (uint8_t)(2 + (envelope->has_re != 0) + (envelope->echo != NULL));
-    cose->more = more;
-    cose->more_len = (uint8_t)writer.used;
+    around->cose.protected_bytes = around->protected_bytes;
+    around->cose.protected_len = (uint8_t)writer.used;
 }
 
 size_t bulla_envelope_header(const struct bulla_envelope *envelope, uint8_t *content, size_t sealed_len)
 {
-    uint8_t piv[BULLA_PIV_SIZE];
-    uint8_t more[MORE_MAX];
-    struct bulla_cose cose;
+    struct around around;
 
-    make_cose(&cose, envelope, piv);
-    write_more(&cose, envelope, more);
-    return bulla_cose_header(&cose, content, sealed_len);
+    make_around(&around, envelope, NULL, NULL);
+    write_protected(&around, envelope);
+    return bulla_cose_header(&around.cose, content, sealed_len);
 }
 
 int bulla_envelope_seal(const struct bulla_envelope *envelope, struct bulla_crypto *crypto,
                         const uint8_t *key, const uint8_t *common_iv, uint8_t *content, size_t len)
 {
-    uint8_t piv[BULLA_PIV_SIZE];
-    uint8_t more[MORE_MAX];
-    struct bulla_cose cose;
+    struct around around;
     size_t sealed_len = len + bulla_tag_size(envelope->alg);
+    int result = BULLA_E_SPACE;
 
-    make_cose(&cose, envelope, piv);
-    cose.crypto = crypto;
-    cose.key = key;
-    cose.common_iv = common_iv;
-    write_more(&cose, envelope, more);
-    if (sealed_len > BULLA_MESSAGE_MAX ||
-        bulla_cose_header(&cose, content, sealed_len) + sealed_len > BULLA_MESSAGE_MAX)
-        return BULLA_E_SPACE;
-    return bulla_cose_seal(&cose, content, len);
+    make_around(&around, envelope, key, common_iv);
+    around.cose.crypto = crypto;
+    write_protected(&around, envelope);
+    if (sealed_len <= BULLA_MESSAGE_MAX &&
+        bulla_cose_header(&around.cose, content, sealed_len) + sealed_len <= BULLA_MESSAGE_MAX)
+        result = bulla_cose_seal(&around.cose, content, len);
+    if (result == 0)
+        result = (int)bulla_cose_header(&around.cose, content, sealed_len);
+    bulla_wipe(&around.keys, sizeof(around.keys));
+    return result;
 }
 
 int bulla_envelope_open(const struct bulla_envelope *envelope, struct bulla_crypto *crypto,
                         const uint8_t *key, const uint8_t *common_iv)
 {
-    uint8_t piv[BULLA_PIV_SIZE];
-    struct bulla_cose cose;
+    struct around around;
+    uint8_t spare[BULLA_AAD_MAX];
+    int result;
 
-    make_cose(&cose, envelope, piv);
-    cose.crypto = crypto;
-    cose.key = key;
-    cose.common_iv = common_iv;
-    cose.more = envelope->protected_bytes;
-    cose.more_len = (uint8_t)envelope->protected_len;
-    return bulla_cose_open(&cose, envelope->ciphertext, envelope->ciphertext_len);
+    make_around(&around, envelope, key, common_iv);
+    around.cose.crypto = crypto;
+    around.cose.protected_bytes = envelope->protected_bytes;
+    around.cose.protected_len = (uint8_t)envelope->protected_len;
+    result =
+        bulla_cose_open(&around.cose, spare + sizeof(spare), envelope->ciphertext, envelope->ciphertext_len);
+    bulla_wipe(&around.keys, sizeof(around.keys));
+    return result;
 }
 
 /* ---- parsing: each function returns 0, or -1 if what stands there is not what must ---- */

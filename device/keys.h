@@ -36,9 +36,8 @@ BULLA_MUST_CHECK int bulla_derive_common_iv(const struct bulla_schedule *schedul
 void bulla_nonce(int alg, const uint8_t *common_iv, const uint8_t *id, size_t id_len, uint64_t piv,
                  uint8_t nonce[BULLA_NONCE_MAX]);
 
-/* The same for a number in BULLA_PIV_SIZE bytes, the least significant first. */
-void bulla_nonce_of(int alg, const uint8_t *common_iv, const uint8_t *id, size_t id_len, const uint8_t *piv,
-                    uint8_t nonce[BULLA_NONCE_MAX]);
+/* The same under keys, for a number in BULLA_PIV_SIZE bytes, the least significant first. */
+void bulla_nonce_of(const struct bulla_derived *keys, const uint8_t *piv, uint8_t nonce[BULLA_NONCE_MAX]);
 
 /* A number's lowest `len` bytes, the least significant first, and back. */
 void bulla_put_le(uint8_t *out, uint64_t value, size_t len);

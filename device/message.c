@@ -12,10 +12,13 @@ int bulla_message_check(const struct bulla_message *message)
     return 0;
 }
 
-void bulla_message_seal(struct bulla_message *message, int header_len, uint8_t alg,
-                        enum bulla_message_state state)
+void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose, uint8_t state)
 {
-    message->data = message->buffer + BULLA_HEADROOM - header_len;
-    message->size = (size_t)header_len + message->used + bulla_tag_size(alg);
-    message->state = (uint8_t)state;
+    size_t sealed_len = message->used + bulla_tag_size(cose->keys->alg);
+    uint8_t *content = message->buffer + BULLA_HEADROOM;
+    size_t header_len = bulla_cose_header(cose, content, sealed_len);
+
+    message->data = content - header_len;
+    message->size = header_len + sealed_len;
+    message->state = state;
 }

@@ -32,6 +32,33 @@ void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8
     out[3] = (uint8_t)(crc >> 24);
 }
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+
+BULLA_APART void bulla_number_read(uint64_t *value, const uint8_t *bytes, uint8_t len)
+{
+    *value = 0;
+    memcpy(value, bytes, len);
+}
+
+BULLA_APART void bulla_number_write(uint8_t bytes[BULLA_NUMBER_SIZE], const uint64_t *value)
+{
+    bulla_number_copy(bytes, (const uint8_t *)value);
+}
+
+#else
+
+void bulla_number_read(uint64_t *value, const uint8_t *bytes, uint8_t len)
+{
+    *value = bulla_get_le(bytes, len);
+}
+
+void bulla_number_write(uint8_t bytes[BULLA_NUMBER_SIZE], const uint64_t *value)
+{
+    bulla_put_le(bytes, *value, BULLA_NUMBER_SIZE);
+}
+
+#endif
+
 void bulla_put_le(uint8_t *out, uint64_t value, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -39,18 +66,6 @@ void bulla_put_le(uint8_t *out, uint64_t value, size_t len)
         value >>= 8;
     }
 }
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-
-uint64_t bulla_get_le(const uint8_t *in, size_t len)
-{
-    uint64_t value = 0;
-
-    memcpy(&value, in, len);
-    return value;
-}
-
-#else
 
 uint64_t bulla_get_le(const uint8_t *in, size_t len)
 {
@@ -60,5 +75,3 @@ uint64_t bulla_get_le(const uint8_t *in, size_t len)
         value = value << 8 | in[--len];
     return value;
 }
-
-#endif

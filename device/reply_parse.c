@@ -2,57 +2,51 @@
 
 #include <string.h>
 
-#include "cbor_scan.h"
-
 /* A step forward if these bytes stand there: 0, else -1. */
-static int match(struct bulla_cbor_reader *reader, const char *bytes, uint8_t len)
+BULLA_APART static int match(struct bulla_cbor_reader *reader, const char *bytes, uint8_t len)
 {
-    if ((size_t)(reader->end - reader->at) < len || memcmp(reader->at, bytes, len) != 0)
-        return -1;
-    reader->at += len;
+    for (; len > 0; len--) {
+        if (reader->at == reader->end || *reader->at++ != (uint8_t)*bytes++)
+            return -1;
+    }
     return 0;
 }
 
 /* Any integer: a number that is not the credential's algorithm is forged, not malformed (PROTOCOL 3). */
 static int parse_alg(struct bulla_cbor_reader *reader, uint8_t *alg)
 {
-    struct bulla_cbor_reader ahead = *reader;
-    struct bulla_scan_head head;
-    uint16_t number;
+    uint8_t argument[BULLA_ARGUMENT_SIZE];
+    int major = bulla_scan_head(reader, argument);
+    uint16_t number = bulla_scan_small(argument);
 
-    *alg = 0;
-    if (bulla_scan_expect(reader, BULLA_CBOR_UINT, &head) < 0) {
-        *reader = ahead;
-        return bulla_scan_expect(reader, BULLA_CBOR_NINT, &head);
-    }
-    number = bulla_scan_small(&head);
-    if (number <= UINT8_MAX)
-        *alg = (uint8_t)number;
-    return 0;
+    *alg = major == BULLA_CBOR_UINT && number <= UINT8_MAX ? (uint8_t)number : 0;
+    return major < 0 || major > BULLA_CBOR_NINT ? -1 : 0;
 }
 
 /* Map of 3: 1 alg, 3 content type 60, "re". */
 static int parse_protected(struct bulla_cbor_reader reader, struct bulla_reply_envelope *envelope)
 {
-    struct bulla_scan_head head;
-
-    if (match(&reader, "\xa3\x01", 2) < 0 || parse_alg(&reader, &envelope->alg) < 0 ||
-        match(&reader, "\x03\x18\x3c\x62re", 6) < 0 || bulla_scan_expect(&reader, BULLA_CBOR_UINT, &head) < 0)
-        return -1;
-    memcpy(envelope->re, head.number, sizeof(envelope->re));
-    return reader.at == reader.end ? 0 : -1;
+    return match(&reader, "\xa3\x01", 2) < 0 || parse_alg(&reader, &envelope->alg) < 0 ||
+                   match(&reader, "\x03\x18\x3c\x62re", 6) < 0 ||
+                   bulla_scan_head(&reader, envelope->re) != BULLA_CBOR_UINT || reader.at != reader.end
+               ? -1
+               : 0;
 }
 
 /* In the fewest bytes; zero is one zero byte. */
 static int parse_piv(struct bulla_cbor_reader *reader, uint8_t piv[BULLA_PIV_SIZE])
 {
     int len = bulla_scan_bytes(reader, 1, BULLA_PIV_SIZE);
+    const uint8_t *at;
 
-    if (len < 0 || (len > 1 && reader->at[-len] == 0))
+    if (len < 0)
+        return -1;
+    at = reader->at - len;
+    if (len > 1 && *at == 0)
         return -1;
     memset(piv, 0, BULLA_PIV_SIZE);
-    for (int8_t i = 0; i < len; i++)
-        piv[i] = reader->at[-1 - i];
+    for (uint8_t i = (uint8_t)len; i-- > 0;)
+        piv[i] = *at++;
     return 0;
 }
 
@@ -91,7 +85,6 @@ int bulla_reply_envelope_parse(struct bulla_reply_envelope *envelope, uint8_t *b
 /* Reads the value of a known key, which may come once. */
 static int parse_value(struct bulla_cbor_reader *reader, uint8_t key, struct bulla_reply_body *body)
 {
-    struct bulla_scan_head head;
     uint8_t bit = (uint8_t)(1u << key);
 
     if ((body->has & bit) != 0)
@@ -101,10 +94,7 @@ static int parse_value(struct bulla_cbor_reader *reader, uint8_t key, struct bul
         body->challenge = reader->at + 1; /* behind a head of one byte */
         return bulla_scan_bytes(reader, BULLA_CHALLENGE_SIZE, BULLA_CHALLENGE_SIZE);
     }
-    if (bulla_scan_expect(reader, BULLA_CBOR_UINT, &head) < 0)
-        return -1;
-    memcpy(body->number[key], head.number, BULLA_NUMBER_SIZE);
-    return 0;
+    return bulla_scan_head(reader, body->number[key]) == BULLA_CBOR_UINT ? 0 : -1;
 }
 
 static int parse_entry(struct bulla_cbor_reader *reader, struct bulla_reply_body *body)
@@ -121,14 +111,14 @@ static int parse_entry(struct bulla_cbor_reader *reader, struct bulla_reply_body
 int bulla_reply_body_parse(struct bulla_reply_body *body, const uint8_t *plaintext, size_t len)
 {
     struct bulla_cbor_reader reader = {plaintext, plaintext + len};
-    struct bulla_scan_head map;
+    uint8_t count[BULLA_ARGUMENT_SIZE];
     const uint8_t *top = body->number[BULLA_REPLY_TOP];
     uint8_t receipt;
 
     memset(body, 0, sizeof(*body));
-    if (bulla_scan_expect(&reader, BULLA_CBOR_MAP, &map) < 0)
+    if (bulla_scan_head(&reader, count) != BULLA_CBOR_MAP)
         return BULLA_E_MALFORMED;
-    for (uint16_t entries = bulla_scan_small(&map); entries > 0; entries--) {
+    for (uint16_t entries = bulla_scan_small(count); entries > 0; entries--) {
         if (parse_entry(&reader, body) < 0)
             return BULLA_E_MALFORMED;
     }

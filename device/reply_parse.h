@@ -4,7 +4,7 @@
 #ifndef BULLA_REPLY_PARSE_H
 #define BULLA_REPLY_PARSE_H
 
-#include "counter.h"
+#include "cbor_scan.h"
 #include "cose.h"
 
 /* The envelope. Pointers point into the reply. */
@@ -15,7 +15,7 @@ struct bulla_reply_envelope {
     uint16_t ciphertext_len;
     uint8_t protected_len;
     uint8_t alg; /* 0 for those that are none of ours */
-    uint8_t re[BULLA_NUMBER_SIZE];
+    uint8_t re[BULLA_ARGUMENT_SIZE];
     uint8_t piv[BULLA_PIV_SIZE];
 };
 
@@ -27,9 +27,9 @@ struct bulla_reply_envelope {
 
 /* What the plaintext says. */
 struct bulla_reply_body {
-    uint8_t number[BULLA_REPLY_CHALLENGE][BULLA_NUMBER_SIZE]; /* keys 0 to 2 */
-    const uint8_t *challenge;                                 /* key 3, or NULL */
-    uint8_t has;                                              /* bit k: key k is there */
+    uint8_t number[BULLA_REPLY_CHALLENGE][BULLA_ARGUMENT_SIZE]; /* keys 0 to 2 */
+    const uint8_t *challenge;                                   /* key 3, or NULL */
+    uint8_t has;                                                /* bit k: key k is there */
 };
 
 /* 0 or BULLA_E_MALFORMED. */

@@ -7,37 +7,23 @@
 
 #include "context.h"
 
-static struct bulla_counter counter_of(const struct bulla *bulla)
-{
-    struct bulla_counter counter;
-
-    counter.port = bulla->port;
-    counter.kid = bulla->kid;
-    counter.kid_len = bulla->kid_len;
-    return counter;
-}
-
 int bulla_counter_load(struct bulla *bulla)
 {
-    struct bulla_counter counter = counter_of(bulla);
-
-    if (bulla_counter_read(&counter, bulla->next) < 0)
+    if (bulla_counter_read(bulla->port, &bulla->own, bulla->next) < 0)
         return BULLA_E_NO_COUNTER;
-    memcpy(bulla->limit, bulla->next,
-           sizeof(bulla->limit)); /* so the next seal reserves first, both copies */
+    bulla_number_copy(bulla->limit, bulla->next); /* so the next seal reserves first, both copies */
     return 0;
 }
 
 int bulla_counter_reserve(struct bulla *bulla)
 {
-    struct bulla_counter counter = counter_of(bulla);
     uint8_t next[BULLA_NUMBER_SIZE];
     int error;
 
     if (bulla_number_above(bulla->limit, bulla->next))
         return 0;
-    memcpy(next, bulla->next, sizeof(next));
-    error = bulla_counter_take(&counter, next, bulla->limit);
+    bulla_number_copy(next, bulla->next);
+    error = bulla_counter_take(bulla->port, &bulla->own, next, bulla->limit);
     if (error == 0)
         bulla_context_raise(bulla, next);
     return error;
@@ -45,12 +31,11 @@ int bulla_counter_reserve(struct bulla *bulla)
 
 int bulla_provision_counter(const struct bulla_credential *credential, const struct bulla_port *port)
 {
-    struct bulla_counter counter;
+    struct bulla_derived keys;
 
     if (credential->kind != BULLA_COUNTER)
         return BULLA_E_ARGUMENT;
-    counter.port = port;
-    counter.kid = credential->kid;
-    counter.kid_len = credential->kid_len;
-    return bulla_counter_make(&counter);
+    memcpy(keys.kid, credential->kid, BULLA_KID_MAX);
+    keys.kid_len = credential->kid_len;
+    return bulla_counter_make(port, &keys);
 }

@@ -172,21 +172,21 @@ static void end_writer(struct bulla_message *message, const struct bulla_cbor_wr
  */
 static int half_of(uint32_t single, uint16_t *half)
 {
+    uint32_t mantissa = single << 9;
     uint16_t sign = (uint16_t)(single >> 16) & 0x8000u;
     uint8_t exponent = (uint8_t)(single >> 23);
-    uint16_t mantissa = (uint16_t)(single >> 13) & 0x3ffu; /* what a half keeps of it, */
-    uint16_t lost = (uint16_t)single & 0x1fffu;            /* and what it does not */
-    uint8_t halves = (uint8_t)(exponent - 126u);           /* 0.5 to 1024: the number's bits above one half */
+    uint8_t halves = (uint8_t)(exponent - 126u); /* 0.5 to 1024: the number's bits above one half */
 
-    if (exponent == 0xff) { /* any NaN is the one of RFC 8949 4.2.2 */
-        *half = (lost | mantissa) != 0 ? 0x7e00u : sign | 0x7c00u;
-        return 1;
-    }
     *half = sign;
-    if (lost != 0 || halves > 11 || (halves == 11 && mantissa != 0))
-        return (lost | mantissa | exponent) == 0;
-    *half |= (uint16_t)((exponent - 112u) << 10 | mantissa);
-    return ((uint16_t)(mantissa << halves) & 0x3ffu) == 0; /* no bits below one half */
+    if (exponent == 0)
+        return mantissa == 0;
+    if (exponent == 0xff) /* any NaN is the one of RFC 8949 4.2.2 */
+        *half = mantissa != 0 ? 0x7e00u : sign | 0x7c00u;
+    else /* the exponent's bias is 127 in a single, and 15 in a half */
+        *half |= (uint16_t)((single >> 13) - (112u << 10)) & 0x7fffu;
+    if (halves < 11)
+        mantissa <<= halves;
+    return exponent == 0xff || (halves <= 11 && mantissa == 0); /* no bits below one half */
 }
 
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value)

@@ -28,10 +28,20 @@ static unsigned unbroken_run(const struct bulla *bulla)
 {
     unsigned i = 0;
 
-    while (i < BULLA_TRACKED && (bulla->tracked >> i & 1) != 0 &&
-           bulla_tracked_distance(bulla, (uint8_t)i) == i + 1)
+    while (i < BULLA_TRACKED && bulla->sent[i].marks != 0 &&
+           bulla_sent_distance(bulla, &bulla->sent[i]) == i + 1)
         i++;
     return i;
+}
+
+/* The messages that have a mark: bit i of 16 is message i. */
+static uint16_t marked(const struct bulla *bulla, uint8_t mark)
+{
+    uint16_t bits = 0;
+
+    for (unsigned i = BULLA_TRACKED; i-- > 0;)
+        bits = (uint16_t)(bits << 1 | ((bulla->sent[i].marks & mark) != 0));
+    return bits;
 }
 
 static void encode(const struct bulla *bulla, uint8_t blob[BULLA_SLEEP_SIZE])
@@ -45,18 +55,19 @@ static void encode(const struct bulla *bulla, uint8_t blob[BULLA_SLEEP_SIZE])
     memcpy(blob + AT_ECHO_UNTIL, bulla->echo_until, 6);
     bulla_put_le(blob + AT_COMMAND, bulla->last_command, 8);
     memcpy(blob + AT_CHALLENGE, bulla->challenge, BULLA_CHALLENGE_SIZE);
-    bulla_put_le(blob + AT_STORED, bulla->stored, 2);
-    bulla_put_le(blob + AT_REFUSED, bulla->refused, 2);
-    bulla_put_le(blob + AT_BARE, bulla->bare, 2);
+    bulla_put_le(blob + AT_STORED, marked(bulla, BULLA_M_STORED), 2);
+    bulla_put_le(blob + AT_REFUSED, marked(bulla, BULLA_M_REFUSED), 2);
+    bulla_put_le(blob + AT_BARE, marked(bulla, BULLA_M_BARE), 2);
     blob[AT_RUN] = (uint8_t)unbroken_run(bulla);
-    bulla_put_le(blob + AT_CRC, bulla_record_crc(bulla->kid, bulla->kid_len, blob, AT_CRC), 4);
+    bulla_put_le(blob + AT_CRC, bulla_record_crc(bulla->own.kid, bulla->own.kid_len, blob, AT_CRC), 4);
 }
 
 static int is_whole(const struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
 {
     return blob[0] == VERSION && blob[AT_RUN] <= BULLA_TRACKED && (blob[AT_FLAGS] & ~FLAGS_KEPT) == 0 &&
            bulla_get_le(blob + AT_NEXT, 6) <= BULLA_PIV_MAX + 1 &&
-           bulla_get_le(blob + AT_CRC, 4) == bulla_record_crc(bulla->kid, bulla->kid_len, blob, AT_CRC);
+           bulla_get_le(blob + AT_CRC, 4) ==
+               bulla_record_crc(bulla->own.kid, bulla->own.kid_len, blob, AT_CRC);
 }
 
 /* The saved session is there as this context left it: no other one restored from it has sealed, or slept
@@ -89,6 +100,12 @@ static int destroy_saved(struct bulla *bulla)
     return 0;
 }
 
+/* A mark of message i, if its bit is set. */
+static uint8_t mark_of(const uint8_t bits[2], unsigned i, uint8_t mark)
+{
+    return (bits[i / 8] >> i % 8 & 1) != 0 ? mark : 0;
+}
+
 static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
 {
     bulla->flags = blob[AT_FLAGS];
@@ -99,13 +116,15 @@ static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
     memcpy(bulla->echo_until, blob + AT_ECHO_UNTIL, 6);
     bulla->last_command = bulla_get_le(blob + AT_COMMAND, 8);
     memcpy(bulla->challenge, blob + AT_CHALLENGE, BULLA_CHALLENGE_SIZE);
-    bulla->stored = (uint16_t)bulla_get_le(blob + AT_STORED, 2);
-    bulla->refused = (uint16_t)bulla_get_le(blob + AT_REFUSED, 2);
-    bulla->bare = (uint16_t)bulla_get_le(blob + AT_BARE, 2);
-    bulla->tracked = (uint16_t)((1ul << blob[AT_RUN]) - 1);
-    for (unsigned i = 0; i < BULLA_TRACKED; i++) {
-        bulla->low[i] = (uint16_t)(bulla_get_le(bulla->next, 2) - 1 - i);
-        bulla->age[i] = (uint8_t)BULLA_AGE_MAX; /* how long it slept is not known: no key 2 or 4 for these */
+    memset(bulla->sent, 0, sizeof(bulla->sent));
+    for (unsigned i = 0; i < blob[AT_RUN]; i++) {
+        struct bulla_sent *sent = &bulla->sent[i];
+
+        sent->low = (uint16_t)(bulla_get_le(bulla->next, 2) - 1 - i);
+        sent->age = (uint8_t)BULLA_AGE_MAX; /* how long it slept is not known: no key 2 or 4 for these */
+        sent->marks = BULLA_M_TRACKED | mark_of(blob + AT_STORED, i, BULLA_M_STORED) |
+                      mark_of(blob + AT_REFUSED, i, BULLA_M_REFUSED) |
+                      mark_of(blob + AT_BARE, i, BULLA_M_BARE);
     }
 }
 
@@ -114,7 +133,7 @@ int bulla_sleep(struct bulla *bulla)
     uint8_t blob[BULLA_SLEEP_SIZE];
     uint8_t read_back[BULLA_SLEEP_SIZE] = {0};
 
-    if (bulla->kind != BULLA_SESSION || (bulla->flags & BULLA_F_OPEN) == 0)
+    if ((bulla->flags & BULLA_F_COUNTER) != 0 || (bulla->flags & BULLA_F_OPEN) == 0)
         return BULLA_E_STATE;
     if (bulla->port->load == NULL || bulla->port->store == NULL)
         return BULLA_E_STORE;
@@ -134,7 +153,7 @@ int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, c
     uint8_t blob[BULLA_SLEEP_SIZE] = {0};
     int error = bulla_open(bulla, credential, port);
 
-    if (error < 0 || bulla->kind != BULLA_SESSION || port->load == NULL || port->store == NULL)
+    if (error < 0 || (bulla->flags & BULLA_F_COUNTER) != 0 || port->load == NULL || port->store == NULL)
         return error;
     if (port->load(port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 || !is_whole(bulla, blob))
         return 0;

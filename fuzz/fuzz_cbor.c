@@ -9,8 +9,8 @@
 #include "device/cbor.h"
 #include "device/cbor_scan.h"
 
-#define DEPTH      BULLA_SCAN_DEPTH
-#define SCAN_MAX   32767
+#define DEPTH      8
+#define SCAN_MAX   2000 /* nesting and all: the host's reader recurses */
 #define PREFIX_MAX 200
 #define OUT_MAX    8192
 
@@ -70,13 +70,29 @@ static void check_expect(const uint8_t *data, size_t size)
     require(taken <= 1);
 }
 
-/* The device's reader steps over what the host's does. */
+/* Whether all heads are of definite lengths, in the shortest form. */
+static int is_deterministic(const uint8_t *data, const uint8_t *end)
+{
+    struct bulla_cbor_reader reader = {data, end};
+    struct bulla_cbor_item item;
+
+    while (reader.at < end) {
+        require(bulla_cbor_next(&reader, &item) == 0);
+        if (item.info == 31 || !item.shortest)
+            return 0;
+    }
+    return 1;
+}
+
+/* The device's reader steps over what the host's does, where that is deterministic. */
 static void check_scan(const uint8_t *data, size_t size)
 {
     struct bulla_cbor_reader reader = {data, data + size};
     struct bulla_cbor_reader scan = reader;
-    int found = bulla_cbor_skip(&reader, DEPTH);
+    int found = bulla_cbor_skip(&reader, SCAN_MAX);
 
+    if (found == 0 && !is_deterministic(data, reader.at))
+        found = -1;
     require(bulla_scan_skip(&scan) == found);
     require(found < 0 || scan.at == reader.at);
 }

@@ -60,7 +60,7 @@ static void open_device(void)
         bulla_begin(&message, buffer, sizeof(buffer));
         require(bulla_seal(&opened, &message) == 0);
     }
-    schedule = bulla_schedule_of(&opened);
+    bulla_schedule_of(&opened, &schedule);
     require(bulla_derive_key(&schedule, gateway_id, sizeof(gateway_id), gateway_key) == 0);
 }
 
@@ -69,7 +69,7 @@ static uint64_t number_of(const uint8_t number[BULLA_NUMBER_SIZE])
     return bulla_get_le(number, BULLA_NUMBER_SIZE);
 }
 
-static void check_accepted(const struct bulla *device, const struct bulla_reply *reply)
+static void check_accepted(struct bulla *device, const struct bulla_reply *reply)
 {
     require(reply->re < SEALED);
     require(number_of(device->next) >= number_of(opened.next) &&
@@ -81,13 +81,14 @@ static void check_accepted(const struct bulla *device, const struct bulla_reply 
     for (unsigned i = 0; i < BULLA_TRACKED; i++) {
         uint64_t piv = number_of(opened.next) - 1 - i;
         uint8_t bytes[BULLA_NUMBER_SIZE];
+        int stored;
 
         bulla_put_le(bytes, piv, sizeof(bytes));
-        if (i >= SEALED || bulla_tracked_find(device, bytes) != (int)i)
+        if (i >= SEALED || bulla_sent_find(device, bytes) != &device->sent[i])
             continue; /* a far jump forgets */
-        require((device->stored >> i & 1) ==
-                (reply->has_receipt && bulla_receipt_holds(reply->top, reply->bits, piv)));
-        require((device->refused >> i & 1) == (piv == reply->re && (device->stored >> i & 1) == 0));
+        stored = (device->sent[i].marks & BULLA_M_STORED) != 0;
+        require(stored == (reply->has_receipt && bulla_receipt_holds(reply->top, reply->bits, piv)));
+        require(((device->sent[i].marks & BULLA_M_REFUSED) != 0) == (piv == reply->re && !stored));
     }
 }
 
@@ -120,8 +121,8 @@ static void answer_with_body(const uint8_t *data, size_t size)
     envelope.re = data[0] % (SEALED + 1);
     envelope.has_re = 1;
     memcpy(buffer + BULLA_HEADROOM, data + 1, size - 1);
-    header_len = bulla_envelope_seal(&envelope, &kept, gateway_key, opened.common_iv, buffer + BULLA_HEADROOM,
-                                     size - 1);
+    header_len = bulla_envelope_seal(&envelope, &kept, gateway_key, opened.own.common_iv,
+                                     buffer + BULLA_HEADROOM, size - 1);
     require(header_len > 0);
     answer(buffer + BULLA_HEADROOM - header_len,
            (size_t)header_len + size - 1 + bulla_tag_size(credential.alg));

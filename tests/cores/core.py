@@ -87,7 +87,7 @@ def pack_credential(secret, kid, alg, kind):
 
 
 def pack_derived(key, common_iv, kid, alg):
-    return key.ljust(32, b"\0") + common_iv.ljust(13, b"\0") + kid.ljust(5, b"\0") + bytes([len(kid), alg])
+    return key.ljust(32, b"\0") + common_iv.ljust(13, b"\0") + kid.ljust(6, b"\0") + bytes([len(kid), alg])
 
 
 def emulator(core, image, counts=None):

@@ -111,7 +111,9 @@ void raise_to(struct bulla *bulla, uint64_t next)
 int tracked_as(const struct bulla *bulla, uint64_t piv)
 {
     uint8_t number[BULLA_NUMBER_SIZE];
+    const struct bulla_sent *sent;
 
     set_number(number, piv);
-    return bulla_tracked_find(bulla, number);
+    sent = bulla_sent_find((struct bulla *)bulla, number);
+    return sent != NULL ? (int)(sent - bulla->sent) : -1;
 }

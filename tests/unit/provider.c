@@ -1,6 +1,7 @@
 #include "provider.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "device/crypto.h"
 
@@ -16,4 +17,16 @@ int provider_offers(int alg)
         fprintf(stderr, "%s does not offer algorithm %d: its cases are skipped\n", provider_name, alg);
     told = 1;
     return 0;
+}
+
+int provider_salt(size_t salt_len)
+{
+    static int told;
+
+    if (salt_len <= 32 || strcmp(provider_name, "tiny") != 0)
+        return 0;
+    if (!told)
+        fprintf(stderr, "tiny takes no salt of more than 32 bytes: it must refuse those cases of HKDF\n");
+    told = 1;
+    return BULLA_E_ARGUMENT;
 }

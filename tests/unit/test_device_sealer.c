@@ -89,7 +89,7 @@ static void test_with_a_context_on_one_store(void **state)
     for (unsigned i = 0; i < 5; i++) {
         fixture_seal(&b.fixture, &sent);
         assert_int_equal(seal(&b, &sent), 0);
-        set_next(&b, bulla_get_le(b.sealer.limit, 8) - 1);
+        set_next(&b, bulla_get_le(b.sealer.limit, sizeof(b.sealer.limit)) - 1);
         assert_int_equal(seal(&b, &sent), 0);
         assert_int_equal(seal(&b, &sent), 0);
     }
@@ -209,7 +209,7 @@ static void test_builder_errors(void **state)
     bulla_add_bytes(&message, zeros, BULLA_MESSAGE_MAX - BULLA_HEADROOM - BULLA_TAG_MAX + 1);
     assert_int_equal(bulla_seal_derived(&b.sealer, &message), BULLA_E_SPACE);
     assert_int_equal(recorder_count(), 0);
-    assert_int_equal(bulla_get_le(b.sealer.next, 8), 0);
+    assert_int_equal(bulla_get_le(b.sealer.next, sizeof(b.sealer.next)), 0);
 }
 
 static void test_numbers(void **state)

@@ -120,8 +120,10 @@ static void check_hkdf(json_t *one)
     size_t okm_len = (size_t)vector_u64(one, "size");
 
     assert_int_equal(
-        bulla_hkdf_sha256(provider_state(), salt, salt_len, ikm, ikm_len, info, info_len, okm, okm_len), 0);
-    assert_hex(okm, okm_len, vector_text(one, "okm"));
+        bulla_hkdf_sha256(provider_state(), salt, salt_len, ikm, ikm_len, info, info_len, okm, okm_len),
+        provider_salt(salt_len));
+    if (provider_salt(salt_len) == 0)
+        assert_hex(okm, okm_len, vector_text(one, "okm"));
 }
 
 static void test_hkdf(void **state)
