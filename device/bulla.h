@@ -217,10 +217,10 @@ struct bulla_sent {
  */
 struct bulla {
     const struct bulla_port *port;
-    int (*destroy_saved)(struct bulla *bulla); /* set while this session is saved in the store: to be called
-                                                  before the next seal */
-    uint64_t last_command;                     /* id of the last command carried out (PROTOCOL 6) */
-    uint32_t clock; /* the port's timer when the ages were last brought up to date */
+    int (*ready)(struct bulla *bulla); /* NULL, or to be called before a number is taken: a counter reserves
+                                          numbers; a session that is saved in the store is destroyed there */
+    uint64_t last_command;             /* id of the last command carried out (PROTOCOL 6) */
+    uint32_t clock;                    /* the port's timer when the ages were last brought up to date */
     uint8_t flags;
     uint8_t next[6];       /* Partial IV of the next message */
     uint8_t limit[6];      /* counter: numbers below it are reserved in the store */
@@ -242,6 +242,13 @@ struct bulla {
  */
 BULLA_MUST_CHECK int bulla_open(struct bulla *bulla, const struct bulla_credential *credential,
                                 const struct bulla_port *port);
+
+/*
+ * Opens a session context, as bulla_open() does. A board that has no counter calls this, and needs no flash
+ * for the counter's code. BULLA_E_ARGUMENT also for the credential of a counter.
+ */
+BULLA_MUST_CHECK int bulla_open_session(struct bulla *bulla, const struct bulla_credential *credential,
+                                        const struct bulla_port *port);
 
 /*
  * Opens a session context that slept, from BULLA_SLOT_SESSION; begins a new session if none is saved there.

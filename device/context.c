@@ -54,7 +54,7 @@ int bulla_session_begin(struct bulla *bulla)
         return BULLA_E_RANDOM;
     memcpy(bulla->id_context, drawn, sizeof(drawn));
     bulla->flags = 0;
-    bulla->destroy_saved = NULL;
+    bulla->ready = NULL;
     memset(bulla->sent, 0, sizeof(bulla->sent));
     memset(bulla->next, 0, sizeof(bulla->next));
     memset(bulla->answered, 0, sizeof(bulla->answered));
@@ -62,39 +62,32 @@ int bulla_session_begin(struct bulla *bulla)
     return bulla_context_derive(bulla);
 }
 
-/* What both ways of opening begin with: nothing is open yet, the credential is copied, the port offers what
- * it must. */
-static int prepare(struct bulla *bulla, const struct bulla_credential *credential,
-                   const struct bulla_port *port)
+int bulla_context_prepare(struct bulla *bulla, const struct bulla_credential *credential,
+                          const struct bulla_port *port)
 {
     memset(bulla, 0, sizeof(*bulla));
     if (credential->kid_len < 1 || credential->kid_len > BULLA_KID_MAX ||
-        bulla_key_size(credential->alg) == 0 || credential->kind > BULLA_COUNTER)
+        bulla_key_size(credential->alg) == 0)
         return BULLA_E_ARGUMENT;
-    if (credential->kind == BULLA_SESSION ? port->random == NULL : port->load == NULL || port->store == NULL)
-        return BULLA_E_UNSAFE;
     bulla->port = port;
     memcpy(bulla->secret, credential->secret, BULLA_SECRET_SIZE);
     memcpy(bulla->own.kid, credential->kid, BULLA_KID_MAX);
     bulla->own.kid_len = credential->kid_len;
     bulla->own.alg = credential->alg;
-    if (credential->kind == BULLA_COUNTER)
-        bulla->flags = BULLA_F_COUNTER;
     if (port->timer != NULL)
         bulla->clock = port->timer(port->context);
     return 0;
 }
 
-int bulla_open(struct bulla *bulla, const struct bulla_credential *credential, const struct bulla_port *port)
+int bulla_open_session(struct bulla *bulla, const struct bulla_credential *credential,
+                       const struct bulla_port *port)
 {
-    int error = prepare(bulla, credential, port);
+    int error = bulla_context_prepare(bulla, credential, port);
 
-    if (error < 0)
-        return error;
-    if ((bulla->flags & BULLA_F_COUNTER) == 0)
-        error = bulla_session_begin(bulla);
-    else if ((error = bulla_counter_load(bulla)) == 0)
-        error = bulla_context_derive(bulla);
+    if (credential->kind != BULLA_SESSION)
+        error = BULLA_E_ARGUMENT;
+    else if (error == 0)
+        error = port->random != NULL ? bulla_session_begin(bulla) : BULLA_E_UNSAFE;
     if (error < 0)
         bulla_close(bulla);
     return error;

@@ -55,12 +55,10 @@ BULLA_MUST_CHECK int bulla_session_begin(struct bulla *bulla);
 /* Derives the sender's key and the Common IV; afterwards the context is open. 0 or an error. */
 BULLA_MUST_CHECK int bulla_context_derive(struct bulla *bulla);
 
-/* Reads the counter from the store into next and limit. 0 or BULLA_E_NO_COUNTER. */
-BULLA_MUST_CHECK int bulla_counter_load(struct bulla *bulla);
-
-/* Makes sure that `next` lies below the numbers reserved in the store; raises it where others have reserved.
- * 0, BULLA_E_STORE or BULLA_E_EXHAUSTED. */
-BULLA_MUST_CHECK int bulla_counter_reserve(struct bulla *bulla);
+/* What every way of opening begins with: nothing is open yet, the credential is copied. 0 or
+ * BULLA_E_ARGUMENT. */
+BULLA_MUST_CHECK int bulla_context_prepare(struct bulla *bulla, const struct bulla_credential *credential,
+                                           const struct bulla_port *port);
 
 /* Brings the ages of the tracked messages up to date. */
 void bulla_context_tick(struct bulla *bulla);

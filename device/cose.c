@@ -14,13 +14,15 @@ static uint8_t *push_entry(uint8_t *at, uint8_t number, const uint8_t *bytes, ui
 /* The Partial IV, in the fewest bytes; zero is one zero byte. */
 static uint8_t *push_piv(uint8_t *at, const uint8_t *piv)
 {
-    uint8_t len = BULLA_PIV_SIZE;
+    uint8_t head = BULLA_CBOR_BYTES << 5 | BULLA_PIV_SIZE;
+    const uint8_t *last = piv + BULLA_PIV_SIZE - 1;
 
-    while (len > 1 && piv[len - 1] == 0)
-        len--;
-    for (uint8_t i = 0; i < len; i++)
-        *--at = piv[i];
-    *--at = (uint8_t)(BULLA_CBOR_BYTES << 5 | len);
+    for (; *last == 0 && last != piv; last--)
+        head--;
+    do
+        *--at = *piv;
+    while (piv++ != last);
+    *--at = head;
     *--at = BULLA_HEADER_PARTIAL_IV;
     return at;
 }

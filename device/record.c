@@ -6,20 +6,25 @@
 
 #include "context.h"
 
-uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len)
+/* A checksum under way: the complement of one. */
+BULLA_APART static uint32_t feed(uint32_t crc, const uint8_t *bytes, size_t len)
 {
-    crc = ~crc;
     for (const uint8_t *end = bytes + len; bytes != end; bytes++) {
         crc ^= *bytes;
         for (uint8_t bit = 0; bit < 8; bit++)
             crc = (crc & 1) != 0 ? crc >> 1 ^ 0xedb88320u : crc >> 1;
     }
-    return ~crc;
+    return crc;
+}
+
+uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len)
+{
+    return ~feed(~crc, bytes, len);
 }
 
 uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len)
 {
-    return bulla_crc32(bulla_crc32(0, kid, kid_len), record, len);
+    return ~feed(feed(0xffffffffu, kid, kid_len), record, len);
 }
 
 void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len)

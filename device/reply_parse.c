@@ -23,16 +23,6 @@ static int parse_alg(struct bulla_cbor_reader *reader, uint8_t *alg)
     return major < 0 || major > BULLA_CBOR_NINT ? -1 : 0;
 }
 
-/* Map of 3: 1 alg, 3 content type 60, "re". */
-static int parse_protected(struct bulla_cbor_reader reader, struct bulla_reply_envelope *envelope)
-{
-    return match(&reader, "\xa3\x01", 2) < 0 || parse_alg(&reader, &envelope->alg) < 0 ||
-                   match(&reader, "\x03\x18\x3c\x62re", 6) < 0 ||
-                   bulla_scan_head(&reader, envelope->re) != BULLA_CBOR_UINT || reader.at != reader.end
-               ? -1
-               : 0;
-}
-
 /* In the fewest bytes; zero is one zero byte. */
 static int parse_piv(struct bulla_cbor_reader *reader, uint8_t piv[BULLA_PIV_SIZE])
 {
@@ -50,29 +40,40 @@ static int parse_piv(struct bulla_cbor_reader *reader, uint8_t piv[BULLA_PIV_SIZ
     return 0;
 }
 
+/* A map of 3: 1 alg, 3 content type 60, "re"; the reader stands behind it. */
+static int parse_protected(struct bulla_cbor_reader *reader, struct bulla_reply_envelope *envelope)
+{
+    const uint8_t *end = reader->at;
+
+    reader->at -= envelope->protected_len;
+    envelope->protected_bytes = reader->at;
+    if (match(reader, "\xa3\x01", 2) < 0 || parse_alg(reader, &envelope->alg) < 0 ||
+        match(reader, "\x03\x18\x3c\x62re", 6) < 0 ||
+        bulla_scan_head(reader, envelope->re) != BULLA_CBOR_UINT)
+        return -1;
+    return reader->at == end ? 0 : -1;
+}
+
+/* A map of 2: 4 kid, of 6 bytes, and 6 Partial IV. */
+static int parse_unprotected(struct bulla_cbor_reader *reader, struct bulla_reply_envelope *envelope)
+{
+    if (match(reader, "\xa2\x04", 2) < 0 ||
+        bulla_scan_bytes(reader, BULLA_GATEWAY_ID_SIZE, BULLA_GATEWAY_ID_SIZE) < 0)
+        return -1;
+    envelope->id = reader->at - BULLA_GATEWAY_ID_SIZE;
+    return match(reader, "\x06", 1) < 0 ? -1 : parse_piv(reader, envelope->piv);
+}
+
 int bulla_reply_envelope_parse(struct bulla_reply_envelope *envelope, uint8_t *bytes, size_t len)
 {
     struct bulla_cbor_reader reader = {bytes, bytes + len};
-    struct bulla_cbor_reader inner;
     int size;
 
     if (len > BULLA_MESSAGE_MAX || match(&reader, "\xd0\x83", 2) < 0) /* COSE_Encrypt0, of 3 */
         return BULLA_E_MALFORMED;
     size = bulla_scan_bytes(&reader, 0, BULLA_PROTECTED_MAX);
-    if (size < 0)
-        return BULLA_E_MALFORMED;
-    inner.at = reader.at - size;
-    inner.end = reader.at;
-    envelope->protected_bytes = inner.at;
     envelope->protected_len = (uint8_t)size;
-    if (parse_protected(inner, envelope) < 0 ||
-        match(&reader, "\xa2\x04\x46", 3) < 0) /* map of 2: 4 kid, of 6 bytes */
-        return BULLA_E_MALFORMED;
-    envelope->id = reader.at;
-    if (reader.end - reader.at < BULLA_GATEWAY_ID_SIZE)
-        return BULLA_E_MALFORMED;
-    reader.at += BULLA_GATEWAY_ID_SIZE;
-    if (match(&reader, "\x06", 1) < 0 || parse_piv(&reader, envelope->piv) < 0)
+    if (size < 0 || parse_protected(&reader, envelope) < 0 || parse_unprotected(&reader, envelope) < 0)
         return BULLA_E_MALFORMED;
     size = bulla_scan_bytes(&reader, 0, BULLA_MESSAGE_MAX);
     if (size < 0 || reader.at != reader.end)

@@ -24,21 +24,16 @@ static int is_of_this_context(const struct bulla *bulla, const struct bulla_mess
     return is_sealed(message) && bulla_equal(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
 }
 
-/* What must be so before a number may be taken: the saved session is gone, the number exists and is reserved.
+/* What must be so before a number may be taken: the saved session is gone, the number is reserved, and
+ * exists.
  */
 static int make_ready(struct bulla *bulla)
 {
-    int error = 0;
+    int error = BULLA_E_STATE;
 
-    if ((bulla->flags & BULLA_F_OPEN) == 0)
-        return BULLA_E_STATE;
-    if (bulla->destroy_saved != NULL && bulla->destroy_saved(bulla) < 0)
-        error = bulla_session_begin(bulla); /* it may wake once more: so this session ends here */
-    if (error < 0)
-        return error;
-    if (bulla->next[BULLA_PIV_SIZE] != 0)
-        return BULLA_E_EXHAUSTED;
-    return (bulla->flags & BULLA_F_COUNTER) != 0 ? bulla_counter_reserve(bulla) : 0;
+    if ((bulla->flags & BULLA_F_OPEN) != 0)
+        error = bulla->ready != NULL ? bulla->ready(bulla) : 0;
+    return error == 0 && bulla->next[BULLA_PIV_SIZE] != 0 ? BULLA_E_EXHAUSTED : error;
 }
 
 /* Whether the next message may leave the kid context out (PROTOCOL 3, header 10). */

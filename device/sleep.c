@@ -83,7 +83,7 @@ static int is_still_ours(const struct bulla *bulla)
 }
 
 /* Destroys it in the store. 0, or BULLA_E_STORE if it may still be there, or was not any more. */
-static int destroy_saved(struct bulla *bulla)
+static int destroy(struct bulla *bulla)
 {
     uint8_t blank[BULLA_SLEEP_SIZE];
     uint8_t read_back[BULLA_SLEEP_SIZE];
@@ -96,8 +96,14 @@ static int destroy_saved(struct bulla *bulla)
         bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
         memcmp(blank, read_back, sizeof(blank)) != 0)
         return BULLA_E_STORE;
-    bulla->destroy_saved = NULL;
+    bulla->ready = NULL;
     return 0;
+}
+
+/* What is not destroyed may wake once more: so this session ends here. */
+static int destroy_saved(struct bulla *bulla)
+{
+    return destroy(bulla) < 0 ? bulla_session_begin(bulla) : 0;
 }
 
 /* A mark of message i, if its bit is set. */
@@ -109,7 +115,7 @@ static uint8_t mark_of(const uint8_t bits[2], unsigned i, uint8_t mark)
 static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
 {
     bulla->flags = blob[AT_FLAGS];
-    bulla->destroy_saved = destroy_saved;
+    bulla->ready = destroy_saved;
     memcpy(bulla->id_context, blob + AT_ID_CONTEXT, BULLA_ID_CONTEXT_SIZE);
     memcpy(bulla->next, blob + AT_NEXT, 6);
     memcpy(bulla->answered, blob + AT_ANSWERED, 6);
@@ -137,10 +143,10 @@ int bulla_sleep(struct bulla *bulla)
         return BULLA_E_STATE;
     if (bulla->port->load == NULL || bulla->port->store == NULL)
         return BULLA_E_STORE;
-    if (bulla->destroy_saved != NULL && !is_still_ours(bulla))
+    if (bulla->ready != NULL && !is_still_ours(bulla))
         return BULLA_E_STORE; /* who destroyed it went on with its numbers: they must not be saved again */
     encode(bulla, blob);
-    bulla->destroy_saved = destroy_saved; /* even if it fails: who knows what was written */
+    bulla->ready = destroy_saved; /* even if it fails: who knows what was written */
     if (bulla->port->store(bulla->port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 ||
         bulla->port->load(bulla->port->context, BULLA_SLOT_SESSION, read_back, sizeof(read_back)) != 0 ||
         memcmp(blob, read_back, sizeof(blob)) != 0)
@@ -148,20 +154,31 @@ int bulla_sleep(struct bulla *bulla)
     return 0;
 }
 
-int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, const struct bulla_port *port)
+/* 1 if a saved session was restored, 0 if there is none, or an error. */
+static int restore(struct bulla *bulla, const struct bulla_credential *credential,
+                   const struct bulla_port *port)
 {
     uint8_t blob[BULLA_SLEEP_SIZE] = {0};
-    int error = bulla_open(bulla, credential, port);
+    int error = bulla_context_prepare(bulla, credential, port);
 
-    if (error < 0 || (bulla->flags & BULLA_F_COUNTER) != 0 || port->load == NULL || port->store == NULL)
+    if (error < 0)
         return error;
     if (port->load(port->context, BULLA_SLOT_SESSION, blob, sizeof(blob)) != 0 || !is_whole(bulla, blob))
         return 0;
     decode(bulla, blob);
     error = bulla_context_derive(bulla);
-    if (error < 0) {
+    if (error < 0)
         bulla_close(bulla);
-        return error;
+    return error < 0 ? error : 1;
+}
+
+int bulla_wake(struct bulla *bulla, const struct bulla_credential *credential, const struct bulla_port *port)
+{
+    if (credential->kind == BULLA_SESSION && port->random != NULL && port->load != NULL &&
+        port->store != NULL) {
+        int restored = restore(bulla, credential, port);
+        if (restored != 0)
+            return restored;
     }
-    return 1;
+    return bulla_open(bulla, credential, port);
 }

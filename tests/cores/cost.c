@@ -1,6 +1,7 @@
 /*
  * What a device costs: this program once with the library (COST_DERIVED: a board with derived keys and a
- * counter, COST_PROVISION: what made that counter, COST_WHOLE: a session that opens replies) and once without
+ * counter, COST_PROVISION: what made that counter, COST_WHOLE: a session that opens replies, COST_BOTH: and
+ * counters, COST_SLEEP: and sleeps between its readings) and once without
  * (COST_NOTHING), for the difference. The first pair of marks is around everything that a device does, for
  * the stack; the second around one more reading, for its cost.
  */
@@ -13,10 +14,11 @@
 /* The application's own: in each of the images. */
 static const struct bulla_derived derived = {{1}, {2}, {0x0a, 0x1b, 0x2c}, 3, COST_ALG};
 static const struct bulla_credential credential = {COST_SECRET, {7}, 1, COST_ALG, BULLA_SESSION};
+static const struct bulla_credential *volatile chosen = &credential; /* nor what is provisioned */
 static const uint8_t id_context[BULLA_ID_CONTEXT_SIZE] = COST_ID_CONTEXT;
 static const uint8_t reply[] = COST_REPLY; /* answers number 0 of that session */
 /* A counter as bulla_provision_derived() makes it; where that is called, none. */
-static uint8_t slots[2][BULLA_COUNTER_SIZE] = {COST_COUNTER, COST_COUNTER};
+static uint8_t slots[3][BULLA_SLEEP_SIZE] = {COST_COUNTER, COST_COUNTER};
 uint8_t cost_buffer[COST_BUFFER];
 struct bulla_message cost_message;
 static uint8_t bytes[sizeof(reply)];
@@ -98,13 +100,19 @@ __attribute__((noinline)) static void read_and_seal(void)
     must(bulla_seal_derived(&cost_context, &cost_message));
 }
 
-#elif defined(COST_WHOLE)
+#elif defined(COST_WHOLE) || defined(COST_BOTH)
+
+#if defined(COST_WHOLE)
+#define OPEN bulla_open_session
+#else
+#define OPEN bulla_open
+#endif
 
 struct bulla cost_context;
 
 __attribute__((noinline)) static void begin_life(void)
 {
-    must(bulla_open(&cost_context, &credential, &port));
+    must(OPEN(&cost_context, chosen, &port));
 }
 
 __attribute__((noinline)) static void read_and_seal(void)
@@ -124,6 +132,37 @@ __attribute__((noinline)) static void end_life(void)
     else
         failed = 100;
     must(bulla_resend(&cost_context, &cost_message));
+}
+
+#elif defined(COST_SLEEP)
+
+struct bulla cost_context;
+
+__attribute__((noinline)) static void begin_life(void)
+{
+}
+
+/* The board wakes for each reading. */
+__attribute__((noinline)) static void read_and_seal(void)
+{
+    must(bulla_wake(&cost_context, chosen, &port));
+    bulla_begin(&cost_message, cost_buffer, sizeof(cost_buffer));
+    bulla_add_float(&cost_message, "t", NULL, reading);
+    must(bulla_seal(&cost_context, &cost_message));
+    must(bulla_sleep(&cost_context));
+}
+
+__attribute__((noinline)) static void end_life(void)
+{
+    must(bulla_wake(&cost_context, chosen, &port));
+    memcpy(bytes, reply, sizeof(reply));
+    must(bulla_open_reply(&cost_context, bytes, sizeof(reply), NULL));
+    if (bulla_fate(&cost_context, &cost_message) == BULLA_SEAL_AGAIN)
+        must(bulla_seal_again(&cost_context, &cost_message));
+    else
+        failed = 100;
+    must(bulla_resend(&cost_context, &cost_message));
+    must(bulla_sleep(&cost_context));
 }
 
 #elif defined(COST_OLD)
@@ -174,10 +213,11 @@ static void live(void)
 static void touch(void)
 {
     sink = ((const volatile uint8_t *)&derived)[0] + ((const volatile uint8_t *)&credential)[0] +
-           ((const volatile uint8_t *)reply)[sink] + ((volatile uint8_t *)slots)[sink] +
-           ((volatile uint8_t *)cost_buffer)[sink] + ((volatile uint8_t *)&cost_message)[0] +
-           ((const volatile uint8_t *)&port)[sink] + ((volatile uint8_t *)bytes)[sink] +
-           ((volatile uint8_t *)&cost_context)[0] + ((volatile uint8_t *)&reading)[0];
+           ((const volatile uint8_t *)chosen)[0] + ((const volatile uint8_t *)reply)[sink] +
+           ((volatile uint8_t *)slots)[sink] + ((volatile uint8_t *)cost_buffer)[sink] +
+           ((volatile uint8_t *)&cost_message)[0] + ((const volatile uint8_t *)&port)[sink] +
+           ((volatile uint8_t *)bytes)[sink] + ((volatile uint8_t *)&cost_context)[0] +
+           ((volatile uint8_t *)&reading)[0];
     sink = 0;
 }
 

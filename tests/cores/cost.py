@@ -17,18 +17,22 @@ import reference  # noqa: E402
 README = core.REPOSITORY / "README.md"
 BEGIN, END = "<!-- device cost -->\n", "<!-- end of device cost -->\n"
 TOLERANCE = 0.03
-NAMES = {"lx106": "lx106 (ESP8266)", "m0": "Cortex-M0", "m3": "Cortex-M3", "avr": "ATmega328P"}
-MODES = {"derived": "seals only, derived keys", "provision": "makes the counter, once", "whole": "everything", "old": "3 × AES-CBC + HMAC-SHA1 + hex"}
+NAMES = {"lx106": "lx106 (ESP8266)", "m0": "Cortex-M0", "m3": "Cortex-M3", "avr": "ATmega328P",
+         "avr_arduino": "ATmega328P, Arduino's flags"}
+MODES = {"derived": "seals only, derived keys", "provision": "makes the counter, once", "whole": "everything",
+         "both": "everything, counters too", "sleep": "everything, and deep sleep", "old": "3 × AES-CBC + HMAC-SHA1 + hex"}
 ROM = ("memcpy", "memmove", "memset", "memcmp", "strlen")  # in the ESP8266's boot ROM
-PREFIX = {**core.PREFIX, "avr": "avr-"}
+PREFIX = {**core.PREFIX, "avr": "avr-", "avr_arduino": "avr-"}
 KID = b"\x0a\x1b\x2c"  # of cost.c's derived keys
 SECRET, ID_CONTEXT = bytes(range(32)), bytes(range(8))
-BUFFER = {"derived": 107, "provision": 107, "whole": 107, "old": 139}  # what one reading needs: 66 + 9 + 16, or 139; and some
+BUFFER = {"derived": 107, "provision": 107, "whole": 107, "both": 107, "sleep": 107, "old": 139}  # what one reading needs: 66 + 9 + 16, or 139; and some
 
 
 def variants(name):
     """(provider, alg, mode) of a core."""
-    found = [("tiny", 10, "derived"), ("tiny", 10, "provision"), ("tiny", 10, "whole")]
+    found = [("tiny", 10, mode) for mode in ("derived", "provision", "whole", "both", "sleep")]
+    if name == "avr_arduino":
+        return [("tiny", 10, mode) for mode in ("derived", "whole")]
     if name != "avr":
         for provider, alg in (("bearssl_ccm", 10), ("bearssl", 10), ("bearssl_chacha", 24)):
             found += [(provider, alg, "derived"), (provider, alg, "whole")]
@@ -99,7 +103,7 @@ def measure(variant):
         (in_rom if name == "lx106" else 0),
         "static": max(static, 0),
         "context": context,
-        "stack": lines[0][1] if name == "avr" else report[0] | report[1] << 8,
+        "stack": lines[0][1] if name.startswith("avr") else report[0] | report[1] << 8,
         "message": symbol_size(name, image, "cost_message") + BUFFER[mode],
         "cost": lines[1][0],
         "wire": report[2],
@@ -114,7 +118,7 @@ def table(rows):
         lines.append("| %s | %s | %s | %s | %d + %d + %d = %s | %d | %s %s | %d |" % (
             NAMES[name], MODES[mode], what, format(r["flash"], ","), r["static"], r["context"], r["stack"],
             format(r["static"] + r["context"] + r["stack"], ","), r["message"], format(r["cost"], ","),
-            "cycles" if name == "avr" else "instr.", r["wire"]))
+            "cycles" if name.startswith("avr") else "instr.", r["wire"]))
     return "\n".join(lines) + "\n"
 
 
@@ -143,7 +147,7 @@ def grown(new, old):
 
 
 def main():
-    wanted = [(name, *variant) for name in core.PROVIDERS for variant in variants(name)]
+    wanted = [(name, *variant) for name in NAMES for variant in variants(name)]
     with ThreadPoolExecutor(2) as pool:
         rows = dict(zip(wanted, pool.map(measure, wanted)))
     new = table(rows)

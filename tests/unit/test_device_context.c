@@ -101,6 +101,35 @@ static void test_bad_credentials(void **state)
     assert_refuses(&f.bulla);
 }
 
+/* For a board without a counter: what bulla_open() does with a session's credential, and no other. */
+static void test_open_session(void **state)
+{
+    struct fixture f;
+    struct fixture counter;
+    struct bulla_credential bad;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    memset(&f.bulla, 0x55, sizeof(f.bulla));
+    assert_int_equal(bulla_open_session(&f.bulla, &f.credential, &f.board.port), 0);
+    f.board.port.load = NULL;
+    f.board.port.store = NULL;
+    assert_true(fixture_seal(&f, &sent) == 0 && fixture_seal(&f, &sent) == 1);
+    f.board.port.random = NULL;
+    assert_int_equal(bulla_open_session(&f.bulla, &f.credential, &f.board.port), BULLA_E_UNSAFE);
+    assert_refuses(&f.bulla);
+    fixture_open(&counter, BULLA_COUNTER);
+    assert_int_equal(bulla_open_session(&counter.bulla, &counter.credential, &counter.board.port),
+                     BULLA_E_ARGUMENT);
+    assert_refuses(&counter.bulla);
+    fixture_open(&f, BULLA_SESSION);
+    bad = f.credential;
+    bad.kid_len = 6;
+    assert_int_equal(bulla_open_session(&f.bulla, &bad, &f.board.port), BULLA_E_ARGUMENT);
+    assert_refuses(&f.bulla);
+}
+
 static void test_random_that_fails(void **state)
 {
     struct fixture f;
@@ -492,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_session_needs_randomness_only),
         cmocka_unit_test(test_counter_needs_a_store_only),
         cmocka_unit_test(test_bad_credentials),
+        cmocka_unit_test(test_open_session),
         cmocka_unit_test(test_random_that_fails),
         cmocka_unit_test(test_provider_that_fails),
         cmocka_unit_test(test_closed_is_wiped),
