@@ -64,3 +64,4 @@ def _system_fixtures():
 
 _system = _system_fixtures()
 bulla, make_gateway, gateway, connect = _system.bulla, _system.make_gateway, _system.gateway, _system.connect
+make_mosquitto, mosquitto = _system.make_mosquitto, _system.mosquitto

@@ -1,5 +1,5 @@
 """An emulated core is the device of a real gateway: what it seals comes out through semihosting (AVR: its UART), goes
-over HTTP, and the gateway's reply goes back in."""
+over HTTP or through a broker, and the gateway's reply goes back in."""
 
 import re
 import time
@@ -9,6 +9,7 @@ import pytest
 import core
 import reference
 from core import Device
+from mqtt_device import Link
 
 IMAGES = [("lx106", "bearssl_ccm"), ("lx106", "tiny"), ("m0", "bearssl"), ("avr", "tiny")]
 
@@ -51,6 +52,34 @@ def test_session(board, gateway, bulla, connect):
     assert len(short.data) == len(message.data) - 10
     board.open_reply(connection.post(short.data).body)
     assert board.fate() == core.STORED
+    assert [(row["name"], row["value"], row["unit"]) for row in bulla.readings()] == [
+        ("temperature", 23.5, "Cel"), ("temperature", 24, "Cel")]
+
+
+def test_through_a_broker(board, mosquitto, make_gateway, bulla):
+    """The same over MQTT: what the core seals is published as it is, and the broker's bytes go back into it."""
+    make_gateway("--mqtt", mosquitto.url).start()
+    line = bulla.add("kitchen")
+    link = Link(mosquitto, reference.parse_credential(line).kid.hex())
+    board.open(credential_of(line))
+    message = board.seal_reading("temperature", 23.5, "Cel")
+    challenge = link.exchange(message.data)
+    forged = bytearray(challenge)
+    forged[-1] ^= 1
+    with pytest.raises(core.Refused) as refused:
+        board.open_reply(bytes(forged))
+    assert refused.value.error == core.E_FORGED and board.fate() == core.WAITING
+    assert board.open_reply(challenge).challenged and board.fate() == core.SEAL_AGAIN
+    again = board.seal_again()
+    reply = board.open_reply(link.exchange(again.data))
+    assert reply.has_receipt and reply.top == again.piv and board.fate() == core.STORED
+    short = board.seal_reading("temperature", 24.0, "Cel")
+    assert len(short.data) == len(message.data) - 10
+    lost = link.exchange(short.data)  # which does not reach the core
+    assert board.resend().data != short.data  # with its kid context again
+    board.open_reply(lost)
+    assert board.fate() == core.STORED
+    link.close()
     assert [(row["name"], row["value"], row["unit"]) for row in bulla.readings()] == [
         ("temperature", 23.5, "Cel"), ("temperature", 24, "Cel")]
 

@@ -7,6 +7,7 @@ cryptography. It shares no code with the program under test.
 """
 
 import asyncio
+import socket
 import struct
 import time
 
@@ -70,6 +71,47 @@ def split_publish(flags, body):
     if flags >> 1 & 3 == 0:
         return topic, 0, rest
     return topic, struct.unpack(">H", rest[:2])[0], rest[2:]
+
+
+# ---- somebody's connection ----
+
+class Link:
+    """A device's connection that waits: exchange() publishes a message at QoS 1, and returns the reply."""
+
+    def __init__(self, broker, kid, seconds=10):
+        self.kid = kid
+        self.number = 1
+        self.data = b""
+        self.socket = socket.create_connection(("127.0.0.1", broker.port), seconds)
+        self.socket.sendall(connect_packet("link-" + kid) + subscribe_packet(1, "bulla/%s/down" % kid))
+        assert self.next_packet()[0] == CONNACK and self.next_packet()[0] == SUBACK
+
+    def next_packet(self):
+        while (split := split_packet(self.data)) is None:
+            got = self.socket.recv(65536)
+            assert got, "the broker closed the connection"
+            self.data += got
+        kind, flags, body, self.data = split
+        return kind, flags, body
+
+    def exchange(self, message):
+        """The reply; the broker's acknowledgement may come before or after it."""
+        self.number += 1
+        self.socket.sendall(publish_packet("bulla/%s/up" % self.kid, message, 1, self.number))
+        reply, acknowledged = None, False
+        while reply is None or not acknowledged:
+            kind, flags, body = self.next_packet()
+            if kind == PUBACK:
+                acknowledged = True
+            elif kind == PUBLISH:
+                topic, number, reply = split_publish(flags, body)
+                assert topic == "bulla/%s/down" % self.kid and not flags & 1
+                if number:
+                    self.socket.sendall(acknowledgement(PUBACK, number))
+        return reply
+
+    def close(self):
+        self.socket.close()
 
 
 # ---- devices ----
