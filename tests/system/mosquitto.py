@@ -1,7 +1,6 @@
 """A real broker: Debian's mosquitto, on a port of the loopback, with a configuration of its own in a folder."""
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -10,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from ports import free_port
 from program import wait_until
 
 # "bulla-probe", MQTT 3.1.1, a clean session: the least that a broker answers.
@@ -21,24 +21,6 @@ def find_program(name):
     found = shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
     assert found, "%s is not installed: scripts/setup test installs it" % name
     return found
-
-
-def free_port():
-    """
-    A port that stays free while the broker is dead: below those that the kernel gives to outgoing connections, or a
-    client that tries again would get the broker's port, and so itself.
-    """
-    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for _ in range(200):
-        port = random.SystemRandom().randrange(10_000, low if low > 12_000 else 65_536)
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no port is free")
 
 
 class Certificates:

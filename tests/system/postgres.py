@@ -7,15 +7,15 @@ postgres.py COMMAND...
 
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from ports import free_port
 
 SETTINGS = {
     "max_connections": 60,
@@ -35,20 +35,6 @@ def find_programs():
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     assert found, "PostgreSQL is not installed: scripts/setup test installs it"
     return found[-1].parent
-
-
-def free_port():
-    """A port that stays free while the server is down: below those that the kernel gives to outgoing connections."""
-    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    for _ in range(200):
-        port = random.SystemRandom().randrange(10_000, low if low > 12_000 else 65_536)
-        with socket.socket() as tried:
-            try:
-                tried.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no port is free")
 
 
 class Postgres:
@@ -124,15 +110,20 @@ class Postgres:
         """SIGINT ends every connection; SIGQUIT and SIGKILL leave it to the next start to put things right."""
         if self.process is None:
             return
-        self.process.send_signal(number)
+        workers = []
+        if number == signal.SIGKILL:  # they would go on for a moment, and one of them might even commit
+            pid = self.process.pid
+            workers = [int(word) for word in Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
+        for pid in [self.process.pid, *workers]:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
         self.process.wait(seconds)
         self.process = None
 
     def kill(self):
-        """
-        The server goes as in a power cut, but for what the kernel holds. Its children see that by themselves; a new
-        one starts only once they have gone.
-        """
+        """The server and all of its processes go, as in a power cut but for what the kernel holds."""
         self.stop(signal.SIGKILL)
 
     def remove(self):

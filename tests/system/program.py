@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+from ports import free_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SANITIZER = re.compile(r"(AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:)")
 SANITIZER_OPTIONS = {
@@ -95,8 +97,8 @@ class Gateway:
         self.env = env
         self.popen = popen
         self.process = None
-        self.port = 0
-        self.admin_port = 0
+        self.port = free_port()
+        self.admin_port = free_port()
         self.log = []  # lines of standard error of the running process, but for
         self.hardening = []  # what it says of its rights, which depends on who runs the tests, and on the build
 
