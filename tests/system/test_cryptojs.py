@@ -96,6 +96,19 @@ def test_case_1_asks_for_the_number(make_shed, bulla):
     assert metrics(shed.gateway)['bulla_messages_total{outcome="answered"}'] == 5
 
 
+def test_the_program_of_the_documentation(make_shed, bulla):
+    shed = make_shed()
+    text = (REPOSITORY / "docs" / "older-wires.md").read_text(encoding="utf-8")
+    program = text.split("```js\n")[1].split("```")[0]
+    assert "localhost:8620" in program and KEY in program
+    program = program.replace("localhost:8620", "127.0.0.1:%d" % shed.gateway.port)
+    for value in (1, 2):
+        done = subprocess.run(["node", "-"], input=program, capture_output=True, text=True, timeout=60,
+                              cwd=REPOSITORY / "build-peers")
+        assert (done.returncode, done.stdout, done.stderr) == (0, '200 {"success":true}\n', "")
+        assert values(bulla) == [("shed", "value", 300, seqn + 1) for seqn in range(value)]
+
+
 def test_answers_are_never_the_same(make_shed):
     shed = make_shed()
     answers = {shed.ask("GET", "/wsn/12FA").body for _ in range(100)}
