@@ -209,6 +209,18 @@ class Link:
             except TimeoutError:
                 raise Broken("the gateway keeps a connection that it should have closed") from None
 
+    def ignore(self):
+        """Takes whatever the gateway sends from now on, and looks at none of it."""
+
+        def forget():
+            try:
+                while self.connection.recv(1 << 20):
+                    pass
+            except OSError:
+                pass
+
+        threading.Thread(target=forget, daemon=True).start()
+
     # -- the broker's part, done well --
 
     def is_5(self):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 import lying_broker as mqtt
+from http_client import Connection
 from lying_broker import Gone, LyingBroker, packet, properties
 from program import Commands, Gateway, wait_until
 from python_device import TEXT, PythonDevice, reference, senml
@@ -810,4 +811,47 @@ def test_a_flood_while_the_store_stands(make_gateway, make_broker, make_device, 
     assert len(bulla.readings("--device", "kitchen")) == 2_002
     assert gateway.memory() - before < 60e6
     assert len(broker.opened) == 1
+    gateway.check_clean()
+
+
+@pytest.mark.parametrize("qos", (0, 1))
+def test_a_flood_leaves_time_for_others(make_gateway, make_broker, make_device, bulla, version, qos):
+    """A broker sends forged messages, duplicates and noise as fast as it can; devices elsewhere are served meanwhile."""
+    good, bad = make_broker(), make_broker()
+    device, other = make_device("kitchen", "--counter"), make_device("shed", "--counter")
+    gateway = make_gateway("--mqtt", good.url(version=version), "--mqtt", bad.url(version=version)).start()
+    message = honest(bad, device, a=0)
+    forged = message.data[:-1] + bytes([message.data[-1] ^ 1])
+    sent = 0
+
+    def flood(link):
+        nonlocal sent
+        link.accept()
+        end = time.monotonic() + 4
+        whole = b"".join(link.publication(up(device), data, qos, 1 + n)
+                         for n, data in enumerate([message.data, forged, b"noise", b""] * 500))
+        link.ignore()
+        while time.monotonic() < end:
+            link.send(whole)
+            sent += 2_000
+
+    bad.behave = flood
+    count = len(bad.opened)
+    before = gateway.memory()
+    bad.cut()
+    wait_until(lambda: sent > 0, 20, "the flood")
+    slowest, begun = 0, time.monotonic()
+    with Connection(gateway.port, timeout=20) as connection:
+        while time.monotonic() < begun + 3:
+            then = time.monotonic()
+            device.send(connection, senml(a=1))
+            honest(good, other, a=1)
+            slowest = max(slowest, time.monotonic() - then)
+    print("slowest %.3f s, %d messages sent" % (slowest, sent))
+    assert slowest < 5
+    assert gateway.memory() - before < 60e6
+    assert len(bad.opened) == count + 1
+    stored = len(bulla.readings("--device", "shed"))
+    assert stored >= 2
+    assert len(gateway.log) < 5_000
     gateway.check_clean()
