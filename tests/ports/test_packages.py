@@ -405,6 +405,25 @@ def test_radio_example(credentials, tmp_path, compiler):
          "-DSTM32_PORT_HAL=<stm32f0xx_hal.h>", "-c", ROOT / "device/examples/cortex_m0_radio/main.c", "-o", tmp_path / "main.o"])
 
 
+# What each of these packages has as its example, by its place; whose stubs; the kind of its credential.
+EXAMPLES = {"esp-idf": ("esp32_http/main", "esp32", "SESSION"), "zephyr": ("zephyr_serial/src", "zephyr", "COUNTER")}
+
+
+@pytest.mark.parametrize("compiler", ["gcc -std=c99", "g++ -std=c++11 -x c++"])
+@pytest.mark.parametrize("system", EXAMPLES)
+def test_examples_of_the_other_packages(unpacked, credentials, tmp_path, system, compiler):
+    place, stubs, kind = EXAMPLES[system]
+    folder = unpacked[system] / "examples" / place
+    command = [*compiler.split(), *WARNINGS, f"-I{unpacked[system]}", f"-I{STUBS / stubs}", f"-I{credentials[kind]}", "-c",
+               folder / "main.c", "-o", tmp_path / "main.o"]
+    run(command)
+    run([*command, "-DPROVISION"])
+    undefined = set(re.findall(r"U (bulla_\w+|esp32_port\w*|zephyr_port\w*)", run(["nm", tmp_path / "main.o"])))
+    assert {"bulla_seal", "bulla_open_reply", "bulla_seal_again"} <= undefined
+    assert len((folder / "main.c").read_text().splitlines()) < PAGE + 1
+    assert (folder.parent / "CMakeLists.txt").is_file()
+
+
 PORTS = {
     "esp8266": ["esp8266.c", "flash.c"], "esp32": ["esp32.c", "esp32_wifi.c", "retained.c"], "avr": ["avr.c"],
     "nrf5x": ["nrf5x.c", "flash.c", "retained.c"], "stm32": ["stm32.c", "stm32_flash.c", "stm32_rng.c", "flash.c"],
@@ -439,7 +458,7 @@ def test_every_port_says_what_was_run():
 
 
 def test_every_example_fits_on_a_page():
-    for path in (ROOT / "device/examples").glob("*/*"):
+    for path in (path for path in (ROOT / "device/examples").glob("*/**/*") if path.is_file()):
         assert len(path.read_text().splitlines()) <= PAGE, path
         assert max(map(len, path.read_text().splitlines())) <= 125, path
 

@@ -10,6 +10,7 @@ extern "C" {
 #endif
 
 uint32_t k_uptime_get_32(void);
+int32_t k_msleep(int32_t ms);
 
 #ifdef __cplusplus
 }
