@@ -173,6 +173,15 @@ static void note_nobody(struct judge *judge, struct older_message *message)
     }
 }
 
+/* A message that does not authenticate, on a route where it can be meant for one device only. */
+static void note_meant(const struct judge *judge, struct older_message *message)
+{
+    const struct wire_row *row = judge->row_of[judge->opened.candidate];
+
+    message->device = row->device;
+    memcpy(message->name, row->name, sizeof(message->name));
+}
+
 /* The device NAME/ID of a group's node: 1 it is judge->node, 0 refused. A message that is not stored enters
  * none. */
 static int enter_node(struct judge *judge, const struct wire_row *group)
@@ -365,6 +374,8 @@ static int judge_message(struct judge *judge, struct older_message *message, str
         refuse(judge, OUTCOME_BUSY, "memory or the provider failed");
     else if (judge->opened.candidate == WIRE_NONE)
         note_nobody(judge, message);
+    else if (!outcome_authentic(judge->opened.outcome) && judge->opened.outcome != OUTCOME_ANSWERED)
+        note_meant(judge, message);
     else
         result = settle_authentic(judge, message, readings, first);
     if (result == 0 && judge->opened.outcome != OUTCOME_BUSY)

@@ -164,7 +164,7 @@ static void take_limits(struct mqtt_client *client, const struct mqtt_properties
     client->packet_limit = is_5 ? properties->maximum_packet_size : UINT32_MAX;
     client->publish_limit = is_5 ? properties->receive_maximum : UINT16_MAX;
     client->qos_limit = is_5 ? properties->maximum_qos : 2;
-    client->retain_allowed = !is_5 || properties->retain_available;
+    client->state.retains = !is_5 || properties->retain_available;
 }
 
 void client_up(struct mqtt_client *client, const struct mqtt_packet *connack)

@@ -120,6 +120,7 @@ struct mqtt_client_state {
     uint64_t unsent;      /* publications that mqtt_client_publish() did not take */
     size_t unsettled;     /* deliveries that wait */
     bool paused;          /* nothing is read */
+    bool retains;         /* the broker keeps what is published to be retained */
 };
 
 const struct mqtt_client_state *mqtt_client_state(const struct mqtt_client *client);

@@ -175,7 +175,7 @@ int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publish *p
 {
     struct mqtt_publish filled = *publish;
     bool taken = client->stage == CLIENT_UP && !client_is_stuck(client) &&
-                 publish->qos <= client->qos_limit && (!publish->retain || client->retain_allowed);
+                 publish->qos <= client->qos_limit && (!publish->retain || client->state.retains);
 
     filled.id = 0;
     if (taken && publish->qos > 0) {

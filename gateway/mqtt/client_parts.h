@@ -52,7 +52,6 @@ struct mqtt_client {
     uint32_t packet_limit;
     uint16_t publish_limit;
     uint8_t qos_limit;
-    bool retain_allowed;
 
     /* milliseconds, of the loop's clock */
     uint64_t up_since;

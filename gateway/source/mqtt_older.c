@@ -61,16 +61,18 @@ static void make_filter(const struct mqtt_source *source, const char *topic, cha
         snprintf(filter, size, "%s", topic);
 }
 
-static void tell_refused(const struct mqtt_broker *broker, const char *topic, const char *why)
+/* Once a connection, for all of a broker's. */
+static void tell_refused(struct mqtt_broker *broker, const char *what, const char *why)
 {
     char name[2 * sizeof(broker->name)];
-    char shown[2 * WIRE_ROUTE_MAX];
     char detail[512];
 
+    if (broker->told_refused)
+        return;
+    broker->told_refused = true;
     log_line(broker->source->log, LOG_LEVEL_WARN, "mqtt",
-             "broker=%s state=older-wire-refused topic=%s detail=%s",
-             log_quote(name, sizeof(name), broker->name), log_quote(shown, sizeof(shown), topic),
-             log_quote(detail, sizeof(detail), why));
+             "broker=%s state=older-wire-refused what=%s detail=%s",
+             log_quote(name, sizeof(name), broker->name), what, log_quote(detail, sizeof(detail), why));
 }
 
 /*
@@ -88,7 +90,7 @@ static void subscribe(struct mqtt_source *source, const char *topic)
     make_filter(source, topic, filter, sizeof(filter));
     for (size_t i = 0; i < source->broker_count && filter[0] != '\0'; i++) {
         if (mqtt_client_subscribe(source->brokers[i].client, &subscription, 1, &failure) < 0)
-            tell_refused(&source->brokers[i], topic, failure.text);
+            tell_refused(&source->brokers[i], "topic", failure.text);
     }
 }
 
@@ -175,6 +177,12 @@ static void publish_sessions(struct mqtt_broker *broker, const struct roster *ro
 
     if (broker->published_version == roster->version || !mqtt_client_state(broker->client)->up)
         return;
+    if (roster->session_count > 0 && !mqtt_client_state(broker->client)->retains) {
+        tell_refused(broker, "session-id",
+                     "it keeps no retained messages (mosquitto: retain_available true)");
+        broker->published_version = roster->version;
+        return;
+    }
     published = malloc(roster->session_count * sizeof(*published) + 1);
     if (published == NULL)
         return;
@@ -216,10 +224,8 @@ void mqtt_older_up(struct mqtt_broker *broker)
 
 void mqtt_older_published(struct mqtt_broker *broker, unsigned code)
 {
-    if (code < 128 || broker->told_refused)
-        return;
-    broker->told_refused = true;
-    tell_refused(broker, "", mqtt_reason((uint8_t)code));
+    if (code >= 128)
+        tell_refused(broker, "session-id", mqtt_reason((uint8_t)code));
 }
 
 void mqtt_older_wipe(struct mqtt_source *source)

@@ -139,8 +139,10 @@ static int judge(const struct wire_message *message, const struct wire_candidate
     return add_reading(message, found, candidate->reading_name, readings);
 }
 
+/* Where the topic has one device, it is that one's name that the journal has. */
 static void refuse_unopened(const struct found *found, size_t count, struct wire_opened *opened)
 {
+    opened->candidate = count == 1 ? 0 : found->candidate;
     if (count == 0)
         refuse(opened, OUTCOME_UNKNOWN, "no device has this topic");
     else if (found->candidate != WIRE_NONE)
@@ -161,6 +163,7 @@ static int open_message(const struct wire_message *message, const struct wire_ca
 
     if (message->request != WIRE_READING || nodemcu_parse(&parsed, message->bytes, message->len) < 0) {
         refuse(opened, OUTCOME_MALFORMED, "it is not three ciphertexts and an HMAC with commas between them");
+        opened->candidate = count == 1 ? 0 : WIRE_NONE;
         return 0;
     }
     result = find(&parsed, candidates, count, &found);

@@ -14,7 +14,7 @@ import mqtt_peer
 import nodemcu
 from nodemcu import SESSION_TOPIC, TOPIC, Board, Lua, add, events, message, wait_events, wait_readings
 from program import wait_until
-from python_device import senml
+from python_device import PythonDevice, senml
 
 needs_lua = pytest.mark.skipif(shutil.which("lua5.1") is None, reason="there is no lua5.1")
 
@@ -207,10 +207,10 @@ def test_what_is_forged_is_refused_and_spends_nothing(bulla, start, boards):
     board.send(good[:-1] + (b"0" if good[-1:] != b"0" else b"1"))
     board.send(message("7", "512", "%032x" % 1))
     board.send(message("7", "512", session, keys=nodemcu.new_keys(1)))
-    wait_events(bulla, "forged", 3)
+    assert {event["device"] for event in wait_events(bulla, "forged", 3)} == {"kitchen"}  # it has the topic for itself
     board.send(message("8", "512", session))
     unknown = wait_events(bulla, "unknown", 1)[0]
-    assert "node id" in unknown["detail"]
+    assert unknown["device"] == "kitchen" and "node id" in unknown["detail"]
     for malformed in (b"", b"hello", b"1,2,3,4", good + b"\n", good[1:], b"," * 100, bytes(4096)):
         board.send(malformed)
     wait_events(bulla, "malformed", 7)
@@ -423,6 +423,71 @@ def test_what_the_broker_retained_is_ignored(bulla, make_gateway, broker, boards
     board.send(message("7", "2", board.session(), hexadecimal=True), retain=True)  # at once, with retain: heard
     assert wait_readings(bulla, 1)[0]["value"] == 2
     assert metric(gateway, "retained") == 1
+
+
+# ---- what an operator does ----
+
+
+def test_a_restored_registry_takes_no_id_from_before(bulla, start, boards):
+    add(bulla, "kitchen", "--node", "7")
+    gateway = start()
+    board = boards()
+    session = board.session()
+    gateway.stop()
+    bulla("restored", "--yes")
+    gateway.start()
+    after = board.session(other_than=session)
+    board.send(message("7", "1", session))
+    assert "void" in wait_events(bulla, "stale", 1)[0]["detail"]
+    board.send(message("7", "2", after))
+    assert wait_readings(bulla, 1)[0]["value"] == 2
+
+
+def test_an_upgrade_closes_the_older_wire(bulla, start, boards, broker):
+    add(bulla, "kitchen", "--node", "7")
+    start()
+    board = boards()
+    session = board.session()
+    device = PythonDevice(bulla("device", "upgrade", "kitchen").strip())
+    board.send(message("7", "1", session))  # still taken
+    wait_readings(bulla, 1)
+    peer = mqtt_peer.Peer(broker)
+    try:
+        mqtt_peer.send(device, peer, senml(value=2))
+    finally:
+        peer.close()
+    board.send(message("7", "3", board.session()))
+    time.sleep(1.5)  # longer than it takes to leave the topic
+    board.send(message("7", "4", board.session()))
+    time.sleep(0.2)
+    assert [(reading["device"], reading["value"]) for reading in bulla.readings()] == [("kitchen", 1), ("kitchen", 2)]
+
+
+def test_a_broker_that_takes_no_session_ids_serves_native_devices(bulla, make_gateway, make_mosquitto, make_device):
+    """By its access list: it is told once a connection, and the connection stays."""
+    broker = make_mosquitto(users={"gateway": "secret", "device": "secret"},
+                            acl="user gateway\ntopic readwrite bulla/#\nuser device\ntopic readwrite #\n").start()
+    add(bulla, "kitchen", "--node", "7")
+    gateway = make_gateway("--mqtt", broker.url.replace("://", "://gateway@"), env={"BULLA_MQTT_PASSWORD": "secret"}).start()
+    wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), 20, "the warning")
+    peer = mqtt_peer.Peer(broker, user="device", password="secret")
+    try:
+        mqtt_peer.send(make_device("native"), peer, senml(a=1))
+    finally:
+        peer.close()
+    assert len(wait_readings(bulla, 1)) == 1
+    assert sum("state=connected" in line for line in gateway.log) == 1
+    assert sum("state=older-wire-refused" in line for line in gateway.log) == 1
+
+
+def test_a_broker_that_retains_nothing_is_told(bulla, make_gateway, make_mosquitto):
+    broker = make_mosquitto(retain_available=False).start()
+    add(bulla, "kitchen", "--node", "7")
+    gateway = make_gateway("--mqtt", broker.url).start()
+    wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), 20, "the warning")
+    time.sleep(0.5)
+    assert sum("retain_available true" in line for line in gateway.log) == 1
+    assert sum("state=connected" in line for line in gateway.log) == 1
 
 
 # ---- attacks, and failures ----
