@@ -300,5 +300,6 @@ void client_bytes(void *context, size_t len)
     memmove(client->input, client->input + skipped, len - skipped);
     client->input_len = skipped > 0 ? len - skipped : client->input_len + len;
     client_process(client);
-    client_soon(client);
+    if (is_connected(client) && client_is_paused(client))
+        client_soon(client); /* to stop reading, and to say so */
 }

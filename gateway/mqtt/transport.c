@@ -298,20 +298,20 @@ void transport_read(struct transport *transport, bool wanted)
 
 /* ---- looking up ---- */
 
-/* glibc loads what nsswitch.conf(5) names when the first name is looked up. Its own patience would be that of
- * its nameservers, some 10 seconds each. */
+/*
+ * glibc loads what nsswitch.conf(5) names when the first name is looked up. It is told not to wait for its
+ * nameservers as long as it would, unless somebody told it otherwise: the client tries again by itself, and a
+ * look-up that is under way cannot be called off when the process wants to end.
+ */
 void mqtt_client_prepare(const struct mqtt_url *url)
 {
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
 
-    if (res_init() == 0) {
-        _res.retrans = 1;
-        _res.retry = 1;
-    }
+    (void)setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
+    res_init();
     if (getaddrinfo(url->host, NULL, &hints, &found) == 0)
         freeaddrinfo(found);
-    res_init();
 }
 
 /* ---- connecting ---- */

@@ -37,6 +37,7 @@ struct mqtt_message {
     struct mqtt_message *next;      /* among the broker's */
     struct mqtt_message *previous;
     struct mqtt_message *next_held;
+    uint64_t number; /* in the order in which they came */
     uint8_t qos;
     const char *topic;
     const uint8_t *original;
@@ -51,10 +52,10 @@ struct mqtt_broker {
     struct mqtt_client *client;
     char name[MQTT_NAME_SIZE + 8]; /* HOST:PORT */
     struct mqtt_message *messages; /* all that wait */
+    uint64_t taken;                /* so far */
     size_t count;
     size_t limit;              /* of them, beyond which nothing is read */
     struct mqtt_message *held; /* those that the pipeline did not take, to be submitted again; oldest first */
-    struct mqtt_message **held_end;
     struct mqtt_message *probe; /* the one that is tried before the others */
     uv_timer_t retry;
     unsigned pause; /* milliseconds before held ones are tried again; 0: they are not failing */

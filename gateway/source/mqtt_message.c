@@ -35,82 +35,64 @@ static void forget(struct mqtt_message *message)
     update_pause(broker);
 }
 
+/* Into its place: in the order in which they came, however they were refused. */
 static void hold(struct mqtt_message *message)
 {
-    struct mqtt_broker *broker = message->broker;
+    struct mqtt_message **at = &message->broker->held;
 
-    message->next_held = NULL;
-    *broker->held_end = message;
-    broker->held_end = &message->next_held;
-}
-
-static void hold_first(struct mqtt_message *message)
-{
-    struct mqtt_broker *broker = message->broker;
-
-    message->next_held = broker->held;
-    if (broker->held == NULL)
-        broker->held_end = &message->next_held;
-    broker->held = message;
-}
-
-/* The oldest of those that are held, or NULL. */
-static struct mqtt_message *unhold(struct mqtt_broker *broker)
-{
-    struct mqtt_message *message = broker->held;
-
-    if (message == NULL)
-        return NULL;
-    broker->held = message->next_held;
-    if (broker->held == NULL)
-        broker->held_end = &broker->held;
-    return message;
+    while (*at != NULL && (*at)->number < message->number)
+        at = &(*at)->next_held;
+    message->next_held = *at;
+    *at = message;
 }
 
 /* ---- submitting, and again ---- */
 
 static void submit(struct mqtt_message *message)
 {
+    struct mqtt_broker *broker = message->broker;
+
     memcpy(message->bytes, message->original, message->len);
     if (message->inbound.wire != NULL)
-        pipeline_receive_older(message->broker->source->pipeline, &message->inbound);
+        pipeline_receive_older(broker->source->pipeline, &message->inbound);
     else
-        pipeline_receive(message->broker->source->pipeline, &message->inbound);
+        pipeline_receive(broker->source->pipeline, &message->inbound);
 }
 
-/* One is tried; when that one gets through, all of them are. */
+static void submit_first(struct mqtt_broker *broker)
+{
+    struct mqtt_message *message = broker->held;
+
+    broker->held = message->next_held;
+    submit(message);
+}
+
+/* While the store fails one is tried; when that gets through, all of them are, until one is not taken. */
 static void on_retry(uv_timer_t *timer)
 {
     struct mqtt_broker *broker = timer->data;
-    struct mqtt_message *all = broker->held;
-    struct mqtt_message *message;
 
-    if (broker->pause > 0 && all != NULL) {
-        broker->probe = unhold(broker);
-        submit(broker->probe);
-        return;
-    }
-    broker->pause = 0;
-    broker->held = NULL;
-    broker->held_end = &broker->held;
-    while ((message = all) != NULL) {
-        all = message->next_held;
-        submit(message);
+    if (broker->pause > 0 && broker->held != NULL) {
+        broker->probe = broker->held;
+        submit_first(broker);
+    } else {
+        broker->pause = 0;
+        while (broker->held != NULL && broker->pause == 0)
+            submit_first(broker);
     }
     update_pause(broker);
 }
 
-static void plan_retry(struct mqtt_broker *broker, bool probed)
+/* One got through: so may others, at once. */
+static void retry_now(struct mqtt_broker *broker)
 {
-    if (broker->pause == 0)
-        broker->pause = PAUSE_LEAST;
-    else if (probed)
-        broker->pause = broker->pause * 2 < PAUSE_MOST ? broker->pause * 2 : PAUSE_MOST;
-    if (broker->probe == NULL && !uv_is_active((uv_handle_t *)&broker->retry))
-        uv_timer_start(&broker->retry, on_retry, broker->pause, 0);
+    if (broker->held == NULL || broker->source->quiesced)
+        return;
+    broker->pause = 0;
+    uv_timer_start(&broker->retry, on_retry, 0, 0);
 }
 
-/* It was not taken. */
+/* It was not taken: it is kept, for after a pause. */
 static void keep(struct mqtt_message *message)
 {
     struct mqtt_broker *broker = message->broker;
@@ -118,14 +100,19 @@ static void keep(struct mqtt_message *message)
 
     if (probed)
         broker->probe = NULL;
-    if (broker->source->quiesced || (message->delivery == NULL && message->qos > 0))
+    if (broker->source->quiesced || (message->delivery == NULL && message->qos > 0)) {
         forget(message); /* the broker sends it again */
-    else if (probed)
-        hold_first(message);
-    else
+        if (broker->held == NULL || broker->source->quiesced)
+            return;
+    } else {
         hold(message);
-    if (!broker->source->quiesced)
-        plan_retry(broker, probed);
+    }
+    if (broker->pause == 0)
+        broker->pause = PAUSE_LEAST;
+    else if (probed)
+        broker->pause = broker->pause * 2 < PAUSE_MOST ? broker->pause * 2 : PAUSE_MOST;
+    if (broker->probe == NULL && !uv_is_active((uv_handle_t *)&broker->retry))
+        uv_timer_start(&broker->retry, on_retry, broker->pause, 0);
     update_pause(broker);
 }
 
@@ -163,12 +150,11 @@ static void on_answer(struct inbound *inbound, enum outcome outcome, const uint8
         reply_to(message, reply, reply_len);
     if (message->delivery != NULL)
         mqtt_client_settle(broker->client, message->delivery);
-    if (broker->probe == message) {
+    if (broker->probe == message)
         broker->probe = NULL;
-        broker->pause = 0;
-        uv_timer_start(&broker->retry, on_retry, 0, 0);
-    }
     forget(message);
+    if (broker->probe == NULL)
+        retry_now(broker);
 }
 
 static void on_describe(const struct inbound *inbound, char *out, size_t size)
@@ -223,6 +209,7 @@ static struct mqtt_message *make_message(struct mqtt_broker *broker, const struc
     message->inbound.len = len;
     message->broker = broker;
     message->qos = packet->qos;
+    message->number = broker->taken++;
     message->len = len;
     message->original = message->bytes + len;
     if (len > 0) {
@@ -288,7 +275,6 @@ static void drop_held(struct mqtt_broker *broker, bool spare)
     struct mqtt_message *message;
 
     broker->held = NULL;
-    broker->held_end = &broker->held;
     while ((message = all) != NULL) {
         all = message->next_held;
         if (spare && message->qos == 0)
@@ -317,7 +303,6 @@ void mqtt_broker_init(struct mqtt_broker *broker, struct mqtt_source *source, uv
 {
     memset(broker, 0, sizeof(*broker));
     broker->source = source;
-    broker->held_end = &broker->held;
     uv_timer_init(loop, &broker->retry);
     broker->retry.data = broker;
 }
