@@ -71,11 +71,90 @@ static const char version_1[] =
     "INSERT INTO sqlite_sequence VALUES('series',1);"
     "COMMIT;";
 
-static void put_version_1(struct fixture *f)
+/* The same of version 2: a session device with a label, a counter, a revoked one, and a removed one. */
+static const char version_2[] =
+    "PRAGMA application_id = 1651862577; PRAGMA user_version = 2; BEGIN;"
+    "CREATE TABLE contexts (device INTEGER NOT NULL, id_context BLOB NOT NULL, proven "
+    "INTEGER NOT NULL, proven_t INTEGER NOT NULL DEFAULT 0, closes_at INTEGER NOT NULL "
+    "DEFAULT 0, top INTEGER NOT NULL DEFAULT 0, bits INTEGER NOT NULL DEFAULT 0, lower "
+    "INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, rank INTEGER NOT NULL "
+    "DEFAULT 0, PRIMARY KEY (device, id_context)) WITHOUT ROWID;"
+    "INSERT INTO contexts "
+    "VALUES(1,X'5AC7CAC8BE5619DF',1,7012991,0,1,1,1,1795325726056625,1);"
+    "INSERT INTO contexts VALUES(2,X'',1,0,0,0,0,0,0,0);"
+    "CREATE TABLE devices (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL "
+    "UNIQUE, kid BLOB NOT NULL UNIQUE, alg INTEGER NOT NULL, kind INTEGER NOT NULL, "
+    "revoked INTEGER NOT NULL, exported INTEGER NOT NULL, created INTEGER NOT NULL, secret "
+    "BLOB NOT NULL, lost INTEGER NOT NULL DEFAULT 0);"
+    "INSERT INTO devices VALUES(1,'kitchen',X'0A0B',10,0,0,0,1795325724,X'91151A9A3579BB4"
+    "37B1BF451C55922F5F9312172E4919787346AB96E3155468A9B41E9EEAB8C7AE54E1D35F4280A8A132EB"
+    "F4AB4FEAA1A404E92A1F0',0);"
+    "INSERT INTO devices VALUES(2,'shed',X'0C0D',10,1,0,0,1795325724,X'15C089C439284D5AD9"
+    "72E82CD9B0363FE86E2FDDD3630B6D490B5B0D6FE5D73792128BE1131AF42E1AEA6230DF2B977ACF356A"
+    "73D1F5D7084EB8695B',0);"
+    "INSERT INTO devices VALUES(3,'attic',X'0E0F',10,0,1,0,1795325724,X'21733A0A720480674"
+    "01F041B935FA8976A14393BC8D070E975A769344AF8FCA5F265B08B5C70069F7738ED6A4C98820AC0EB4"
+    "B200DA2A23907D549AE',0);"
+    "CREATE TABLE events (authentic INTEGER NOT NULL, id INTEGER NOT NULL, time INTEGER "
+    "NOT NULL, kind TEXT NOT NULL, device INTEGER NOT NULL, device_name TEXT NOT NULL, "
+    "source TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (authentic, id)) WITHOUT "
+    "ROWID;"
+    "INSERT INTO events VALUES(1,1,1795325726055111,'challenged',1,'kitchen','http "
+    "127.0.0.1','seq 0: the context is not proven yet');"
+    "CREATE TABLE gateway_ids (id BLOB PRIMARY KEY NOT NULL, started INTEGER NOT NULL) "
+    "WITHOUT ROWID;"
+    "INSERT INTO gateway_ids VALUES(X'661916846E9F',1795325724);"
+    "CREATE TABLE labels (device INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, "
+    "PRIMARY KEY (device, key)) WITHOUT ROWID;"
+    "INSERT INTO labels VALUES(1,'site','roof');"
+    "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES('challenge',X'79BC78C1F3BA77C639FCCF1DD0C44FF2477D2C6781AC3B"
+    "1FADD4F6E47DD7EBB67A8F2CF167FE30D4756C8B8E7E6906EBB172BFCECD07895E52D5F8A4');"
+    "INSERT INTO meta VALUES('floor',0);"
+    "INSERT INTO meta VALUES('generation',7);"
+    "INSERT INTO meta VALUES('issued_t',7012991);"
+    "INSERT INTO meta VALUES('keycheck',X'41A250A22AF149347AC6E6CDE981BE481C04DA608FF4B7A"
+    "2B4BA6A45FF55B8059B74E071CAD549CF6A8F895F');"
+    "INSERT INTO meta VALUES('series_gone',0);"
+    "CREATE TABLE readings (time INTEGER NOT NULL, n INTEGER NOT NULL, series INTEGER NOT "
+    "NULL, value, piv INTEGER NOT NULL, delay INTEGER NOT NULL, PRIMARY KEY (time, n)) "
+    "WITHOUT ROWID;"
+    "INSERT INTO readings VALUES(1795325726056625,0,1,20.5,1,0);"
+    "CREATE TABLE series (id INTEGER PRIMARY KEY AUTOINCREMENT, device INTEGER NOT NULL, "
+    "name TEXT NOT NULL, unit TEXT NOT NULL, type TEXT NOT NULL, format INTEGER NOT NULL, "
+    "device_name TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, UNIQUE "
+    "(device, name, unit, type, format));"
+    "INSERT INTO series "
+    "VALUES(1,1,'temperature','','real',0,'kitchen',1795323600000000,1795327200000000);"
+    "CREATE TABLE tombstones (kid BLOB PRIMARY KEY NOT NULL, name TEXT NOT NULL, removed "
+    "INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO tombstones VALUES(X'0708','gone',1795325724);"
+    "CREATE INDEX contexts_closing ON contexts (closes_at) WHERE closes_at != 0;"
+    "CREATE VIEW readings_readable AS SELECT s.device_name AS device, "
+    "strftime('%Y-%m-%dT%H:%M:%fZ', r.time / 1000000.0, 'unixepoch') AS time, s.name AS "
+    "name, r.value AS value, s.unit AS unit, s.type AS type, s.format AS format, r.piv AS "
+    "seq, r.time AS time_us, r.time + r.delay AS received_us FROM readings r JOIN series s "
+    "ON s.id = r.series;"
+    "CREATE INDEX events_time ON events (time);"
+    "CREATE INDEX readings_late ON readings (time + delay) WHERE delay NOT BETWEEN "
+    "-15000000 AND 15000000;"
+    "CREATE INDEX series_last ON series (last);"
+    "DELETE FROM sqlite_sequence;"
+    "INSERT INTO sqlite_sequence VALUES('devices',4);"
+    "INSERT INTO sqlite_sequence VALUES('series',1);"
+    "COMMIT;";
+
+static void put_version(struct fixture *f, int64_t version)
 {
     empty_place(f);
-    run_sql(f, version_1);
-    assert_int_equal(number(f, "PRAGMA user_version"), 1);
+    run_sql(f, version == 1 ? version_1 : version_2);
+    assert_int_equal(number(f, "PRAGMA user_version"), version);
+}
+
+static void is_sound(struct fixture *f)
+{
+    assert_int_equal(number(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check != 'ok'"),
+                     0);
 }
 
 static int last_value(void *context, const struct reading_row *row)
@@ -95,7 +174,7 @@ static void test_version_1(void **state)
     struct device_row row;
     double value = 0;
 
-    put_version_1(f);
+    put_version(f, 1);
     f->now = 1795300000 + 11428; /* when the late one came */
     f->store = open_store(f, STORE_EXISTING);
     assert_non_null(f->store);
@@ -109,6 +188,8 @@ static void test_version_1(void **state)
     assert_int_equal(count_readings(f, "kitchen"), 2);
     assert_int_equal(call(f, device_label, row.id, &label, 1), 1);
     assert_int_equal(number(f, "SELECT count(*) FROM devices"), 3);
+    add_device(f, "new", 0x66, BULLA_SESSION, false);
+    assert_int_equal(number(f, "SELECT max(id) FROM devices"), 4);
 
     /* The index was filled: the late one is seen by who follows. */
     ok(call(f, follow_open, &none, last_value, &value, &follower));
@@ -118,8 +199,72 @@ static void test_version_1(void **state)
     assert_true(value == 20.5);
     f->store->ops->follow_close(follower);
     assert_int_equal(call(f, readings_expire, 1795300000000002, 10), 1);
-    assert_int_equal(number(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check != 'ok'"),
-                     0);
+    is_sound(f);
+}
+
+/* Version 3 makes the table of devices anew: nothing of it is lost, and no id is given out again. */
+static void test_version_2(void **state)
+{
+    struct fixture *f = *state;
+    struct context_row context;
+    struct store_clock clock;
+    struct device_row row;
+
+    put_version(f, 2);
+    f->store = open_store(f, STORE_EXISTING);
+    assert_non_null(f->store);
+    assert_int_equal(number(f, "PRAGMA user_version"), 3);
+    assert_int_equal(number(f, "SELECT count(*) FROM devices WHERE secret IS NOT NULL AND kid IS NOT NULL"),
+                     3);
+    assert_int_equal(call(f, device_by_name, "kitchen", &row), 1);
+    assert_memory_equal(row.kid, "\x0a\x0b", 2);
+    assert_int_equal(row.secret[0], 0x91);
+    assert_int_equal(row.secret[sizeof(row.secret) - 1], 0xf0);
+    assert_int_equal(call(f, context_newest, row.id, &context, &clock), 1);
+    assert_int_equal(context.proven_t, 7012991);
+    assert_int_equal(number(f, "SELECT count(*) FROM labels WHERE device = 1 AND value = 'roof'"), 1);
+    assert_int_equal(call(f, device_by_name, "attic", &row), 1);
+    assert_true(row.revoked);
+    assert_int_equal(call(f, device_by_name, "shed", &row), 1);
+    assert_int_equal(row.kind, BULLA_COUNTER);
+    assert_int_equal(call(f, kid_is_taken, (const uint8_t *)"\x07\x08", 2), 1); /* the tombstone */
+    add_device(f, "new", 0x66, BULLA_SESSION, false);
+    assert_int_equal(number(f, "SELECT id FROM devices WHERE name = 'new'"), 5); /* 4 was removed */
+    assert_int_equal(count_readings(f, "kitchen"), 1);
+    is_sound(f);
+}
+
+/* Of an empty table too. */
+static void test_ids_of_removed_devices(void **state)
+{
+    struct fixture *f = *state;
+
+    put_version(f, 2);
+    run_sql(f, "DELETE FROM devices; DELETE FROM contexts; DELETE FROM labels");
+    f->store = open_store(f, STORE_EXISTING);
+    assert_non_null(f->store);
+    add_device(f, "new", 0x66, BULLA_SESSION, false);
+    assert_int_equal(number(f, "SELECT id FROM devices"), 5);
+    assert_int_equal(number(f, "SELECT count(*) FROM sqlite_sequence WHERE name LIKE '%new%'"), 0);
+    is_sound(f);
+}
+
+/* A migration that fails half way leaves the table of devices where it was. */
+static void test_version_2_that_fails(void **state)
+{
+    struct fixture *f = *state;
+
+    put_version(f, 2);
+    run_sql(f, "CREATE TABLE session_ids (x)");
+    assert_null(open_store(f, STORE_EXISTING));
+    says(f, "up to date");
+    assert_int_equal(number(f, "PRAGMA user_version"), 2);
+    assert_int_equal(number(f, "SELECT count(*) FROM devices"), 3);
+    assert_int_equal(number(f, "SELECT seq FROM sqlite_sequence WHERE name = 'devices'"), 4);
+    run_sql(f, "DROP TABLE session_ids");
+    f->store = open_store(f, STORE_EXISTING);
+    assert_non_null(f->store);
+    is_sound(f);
 }
 
 static int visit_any(void *context, const struct reading_row *row)
@@ -134,7 +279,7 @@ static void test_a_migration_that_fails(void **state)
     struct fixture *f = *state;
     const struct reading_filter all = {.since = INT64_MIN, .until = INT64_MAX, .limit = -1};
 
-    put_version_1(f);
+    put_version(f, 1);
     run_sql(f, "CREATE TABLE series_last (x)"); /* in the way of the index */
     assert_null(open_store(f, STORE_EXISTING));
     says(f, "up to date");
@@ -151,6 +296,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_version_1),
+        STORE_TEST(test_version_2),
+        STORE_TEST(test_ids_of_removed_devices),
+        STORE_TEST(test_version_2_that_fails),
         STORE_TEST(test_a_migration_that_fails),
     };
 
