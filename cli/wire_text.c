@@ -183,9 +183,10 @@ int wire_print_restored(FILE *out, struct store *store, struct failure *failure)
     if (kinds.numbered > 0)
         fprintf(out,
                 "%" PRId64
-                " devices on wires with numbers: their numbers are those of the copy, and no challenge "
-                "can\nraise them: messages recorded since may open once each. 'bulla device upgrade' ends "
-                "that.\n",
+                " devices on wires with numbers: no challenge can raise them. What was recorded since "
+                "the copy was made\nmay open once each, unless a restore could still read what it replaced. "
+                "'bulla "
+                "device upgrade' ends that.\n",
                 kinds.numbered);
     return 0;
 }

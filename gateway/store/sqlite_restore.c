@@ -248,6 +248,50 @@ static int take_what_was_given_out(struct sqlite *sqlite, struct failure *failur
     return 0;
 }
 
+/* 1 if what is replaced has the tables of older wires, which versions before 3 have not. */
+static int replaced_has_wires(struct sqlite *sqlite, struct failure *failure)
+{
+    sqlite3_stmt *query = NULL;
+    int code = sqlite3_prepare_v2(
+        sqlite->db, "SELECT count(*) FROM replaced.sqlite_schema WHERE name IN ('wires', 'wire_hashes')", -1,
+        &query, NULL);
+    int result;
+
+    if (code == SQLITE_OK)
+        code = sqlite3_step(query);
+    result = code == SQLITE_ROW ? sqlite3_column_int(query, 0) == 2
+                                : sqlite_fail(sqlite, "compare the databases", failure);
+    sqlite3_finalize(query);
+    return result;
+}
+
+/*
+ * No challenge can raise an older wire's number: what the replaced database still knows is taken over, the
+ * number (a device that may set its own is held by its ciphertexts instead) and the ciphertexts that were
+ * accepted.
+ */
+static int take_what_wires_know(struct sqlite *sqlite, struct failure *failure)
+{
+    static const char same[] = "o.wire = n.wire AND o.route = n.route AND o.session_topic = '' AND o.grp = 0";
+    char *sql;
+    int has = replaced_has_wires(sqlite, failure);
+
+    if (has <= 0)
+        return has;
+    if (asprintf(
+            &sql,
+            "UPDATE main.wires AS n SET number = max(number, coalesce((SELECT max(o.number)"
+            " FROM replaced.wires o WHERE %s), 0)) WHERE flags & %d = 0;"
+            "INSERT OR IGNORE INTO main.wire_hashes (wire, hash) SELECT n.id, h.hash FROM main.wires n"
+            " JOIN replaced.wires o ON %s JOIN replaced.wire_hashes h ON h.wire = o.id;"
+            "UPDATE main.wires AS n SET hashes = (SELECT count(*) FROM main.wire_hashes WHERE wire = n.id)",
+            same, WIRE_ALLOW_RESET, same) < 0)
+        return fail(failure, "no memory is left to compare the databases");
+    int code = sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL);
+    free(sql);
+    return code == SQLITE_OK ? 0 : sqlite_fail(sqlite, "compare the databases", failure);
+}
+
 int sqlite_restore_compare(struct store *copy, restore_visitor *visit, void *context, struct failure *failure)
 {
     struct sqlite *sqlite = sqlite_of(copy);
@@ -270,6 +314,8 @@ int sqlite_restore_compare(struct store *copy, restore_visitor *visit, void *con
     result = visit_differences(sqlite, visit, context, failure);
     if (result == 0)
         result = take_what_was_given_out(sqlite, failure);
+    if (result == 0)
+        result = take_what_wires_know(sqlite, failure);
     sqlite3_exec(sqlite->db, "DETACH replaced", NULL, NULL, NULL);
     return result < 0 ? -1 : 1;
 }

@@ -313,7 +313,10 @@ struct store_ops {
      */
     int (*restore_begin)(struct store **copy, const char *location, const char *file,
                          const struct store_progress *progress, struct failure *failure);
-    /* Compares it with what it replaces, whose gateway ids it takes over: 1, or 0 if there is nothing. */
+    /*
+     * Compares it with what it replaces, whose gateway ids it takes over, and what its older wires must not
+     * forget: 1, or 0 if there is nothing.
+     */
     int (*restore_compare)(struct store *copy, restore_visitor *visit, void *context,
                            struct failure *failure);
     /*
