@@ -9,6 +9,7 @@
 #include "cli/input.h"
 #include "cli/label_text.h"
 #include "cli/provision.h"
+#include "cli/text.h"
 #include "cli/wire_text.h"
 #include "device/crypto.h"
 #include "gateway/decode/utf8.h"
@@ -200,8 +201,9 @@ int device_add_wire(const struct add_options *options, const char *name, struct 
     bulla_wipe(row.keys, sizeof(row.keys));
     if (result != 0)
         return result;
-    fprintf(stderr, "bulla: %s is added. Its wire, %s, protects less than the native one:\n", name,
-            wire->name);
+    fputs("bulla: ", stderr);
+    text_print(stderr, name, strlen(name), TEXT_WHOLE);
+    fprintf(stderr, " is added. Its wire, %s, protects less than the native one:\n", wire->name);
     wire_print_gaps(stderr, wire, row.flags, "  - ");
     return 0;
 }

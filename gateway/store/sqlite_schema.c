@@ -83,7 +83,7 @@ static const char *const migrations[] = {
     " keys BLOB NOT NULL, number INTEGER NOT NULL DEFAULT 0, stored INTEGER NOT NULL DEFAULT 0,"
     " hashes INTEGER NOT NULL DEFAULT 0, seen INTEGER NOT NULL DEFAULT 0, closed INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX wires_device ON wires (device);"
-    "CREATE INDEX wires_route ON wires (wire, route);"
+    "CREATE INDEX wires_route ON wires (wire, route, grp);"
     "CREATE INDEX wires_node ON wires (grp, node);"
     "CREATE TABLE wire_hashes (wire INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (wire, hash)) WITHOUT "
     "ROWID;"

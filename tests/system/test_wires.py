@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import MD5, Hash
 
-from program import wait_until
+from program import REPOSITORY, wait_until
 from python_device import PythonDevice, senml
 from http_client import Connection
 from test_store_faults import fault_library, sanitizer_libraries  # noqa: F401
@@ -101,6 +101,16 @@ def test_what_is_added_says_what_it_lacks(bulla, keys):
     assert older["weaknesses"] == [line[4:] for line in lines]  # one text, in all places
     table = bulla("device", "show", "balcony")
     assert all(each in table for each in older["weaknesses"]) and "12FA" in table
+
+
+def test_the_document_has_the_same_words(bulla, keys):
+    bulla("device", "add", "balcony", *CRYPTOJS, "--id", "12FA", "--allow-reset", "--allow-unsequenced")
+    bulla("device", "add", "field", *TOPICS)
+    document = (REPOSITORY / "docs" / "older-wires.md").read_text()
+    for name in ("balcony", "field"):
+        weaknesses = show(bulla, name)["older_wire"]["weaknesses"]
+        section = document.partition("\n### %s\n" % show(bulla, name)["wire"])[2].partition("\n##")[0]
+        assert [line[2:] for line in section.splitlines() if line.startswith("- ")] == weaknesses
 
 
 def test_what_is_allowed_weakens(bulla, keys):

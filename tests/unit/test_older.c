@@ -134,6 +134,11 @@ static int toy_open(const struct wire_message *message, const struct wire_candid
     words.count = sscanf(text, "%31s %63s %63s %63s", words.key, words.claim, words.rest[0], words.rest[1]);
     if (strcmp(words.key, "broken") == 0)
         return -1;
+    if (strcmp(words.key, "half") == 0 &&
+        count > 0) { /* it is of the first device's route, and not authentic */
+        opened->candidate = 0;
+        return 0;
+    }
     if (words.count < 2) {
         opened->outcome = OUTCOME_MALFORMED;
         return 0;
@@ -630,6 +635,17 @@ static void a_group_s_nodes_are_devices(void **state)
     assert_int_equal(lab_number(lab, "SELECT count(*) FROM readings"), 4);
 }
 
+static void what_is_forged_has_no_node(void **state)
+{
+    struct lab *lab = *state;
+
+    add(lab, "field", "secret", wire_row(&toy_topics, "topic", 0));
+    assert_fate(tell(lab, "half way"), "forged");
+    lab_idle(lab);
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM events WHERE device_name = 'field'"), 1);
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM devices"), 1);
+}
+
 static void what_cannot_be_a_node_is_refused(void **state)
 {
     static const char *const bad[] = {"\x01", "\xff\xfe",
@@ -827,6 +843,24 @@ static void two_gateways_share_session_ids(void **state)
     assert_string_equal(pipeline_roster(&lab->gateways[1].pipeline)->sessions[0].id, current(lab));
 }
 
+/* ---- the table ---- */
+
+static void wires_are_called_as_completion_says(void **state)
+{
+    size_t count = 0;
+
+    (void)state;
+    for (; wires[count] != NULL; count++) {
+        assert_string_equal(wires[count]->name, wire_names[count]);
+        assert_true(strlen(wires[count]->name) <= WIRE_NAME_MAX);
+        assert_ptr_equal(wire_find(wires[count]->name), wires[count]);
+        assert_in_range(wires[count]->devices_per_route, 1, WIRE_CANDIDATES);
+        assert_non_null(wires[count]->gaps[0]);
+    }
+    assert_null(wire_names[count]);
+    assert_null(wire_find("native"));
+}
+
 /* ---- restores ---- */
 
 static void a_restored_registry_gives_up_its_session_ids(void **state)
@@ -871,6 +905,7 @@ int main(void)
         LAB_TEST(a_strict_topic_spends_on_everything),
         LAB_TEST(a_failed_spending_changes_nothing),
         LAB_TEST(a_group_s_nodes_are_devices),
+        LAB_TEST(what_is_forged_has_no_node),
         LAB_TEST(what_cannot_be_a_node_is_refused),
         LAB_TEST(a_group_has_so_many_nodes),
         LAB_TEST(a_node_is_upgraded_by_itself),
@@ -880,6 +915,7 @@ int main(void)
         LAB_TEST(every_device_of_a_topic_is_tried),
         LAB_TEST(the_roster_follows),
         LAB_TEST(two_gateways_share_session_ids),
+        cmocka_unit_test(wires_are_called_as_completion_says),
         LAB_TEST(a_restored_registry_gives_up_its_session_ids),
     };
 
