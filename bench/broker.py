@@ -38,7 +38,9 @@ class Broker:
             lines.append("user root")
         with open(config, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
-        self.process = subprocess.Popen([find_mosquitto(), "-c", config])
+        self.log = os.path.join(folder, "mosquitto.log")
+        with open(self.log, "w", encoding="utf-8") as file:
+            self.process = subprocess.Popen([find_mosquitto(), "-c", config], stderr=file)
         self._wait()
 
     def _wait(self):
@@ -50,7 +52,8 @@ class Broker:
             except OSError:
                 if self.process.poll() is not None:
                     break
-        raise SystemExit(f"mosquitto did not start on port {self.port}: try again")
+        with open(self.log, encoding="utf-8") as file:
+            raise SystemExit(f"mosquitto did not start on port {self.port}; try again: {file.read()}")
 
     def stop(self):
         self.process.terminate()
