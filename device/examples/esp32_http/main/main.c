@@ -1,7 +1,6 @@
 /*
  * A thermometer on an ESP32 (ESP-IDF 5) that sleeps deeply for ten minutes, wakes, measures, and sends over
- * HTTP until the gateway has proven that the reading is stored. Its session sleeps in RTC memory; its
- * credential comes from NVS:
+ * HTTP until its reading is proven to be stored. Its session sleeps in RTC memory; its credential is in NVS:
  *
  *     bulla device add kitchen
  *     bulla device export kitchen --format nvs > kitchen.csv     # for ESP-IDF's NVS partition generator
