@@ -93,7 +93,7 @@ def pack_derived(key, common_iv, kid, alg):
 def emulator(core, image, counts=None):
     """The command that runs an image; counts between its marks go to that file."""
     if core.startswith("avr"):
-        return [FOLDER / "runner", "atmega328p", image, counts or "/dev/null"]
+        return [FOLDER / "runner", "atmega1284p" if core == "avr_big" else "atmega328p", image, counts or "/dev/null"]
     command = ["qemu-system-xtensa", "-M", "sim", "-cpu", "lx106", "-semihosting"]
     if core != "lx106":
         command = ["qemu-system-arm", "-M", "microbit" if core == "m0" else "mps2-an385", "-semihosting"]
