@@ -5,6 +5,7 @@
 
 #include "cbor.h"
 #include "context.h"
+#include "push.h"
 
 #define LABEL_NAME    0
 #define LABEL_UNIT    1
@@ -22,34 +23,34 @@ static uint8_t *content_of(const struct bulla_message *message)
 
 /* The first error counts. There is no room after it: what is added then is not written, and whoever adds need
  * not ask. */
-static void set_error(struct bulla_message *message, int error)
+BULLA_APART static void set_error(struct bulla_message *message, int error)
 {
     if (message->error == 0)
         message->error = (int8_t)error;
     message->capacity = message->used;
 }
 
-static void put(struct bulla_message *message, uint8_t byte)
+BULLA_APART static void put(struct bulla_message *message, uint8_t byte)
 {
-    if (message->used < message->capacity)
-        content_of(message)[message->used++] = byte;
-    else
+    size_t used = message->used;
+
+    if (used == message->capacity) { /* it never passes it */
         set_error(message, BULLA_E_SPACE);
+        return;
+    }
+    content_of(message)[used] = byte;
+    message->used = used + 1;
 }
 
 /* Appends a head, whose argument takes 16 bits at most: what a board without 64-bit arithmetic needs. */
 static void put_head(struct bulla_message *message, uint8_t major, uint16_t argument)
 {
-    uint8_t initial = (uint8_t)(major << 5);
+    uint8_t head[3];
+    uint8_t *at = bulla_push_head(head + sizeof(head), (uint8_t)(major << 5), argument);
 
-    if (argument < 24) {
-        put(message, (uint8_t)(initial | argument));
-        return;
-    }
-    put(message, initial | (argument > 0xff ? 25 : 24));
-    if (argument > 0xff)
-        put(message, (uint8_t)(argument >> 8));
-    put(message, (uint8_t)argument);
+    do
+        put(message, *at++);
+    while (at != head + sizeof(head));
 }
 
 static void put_text(struct bulla_message *message, const char *text)
