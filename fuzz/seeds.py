@@ -56,6 +56,12 @@ TOPICS = (
 )
 
 
+BROKERS = [
+    b"0mqtt://localhost", b"0mqtts://me%40x@[::1]:99/?ca=/a%20b&cert=c&key=k&client-id=g", b"1mqtt://u:p@h?version=3.1.1",
+    b"0mqtt://h?keep-alive=1&session-expiry=0&receive-maximum=8192&version=5", b"0bulla/+/up", b"0site/+/+/+/up",
+]
+
+
 def load(name):
     return json.loads((VECTORS / name).read_text(encoding="ascii"))
 
@@ -104,6 +110,8 @@ def seeds():
         yield "json", text.encode("utf-8")
     for packets in MQTT:
         yield "mqtt3", bytes.fromhex(packets)
+    for text in BROKERS:
+        yield "broker", text
     for text in TOPICS:
         yield "topic", text
     for text in CONFIG:

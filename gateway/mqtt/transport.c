@@ -46,7 +46,8 @@ struct transport {
     bool closing;  /* transport_close() was called */
     unsigned busy; /* what has to come back before it can be freed */
     char *leaving; /* what could not be written at once */
-    uint8_t *raw;  /* RAW_ROOM bytes, under TLS */
+    size_t leaving_len;
+    uint8_t *raw; /* RAW_ROOM bytes, under TLS */
     uint16_t port;
     char host[MQTT_HOST_SIZE];
     struct failure why; /* of the last address */
@@ -111,6 +112,7 @@ static int write_later(struct transport *transport, const uint8_t *bytes, size_t
     if (transport->leaving == NULL)
         return UV_ENOMEM;
     memcpy(transport->leaving, bytes, len);
+    transport->leaving_len = len;
     buffer = uv_buf_init(transport->leaving, (unsigned)len);
     transport->write.data = transport;
     error = uv_write(&transport->write, (uv_stream_t *)&transport->tcp, &buffer, 1, on_written);
@@ -156,6 +158,7 @@ static void on_written(uv_write_t *write, int status)
 {
     struct transport *transport = write->data;
 
+    bulla_wipe(transport->leaving, transport->leaving_len); /* a password may have been in it */
     free(transport->leaving);
     transport->leaving = NULL;
     transport->writing = false;
