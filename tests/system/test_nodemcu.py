@@ -12,7 +12,8 @@ import pytest
 
 import mqtt_peer
 import nodemcu
-from nodemcu import SESSION_TOPIC, TOPIC, Board, Lua, add, events, message, wait_events, wait_readings
+from mosquitto import free_port
+from nodemcu import SESSION_TOPIC, TOPIC, Board, Lua, add, events, message, wait_events, wait_readings, wait_stored
 from program import wait_until
 from python_device import PythonDevice, senml
 
@@ -38,11 +39,23 @@ def boards(broker):
 
 
 @pytest.fixture
-def start(make_gateway, broker):
+def gateway_at(make_gateway):
+    """Makes gateways whose ports nobody gets while they are away (mosquitto.free_port())."""
+
+    def make(*arguments, **options):
+        gateway = make_gateway(*arguments, **options)
+        gateway.port, gateway.admin_port = free_port(), free_port()
+        return gateway
+
+    return make
+
+
+@pytest.fixture
+def start(gateway_at, broker):
     """A gateway that is connected to the broker."""
 
     def start_one(*arguments):
-        return make_gateway("--mqtt", broker.url, *arguments).start()
+        return gateway_at("--mqtt", broker.url, *arguments).start()
 
     return start_one
 
@@ -248,7 +261,7 @@ def test_session_ids_are_drawn_and_retained(bulla, start, boards, broker):
     wait_readings(bulla, 1)
 
 
-def test_a_broker_that_lost_it_is_told_again(bulla, start, boards, broker, make_gateway):
+def test_a_broker_that_lost_it_is_told_again(bulla, start, boards, broker):
     add(bulla, "kitchen", "--node", "7")
     gateway = start()
     first = boards().session()
@@ -261,10 +274,10 @@ def test_a_broker_that_lost_it_is_told_again(bulla, start, boards, broker, make_
     wait_readings(bulla, 1)
 
 
-def test_all_brokers_have_it(bulla, make_gateway, make_mosquitto):
+def test_all_brokers_have_it(bulla, gateway_at, make_mosquitto):
     brokers = [make_mosquitto().start() for _ in range(2)]
     add(bulla, "kitchen", "--node", "7")
-    make_gateway(*(word for broker in brokers for word in ("--mqtt", broker.url))).start()
+    gateway_at(*(word for broker in brokers for word in ("--mqtt", broker.url))).start()
     one, other = (Board(broker) for broker in brokers)
     try:
         session = one.session()
@@ -324,6 +337,35 @@ def test_nodes_that_share_a_session_topic(bulla, start, boards):
         board.send(message(str(number), str(count), session, keys=nodemcu.new_keys(number)), topic="nodes/%d" % number)
     readings = wait_readings(bulla, 25)
     assert all(reading["device"] == "node%d" % (reading["value"] % 5) for reading in readings)
+
+
+def test_gateways_that_share_a_subscription(bulla, gateway_at, broker, boards):
+    """One registry, one broker: each message goes to one of them, and both publish the same ids."""
+    add(bulla, "kitchen", "--node", "7")
+    for name in ("one", "other"):
+        gateway_at("--mqtt", "%s?client-id=%s" % (broker.url, name), "--mqtt-share", "gateways").start()
+    board = boards()
+    used = set()
+    for count in range(1, 11):
+        # one that was spent may come late from the other gateway, which sees to it within a second
+        wait_until(lambda: board.sessions[-1:] and board.sessions[-1] not in used, 20, "a session id that is not spent")
+        session = board.sessions[-1]
+        used.add(session)
+        board.send(message("7", str(count), session))
+        wait_stored(bulla, count)
+    assert [reading["value"] for reading in wait_readings(bulla, 10)] == list(range(1, 11))
+    assert events(bulla) == []
+
+
+def test_a_topic_is_no_session_topic(bulla):
+    """Session ids would come back as messages, and with --strict spend the next ones, for ever."""
+    add(bulla, "a", "--node", "7", "--strict", topic="x", session_topic="y")
+    keys = nodemcu.key_file(bulla.folder)
+    for topic, session_topic in (("y", "x"), ("y", "z"), ("z", "x"), ("z", "z")):
+        done = bulla.run("device", "add", "b", "--wire", "nodemcu", "--keys", keys, "--topic", topic, "--session-topic", session_topic,
+                         status=None)
+        assert done.returncode in (1, 2) and "session" in done.stderr, done.stderr
+    assert len(json.loads(bulla("device", "list", "--format", "json"))) == 1
 
 
 def test_strict_spends_whatever_comes(bulla, start, boards):
@@ -407,9 +449,9 @@ def test_devices_come_and_go_while_it_runs(bulla, start, boards):
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_what_the_broker_retained_is_ignored(bulla, make_gateway, broker, boards, protocol):
+def test_what_the_broker_retained_is_ignored(bulla, gateway_at, broker, boards, protocol):
     add(bulla, "kitchen", "--node", "7")
-    gateway = make_gateway("--mqtt", "%s?version=%s" % (broker.url, protocol)).start()
+    gateway = gateway_at("--mqtt", "%s?version=%s" % (broker.url, protocol)).start()
     board = boards()
     session = board.session()
     gateway.stop()
@@ -417,7 +459,7 @@ def test_what_the_broker_retained_is_ignored(bulla, make_gateway, broker, boards
     board.send(kept, retain=True)  # nobody hears it but the broker, which keeps it
     with sqlite3.connect(bulla.folder / "bulla.db") as db:
         assert db.execute("SELECT count(*) FROM readings").fetchone() == (0,)
-    gateway = make_gateway("--mqtt", "%s?version=%s&client-id=another" % (broker.url, protocol)).start()
+    gateway = gateway_at("--mqtt", "%s?version=%s&client-id=another" % (broker.url, protocol)).start()
     wait_until(lambda: metric(gateway, "retained") == 1, 20, "the retained message")
     assert bulla.readings() == [] and events(bulla) == []
     board.send(message("7", "2", board.session(), hexadecimal=True), retain=True)  # at once, with retain: heard
@@ -463,12 +505,12 @@ def test_an_upgrade_closes_the_older_wire(bulla, start, boards, broker):
     assert [(reading["device"], reading["value"]) for reading in bulla.readings()] == [("kitchen", 1), ("kitchen", 2)]
 
 
-def test_a_broker_that_takes_no_session_ids_serves_native_devices(bulla, make_gateway, make_mosquitto, make_device):
+def test_a_broker_that_takes_no_session_ids_serves_native_devices(bulla, gateway_at, make_mosquitto, make_device):
     """By its access list: it is told once a connection, and the connection stays."""
     broker = make_mosquitto(users={"gateway": "secret", "device": "secret"},
                             acl="user gateway\ntopic readwrite bulla/#\nuser device\ntopic readwrite #\n").start()
     add(bulla, "kitchen", "--node", "7")
-    gateway = make_gateway("--mqtt", broker.url.replace("://", "://gateway@"), env={"BULLA_MQTT_PASSWORD": "secret"}).start()
+    gateway = gateway_at("--mqtt", broker.url.replace("://", "://gateway@"), env={"BULLA_MQTT_PASSWORD": "secret"}).start()
     wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), 20, "the warning")
     peer = mqtt_peer.Peer(broker, user="device", password="secret")
     try:
@@ -480,10 +522,10 @@ def test_a_broker_that_takes_no_session_ids_serves_native_devices(bulla, make_ga
     assert sum("state=older-wire-refused" in line for line in gateway.log) == 1
 
 
-def test_a_broker_that_retains_nothing_is_told(bulla, make_gateway, make_mosquitto):
+def test_a_broker_that_retains_nothing_is_told(bulla, gateway_at, make_mosquitto):
     broker = make_mosquitto(retain_available=False).start()
     add(bulla, "kitchen", "--node", "7")
-    gateway = make_gateway("--mqtt", broker.url).start()
+    gateway = gateway_at("--mqtt", broker.url).start()
     wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), 20, "the warning")
     time.sleep(0.5)
     assert sum("retain_available true" in line for line in gateway.log) == 1
@@ -523,10 +565,10 @@ def test_a_false_session_id_opens_nothing(bulla, start, boards):
     assert board.session(other_than="0" * 32) != session
 
 
-def test_native_devices_are_not_touched(bulla, make_gateway, broker, boards, make_device):
+def test_native_devices_are_not_touched(bulla, gateway_at, broker, boards, make_device):
     """A topic that both have: each message is of the wire whose form it has."""
     add(bulla, "kitchen", "--node", "7", topic="shared/x/up")
-    gateway = make_gateway("--mqtt", broker.url, "--mqtt-topic", "shared/+/up").start()
+    gateway = gateway_at("--mqtt", broker.url, "--mqtt-topic", "shared/+/up").start()
     wait_until(lambda: any("state=connected" in line for line in gateway.log), 20, "the connection")
     device, board = make_device("native"), boards()
     peer = mqtt_peer.Peer(broker, topics=("shared/+/down",))
@@ -548,20 +590,23 @@ def test_native_devices_are_not_touched(bulla, make_gateway, broker, boards, mak
         assert "--topic" in done.stderr
 
 
-def test_a_gateway_that_is_killed_stores_nothing_twice(bulla, make_gateway, broker, boards, rng, long_run):
+def test_a_gateway_that_is_killed_stores_nothing_twice(bulla, gateway_at, broker, boards, rng, long_run):
     """Killed at any moment, between store and publish too: the device goes on with what it is told."""
     add(bulla, "kitchen", "--node", "7")
-    gateway = make_gateway("--mqtt", broker.url).start()
+    gateway = gateway_at("--mqtt", broker.url).start()
     board = boards()
     session, sent = None, {}
     for count in range(1, 31 if long_run else 11):
         session = board.session(other_than=session)
         sent[count] = message("7", str(count), session)
         board.send(sent[count], wait=False)
-        time.sleep(rng.random() * 0.02)
+        if count % 2:
+            time.sleep(rng.random() * 0.02)
+        else:
+            wait_stored(bulla, count)  # the id is spent, and perhaps nobody was told of the next one
         gateway.kill()
         gateway.start()
-        wait_until(lambda: any(reading["value"] == count for reading in bulla.readings()), 20, "reading %d" % count)
+        wait_stored(bulla, count)
     board.session(other_than=session)
     for payload in sent.values():
         board.send(payload)
@@ -569,10 +614,10 @@ def test_a_gateway_that_is_killed_stores_nothing_twice(bulla, make_gateway, brok
     assert [reading["value"] for reading in bulla.readings()] == list(sent)
 
 
-def test_what_came_while_it_was_away_is_stored(bulla, make_gateway, broker, boards):
+def test_what_came_while_it_was_away_is_stored(bulla, gateway_at, broker, boards):
     """The broker keeps it for the session of the gateway, and it is no retained message."""
     add(bulla, "kitchen", "--node", "7")
-    gateway = make_gateway("--mqtt", broker.url).start()
+    gateway = gateway_at("--mqtt", broker.url).start()
     board = boards()
     session = board.session()
     gateway.stop()
