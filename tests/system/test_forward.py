@@ -411,7 +411,7 @@ def test_only_one_reads_a_line(forward, serial, gateway, bulla):
 @pytest.mark.parametrize("arguments, status, text", [
     (("--to", "http://127.0.0.1:1"), 2, "--serial is missing"),
     (("--serial", "-"), 2, "--to is missing"),
-    (("--serial", "-", "--to", "ftp://x"), 1, "only http and https"),
+    (("--serial", "-", "--to", "ftp://x"), 1, "only http, https, mqtt and mqtts"),
     (("--serial", "-", "--to", "http://x", "--baud", "12345"), 2, "--baud"),
     (("--serial", "/dev/null", "--to", "http://127.0.0.1:1"), 1, "not a serial line"),
     (("--serial", "/", "--to", "http://127.0.0.1:1"), 1, "/: "),

@@ -196,7 +196,7 @@ def test_given_credentials_are_refused(bulla, gateway, tmp_path):
 @pytest.mark.parametrize("arguments, status, what", [
     (["--to", "http://127.0.0.1:1"], 1, "start the gateway first"),
     (["--to", "ADMIN"], 1, "no device listener under this path"),
-    (["--to", "gopher://x"], 1, "only http and https"),
+    (["--to", "gopher://x"], 1, "only http, https, mqtt and mqtts"),
     (["--to", "URL", "--db", "nowhere.db"], 1, "nowhere.db"),
     (["--to", "URL", "--key", "nowhere.key"], 1, "nowhere.key"),
     ([], 2, "--to"),
