@@ -1,4 +1,4 @@
-// Opens sealed messages (spec/PROTOCOL.md), as they are or in lines of hex: node decode.mjs CREDENTIAL|@FILE [ID_CONTEXT]
+// Opens sealed messages (spec/PROTOCOL.md), as they are or lines of hex: node decode.mjs CREDENTIAL|@FILE [ID_CONTEXT]
 const { subtle } = globalThis.crypto ?? (await import("node:crypto")).webcrypto;
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (two) => parseInt(two, 16));
