@@ -476,7 +476,7 @@ def refusals(shed):
         ("malformed", "shed", "not base64", data, b'{"msg":"%s\\n"}' % sealed.encode()),
         ("malformed", "shed", "the form of a ciphertext", data, b'{"msg":"AAAA"}'),
         ("forged", "shed", "does not open under the device's key", data, stranger.data(1000, value=1)),
-        ("forged", "shed", "the padding is wrong", data, flip(good, -1)),
+        ("forged", "shed", "the padding is wrong", data, flip(good, -17)),  # the last byte of the text, and only that of its block
         ("forged", "shed", "no base64 is in it", data, flip(good, 20)),
         ("forged", "shed", "no base64 is in it", data, bare),
         ("forged", "shed", "not UTF-8", data, shed.seal("ff", encoding="hex")),
