@@ -267,8 +267,9 @@ static int replaced_has_wires(struct sqlite *sqlite, struct failure *failure)
 
 /*
  * No challenge can raise an older wire's number: what the replaced database still knows is taken over, the
- * number (a device that may set its own is held by its ciphertexts instead) and the ciphertexts that were
- * accepted.
+ * ciphertexts that were accepted and the number (a device that may set its own is held by its ciphertexts
+ * instead, as long as all of them are remembered). Where the backup has nobody under an id, the row is a
+ * tombstone, for whoever is added there again.
  */
 static int take_what_wires_know(struct sqlite *sqlite, struct failure *failure)
 {
@@ -280,12 +281,18 @@ static int take_what_wires_know(struct sqlite *sqlite, struct failure *failure)
         return has;
     if (asprintf(
             &sql,
+            "INSERT INTO main.wires (device, grp, wire, route, session_topic, node, reading_name, flags,"
+            " lifetime, grace, keys, number, stored, closed)"
+            " SELECT 0, 0, wire, route, '', '', reading_name, flags, 0, 0, x'', number, stored, max(closed, "
+            "%d)"
+            " FROM replaced.wires o WHERE session_topic = '' AND grp = 0"
+            " AND NOT EXISTS (SELECT 1 FROM main.wires n WHERE %s);"
             "UPDATE main.wires AS n SET number = max(number, coalesce((SELECT max(o.number)"
-            " FROM replaced.wires o WHERE %s), 0)) WHERE flags & %d = 0;"
+            " FROM replaced.wires o WHERE %s AND (n.flags & %d = 0 OR o.hashes >= %d)), 0));"
             "INSERT OR IGNORE INTO main.wire_hashes (wire, hash) SELECT n.id, h.hash FROM main.wires n"
             " JOIN replaced.wires o ON %s JOIN replaced.wire_hashes h ON h.wire = o.id;"
             "UPDATE main.wires AS n SET hashes = (SELECT count(*) FROM main.wire_hashes WHERE wire = n.id)",
-            same, WIRE_ALLOW_RESET, same) < 0)
+            WIRE_REMOVED, same, same, WIRE_ALLOW_RESET, WIRE_HASHES_MAX, same) < 0)
         return fail(failure, "no memory is left to compare the databases");
     int code = sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL);
     free(sql);

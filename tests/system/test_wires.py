@@ -2,6 +2,7 @@
 their messages are stored."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -321,6 +322,42 @@ def test_a_restore_takes_over_what_was_accepted(bulla, keys, make_gateway):
     assert post_when_there(gateway, "/setdata/B", plain) == 401
     assert post(gateway.port, "/data/A", sealed({"data": {"value": 3}, "SEQN": 6})) == 200
     assert [each["value"] for each in bulla.readings()] == [3]
+
+
+def test_a_restore_that_forgets_a_device_remembers_its_id(bulla, keys, make_gateway):
+    """Added after the backup: whoever has the id again goes on behind what was accepted."""
+    bulla.add("kitchen")
+    bulla("backup", "backup.db")
+    bulla("device", "add", "balcony", *CRYPTOJS, "--id", "A", "--allow-reset")
+    gateway = make_gateway().start()
+    old = sealed({"data": {"value": 1}, "SEQN": 5})
+    assert post_when_there(gateway, "/data/A", old) == 200
+    gateway.stop()
+    bulla("restore", "backup.db", "--yes")
+    assert bulla("device", "list", "--format", "names").split() == ["kitchen"]
+    bulla("device", "add", "balcony", *CRYPTOJS, "--id", "A", "--allow-reset")
+    assert show(bulla, "balcony")["older_wire"]["number"] == 5
+    gateway.start()
+    assert post_when_there(gateway, "/data/A", old) == 401
+    assert post(gateway.port, "/wsn/A", sealed({"SEQN": 0})) == 200
+    assert post(gateway.port, "/data/A", old) == 401
+    assert bulla.readings() == []
+
+
+def test_a_restore_takes_over_the_number_where_no_more_ciphertexts_are_remembered(bulla, keys, make_gateway):
+    bulla("device", "add", "balcony", *CRYPTOJS, "--id", "A", "--allow-reset")
+    with contextlib.closing(sqlite3.connect(bulla.folder / "bulla.db")) as db, db:
+        db.execute("UPDATE wires SET hashes = 1000000")
+    bulla("backup", "backup.db")
+    gateway = make_gateway().start()
+    old = sealed({"data": {"value": 1}, "SEQN": 5})
+    assert post_when_there(gateway, "/data/A", old) == 200
+    gateway.stop()
+    bulla("restore", "backup.db", "--yes")
+    assert show(bulla, "balcony")["older_wire"]["number"] == 5
+    gateway.start()
+    assert post_when_there(gateway, "/data/A", old) == 401
+    assert bulla.readings() == []
 
 
 def test_killed_at_every_write(bulla, keys, make_gateway, fault_library):  # noqa: F811
