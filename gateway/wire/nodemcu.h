@@ -95,7 +95,7 @@ struct nodemcu_opened {
     uint8_t data[NODEMCU_PAYLOAD_MAX]; /* the same */
     size_t data_len;                   /* may be 0 */
     uint8_t hash[NODEMCU_HASH_SIZE];   /* SHA-256 that two messages share only if their ciphertexts are the
-                                          same,   raw or in hex */
+                                          same, raw or in hex */
 };
 
 /*

@@ -95,14 +95,15 @@ struct wire_candidate {
  * What open() found. It is empty (zeros, candidate WIRE_NONE, outcome OUTCOME_FORGED) when open() is called.
  *
  * `outcome` is one of
- *   OUTCOME_STORED     it authenticates under the candidate's keys, is new as far as the wire can tell, and
- * its readings (at least one) were appended: the claim below is carried out with them OUTCOME_RESET      the
- * same for a message that sets the device's number and has no readings OUTCOME_ANSWERED   `reply` is all
- * there is to it: nothing changes, and nothing is written to the journal OUTCOME_DUPLICATE, OUTCOME_STALE it
- * authenticates, but nothing is stored OUTCOME_MALFORMED, OUTCOME_UNKNOWN, OUTCOME_FORGED   it does not
- * authenticate For the first five `candidate` is set; for others it may be (the journal then has the device's
- * name). Whoever called it may still turn stored, reset or stale into duplicate (`remembers`), revoked, or
- * busy.
+ * - OUTCOME_STORED: it authenticates under the candidate's keys, is new as far as the wire can tell, and its
+ *   readings (at least one) were appended: the claim below is carried out with them
+ * - OUTCOME_RESET: the same for a message that sets the device's number and has no readings
+ * - OUTCOME_ANSWERED: `reply` is all there is to it: nothing changes, nothing is written to the journal
+ * - OUTCOME_DUPLICATE, OUTCOME_STALE: it authenticates, but nothing is stored
+ * - OUTCOME_MALFORMED, OUTCOME_UNKNOWN, OUTCOME_FORGED: it does not authenticate
+ *
+ * For the first five `candidate` is set; for others it may be (the journal then has the device's name).
+ * Whoever called it may still turn stored, reset or stale into duplicate (`remembers`), revoked, or busy.
  */
 #define WIRE_NONE SIZE_MAX
 
