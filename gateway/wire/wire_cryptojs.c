@@ -97,7 +97,7 @@ static void claim(const struct wire_candidate *candidate, enum wire_request requ
     const uint64_t number = (uint64_t)found->number;
     const char *against = objection(candidate, request);
 
-    opened->remembers = (candidate->flags & (WIRE_ALLOW_RESET | WIRE_ALLOW_UNSEQUENCED)) != 0;
+    opened->remembers = true; /* also without a flag: removed and added again, the device may have one */
     memcpy(opened->hash, found->hash, sizeof(opened->hash));
     if (against != NULL) {
         judge(opened, OUTCOME_STALE, "%s", against);
