@@ -92,7 +92,7 @@
       " ORDER BY name LIMIT 1")                                                                              \
     X(DEVICE_EXISTS, "SELECT 1 FROM devices WHERE id = ?1")                                                  \
     X(NAME_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE name = ?1)")                                   \
-    X(DEVICE_LOST, "UPDATE devices SET lost = lost + ?2 WHERE id = ?1")                                      \
+    X(DEVICE_LOST, "UPDATE devices SET lost = lost + min(?2, 9223372036854775807 - lost) WHERE id = ?1")     \
     X(DEVICE_COUNT, "SELECT count(*) FROM devices")                                                          \
     X(DEVICE_REVOKE, "UPDATE devices SET revoked = 1 WHERE id = ?1")                                         \
     X(DEVICE_EXPORTED, "UPDATE devices SET exported = exported + 1 WHERE id = ?1")                           \
