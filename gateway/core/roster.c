@@ -4,15 +4,15 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define CLOCK_SLACK 60 /* seconds that another gateway's clock may be ahead */
-#define DRAWS       4  /* of 128 bits: a clash means that they are not random */
+#define DRAWS 4 /* of 128 bits: a clash means that they are not random */
 
 /* ---- session ids ---- */
 
-/* Neither older than `seconds`, nor of a time that has not come: a clock set back prolongs nothing. */
+/* Neither older than `seconds`, nor of a time that has not come: a clock set back prolongs nothing by more
+ * than the slack (session_issue() lets those go that would come to life again). */
 static bool is_within(int64_t since, int64_t seconds, int64_t now)
 {
-    return since <= now + CLOCK_SLACK && now - since < seconds;
+    return since <= now + WIRE_CLOCK_SLACK && now - since < seconds;
 }
 
 static bool is_current(const struct session_row *row, int64_t lifetime, int64_t now)
@@ -193,7 +193,7 @@ int roster_read(struct roster **roster, struct store *store, int64_t now, struct
 
 bool roster_is_due(int64_t since, int64_t due, int64_t now)
 {
-    return now >= due || since > now + CLOCK_SLACK;
+    return now >= due || since > now + WIRE_CLOCK_SLACK;
 }
 
 void roster_free(struct roster *roster)

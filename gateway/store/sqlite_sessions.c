@@ -60,7 +60,7 @@ static int add(struct sqlite *sqlite, const char *topic, const char *id, int64_t
     return sqlite_run(sqlite, statement, what, failure);
 }
 
-static int prune(struct sqlite *sqlite, enum statement_id id, const char *topic, int64_t keep,
+static int prune(struct sqlite *sqlite, enum statement_id id, const char *topic, int64_t bound,
                  struct failure *failure)
 {
     sqlite3_stmt *statement = sqlite_statement(sqlite, id, failure);
@@ -68,7 +68,7 @@ static int prune(struct sqlite *sqlite, enum statement_id id, const char *topic,
     if (statement == NULL)
         return -1;
     bind_text(statement, 1, topic, strlen(topic));
-    bind_number(statement, 2, keep);
+    bind_number(statement, 2, bound);
     return sqlite_run(sqlite, statement, what, failure);
 }
 
@@ -77,7 +77,8 @@ int sqlite_session_issue(struct store *store, const char *topic, const char id[W
 {
     struct sqlite *sqlite = sqlite_of(store);
 
-    if (retire(sqlite, topic, now, failure) < 0)
+    if (retire(sqlite, topic, now, failure) < 0 ||
+        prune(sqlite, ST_SESSIONS_PRUNE_FUTURE, topic, now + WIRE_CLOCK_SLACK, failure) < 0)
         return -1;
     int added = add(sqlite, topic, id, now, failure);
     if (added <= 0)

@@ -148,6 +148,7 @@
     X(SESSION_RETIRE, "UPDATE session_ids SET retired = max(?2, 1)"                                          \
                       " WHERE topic = ?1 AND spent = 0 AND retired = 0")                                     \
     X(SESSION_ADD, "INSERT INTO session_ids (topic, id, issued) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING") \
+    X(SESSIONS_PRUNE_FUTURE, "DELETE FROM session_ids WHERE topic = ?1 AND spent = 0 AND retired > ?2")      \
     X(SESSIONS_PRUNE_UNSPENT,                                                                                \
       "DELETE FROM session_ids WHERE topic = ?1 AND spent = 0 AND n NOT IN"                                  \
       " (SELECT n FROM session_ids WHERE topic = ?1 AND spent = 0 ORDER BY n DESC LIMIT ?2)")                \

@@ -28,6 +28,7 @@
 #define LABEL_VALUE_MAX      255               /* bytes */
 #define WIRE_NODES_MAX       1024              /* devices that a group's nodes may become */
 #define WIRE_HASHES_MAX      1000000           /* ciphertexts that are remembered of a device */
+#define WIRE_CLOCK_SLACK     60                /* seconds that another gateway's clock may be ahead */
 
 /* ---- rows ---- */
 
@@ -502,7 +503,9 @@ struct store_ops {
     /*
      * Enters a new current id, retires the one that was, and lets those go that are too many: of the unspent
      * ones beyond WIRE_SESSIONS_VALID the oldest, of the spent ones those that were spent before the last
-     * WIRE_SESSIONS_SPENT. 1 entered, 0 there is such an id already: draw again.
+     * WIRE_SESSIONS_SPENT. Those that were retired at a time that has not come, by more than
+     * WIRE_CLOCK_SLACK, go too: the clock was set back, and when it gets there again they are not to be valid
+     * once more. 1 entered, 0 there is such an id already: draw again.
      */
     int (*session_issue)(struct store *store, const char *topic, const char id[WIRE_SESSION_ID], int64_t now,
                          struct failure *failure);

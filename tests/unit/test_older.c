@@ -536,6 +536,10 @@ static void ids_live_for_their_time(void **state)
     lab_forward(lab, 31);
     assert_fate(tell(lab, naming(words, ids[2], "7", 3)), "forged");
     assert_fate(tell(lab, naming(words, ids[3], "7", 4)), "stored");
+    /* Nor does it when the times come again. */
+    lab_forward(lab, 3600 - 2 * 31 + 5);
+    assert_fate(tell(lab, naming(words, ids[1], "7", 5)), "forged");
+    assert_fate(tell(lab, naming(words, ids[2], "7", 6)), "forged");
 }
 
 static void so_many_ids_are_kept(void **state)
