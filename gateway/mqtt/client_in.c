@@ -20,20 +20,11 @@ static void on_connack(struct mqtt_client *client, const struct mqtt_packet *pac
 /* Takes its place among the deliveries: NULL where there is nothing to be handed over. */
 static struct mqtt_delivery *arrive(struct mqtt_client *client, uint8_t qos, uint16_t id)
 {
-    struct mqtt_delivery *delivery;
+    struct mqtt_delivery *delivery = session_arrive(&client->session, qos, id);
 
     client->state.received[qos]++;
-    switch (session_arrive(&client->session, qos, id, &delivery)) {
-    case ARRIVAL_NEW:
-        client->state.unsettled = client->session.count;
-        return delivery;
-    case ARRIVAL_RECEIVED:
-        client_write_ack(client, MQTT_PUBREC, id, 0);
-        return NULL;
-    case ARRIVAL_REPEATED:
-    default:
-        return NULL;
-    }
+    client->state.unsettled = client->session.count;
+    return delivery;
 }
 
 static void on_publish(struct mqtt_client *client, const struct mqtt_packet *packet)

@@ -63,19 +63,18 @@ bool session_is_full(const struct session *session)
     return session->count == session->capacity;
 }
 
-enum session_arrival session_arrive(struct session *session, uint8_t qos, uint16_t id,
-                                    struct mqtt_delivery **delivery)
+struct mqtt_delivery *session_arrive(struct session *session, uint8_t qos, uint16_t id)
 {
-    if (qos == 2 && has(&session->received, id))
-        return ARRIVAL_RECEIVED;
+    struct mqtt_delivery *delivery;
+
     if (qos == 2 && has(&session->arrived, id))
-        return ARRIVAL_REPEATED;
+        return NULL;
     if (qos == 2)
         put(&session->arrived, id);
-    *delivery = &session->deliveries[(session->first + session->count) % session->capacity];
-    **delivery = (struct mqtt_delivery){.id = id, .qos = qos};
+    delivery = &session->deliveries[(session->first + session->count) % session->capacity];
+    *delivery = (struct mqtt_delivery){.id = id, .qos = qos};
     session->count++;
-    return ARRIVAL_NEW;
+    return delivery;
 }
 
 bool session_acknowledge(struct session *session, int *type, uint16_t *id)

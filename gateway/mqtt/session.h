@@ -52,15 +52,14 @@ void session_forget(struct session *session);
 
 /* ---- what comes in ---- */
 
-enum session_arrival {
-    ARRIVAL_NEW,      /* *delivery is to be settled */
-    ARRIVAL_REPEATED, /* of QoS 2, and waits to be settled: its acknowledgement will leave then */
-    ARRIVAL_RECEIVED, /* of QoS 2, and settled: PUBREC is to be sent again, and nothing else */
-};
-
-/* A PUBLISH came; session_is_full() said no. */
-enum session_arrival session_arrive(struct session *session, uint8_t qos, uint16_t id,
-                                    struct mqtt_delivery **delivery);
+/*
+ * A PUBLISH came; session_is_full() said no. Returns what is to be settled, or NULL: it is of QoS 2, and one
+ * of its identifier waits to be settled already, whose acknowledgement will leave then. One whose PUBREC left
+ * already is handed over again: whoever takes it knows a repetition by what is in it, and a broker that died
+ * and came back with an earlier state gives the identifier to another message, of which no PUBREC may leave
+ * before the commit.
+ */
+struct mqtt_delivery *session_arrive(struct session *session, uint8_t qos, uint16_t id);
 bool session_is_full(const struct session *session);
 
 /* The oldest delivery, if it is settled, leaves: true with the acknowledgement that is to be sent, PUBACK or

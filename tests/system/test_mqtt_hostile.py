@@ -645,7 +645,10 @@ def take_acknowledgement(link, kind, id, code=0):
 
 
 def test_quality_of_service_2_done_wrong(make_gateway, make_broker, make_device, bulla, version):
-    """4.3.3: what was received is not taken again before PUBREL, over connections as well if the session is kept."""
+    """
+    An identifier twice before its PUBREL, on one connection and on the next: also where it is another message, as it is
+    after a broker died and came back with an earlier state, each is stored before it is acknowledged.
+    """
     broker, device = make_broker(), make_device("kitchen", "--counter")
     make_gateway("--mqtt", broker.url(version=version)).start()
     honest(broker, device, a=0)
@@ -656,14 +659,14 @@ def test_quality_of_service_2_done_wrong(make_gateway, make_broker, make_device,
 
     link.publish(up(device), messages[0].data, 2, 7)
     take_acknowledgement(link, mqtt.PUBREC, 7)
-    for dup in (True, False):
-        link.publish(up(device), messages[1].data, 2, 7, dup=dup)  # another message, but it is the same to MQTT
-        take_acknowledgement(link, mqtt.PUBREC, 7)
+    link.publish(up(device), messages[0].data, 2, 7, dup=True)
+    take_acknowledgement(link, mqtt.PUBREC, 7)
     link.connection.close()
 
     link = script.next(present=True)
-    link.publish(up(device), messages[1].data, 2, 7, dup=True)
+    link.publish(up(device), messages[1].data, 2, 7)
     take_acknowledgement(link, mqtt.PUBREC, 7)
+    assert [reading["value"] for reading in bulla.readings()] == [0, 1, 2]
     for code in (0, 0x92, 0x92):
         link.acknowledge(mqtt.PUBREL, 7)
         take_acknowledgement(link, mqtt.PUBCOMP, 7, code)
@@ -680,7 +683,7 @@ def test_quality_of_service_2_done_wrong(make_gateway, make_broker, make_device,
     broker.be_good()
     honest(broker, device, a=4)
     assert [reading["value"] for reading in bulla.readings()] == [0, 1, 2, 3, 4]
-    assert "duplicate" not in [event["kind"] for event in bulla.events()]
+    wait_until(lambda: [event["kind"] for event in bulla.events()].count("duplicate") == 2)
 
 
 def test_what_is_not_settled_is_delivered_again(make_gateway, make_broker, make_device, bulla, version, fault_library, disk):
