@@ -39,11 +39,11 @@ void mqtt_topic_down(char out[MQTT_TOPIC_MAX + 2 * BULLA_KID_MAX + 8], const cha
                      size_t kid_len)
 {
     size_t len = strlen(up);
+    int levels = 0;
 
-    for (int levels = 0; len > 0 && levels < 2;) /* what ends before the second / from behind */
+    while (len > 0 && levels < 2) /* what ends with the second / from behind */
         levels += up[--len] == '/';
-    if (up[len] == '/')
-        len++;
+    len += levels == 2;
     memcpy(out, up, len);
     for (size_t i = 0; i < kid_len; i++, len += 2)
         snprintf(out + len, 3, "%02x", kid[i]);

@@ -338,6 +338,7 @@ static void test_topics_of_replies(void **state)
         {"x/up", "0a1bff009c/down"},
         {"/x/up", "/0a1bff009c/down"},
         {"//up", "/0a1bff009c/down"},
+        {"/up", "0a1bff009c/down"},
         {"a//up", "a/0a1bff009c/down"},
     };
     char down[MQTT_TOPIC_MAX + 2 * BULLA_KID_MAX + 8];
