@@ -101,7 +101,7 @@ void settle_refused(struct pipeline *pipeline, struct inbound *inbound)
  */
 static bool must_wait(const struct pipeline *pipeline, const struct inbound *inbound, enum outcome outcome)
 {
-    return !inbound->waited && pipeline->waiting <= pipeline->config.queue / 2 &&
+    return !inbound->waited && has_room_for_strangers(pipeline) &&
            (outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_REVOKED || outcome == OUTCOME_FORGED);
 }
 

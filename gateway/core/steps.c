@@ -30,6 +30,11 @@ uint64_t current_t(const struct pipeline *pipeline)
 
 /* ---- waiting ---- */
 
+bool has_room_for_strangers(const struct pipeline *pipeline)
+{
+    return pipeline->waiting <= (pipeline->config.queue + 1) / 2;
+}
+
 static void park(struct pipeline *pipeline, struct inbound *inbound)
 {
     inbound_push(&pipeline->gathered->parked, inbound);
@@ -42,8 +47,8 @@ static void look_up(struct pipeline *pipeline, struct inbound *inbound)
     const struct bulla_envelope *envelope = &inbound->envelope;
     struct lookup *lookup;
 
-    if (!inbound->opened && pipeline->waiting > pipeline->config.queue / 2) {
-        settle_busy(pipeline, inbound); /* a flood of strangers leaves half of the queue to the others */
+    if (!inbound->opened && !has_room_for_strangers(pipeline)) {
+        settle_busy(pipeline, inbound);
         return;
     }
     if (cycle->lookup_count == CYCLE_LOOKUPS) {

@@ -175,6 +175,20 @@ static void strangers_leave_half_of_the_queue(void **state)
     assert_fate(lab_deliver(lab, &packet), "stored");
 }
 
+/* However short the queue is: a device that is not in memory is a stranger until it was looked up. */
+static void the_shortest_queue_takes_one(void **state)
+{
+    struct lab *lab = *state;
+    struct lab_device device;
+    struct lab_packet packet;
+
+    lab->queue = 1;
+    lab_restart(lab);
+    lab_add(lab, &device, "shed", BULLA_COUNTER);
+    packet = lab_seal(&device, 1);
+    assert_fate(lab_deliver(lab, &packet), "stored");
+}
+
 /* A row whose secret does not open: no lookup is repeated for it, and nobody can fill the log with it. */
 static void a_damaged_row_is_told_once(void **state)
 {
@@ -401,6 +415,7 @@ int main(void)
         TEST(lookups_beyond_a_cycles_room_wait),
         TEST(a_turn_that_is_long_in_coming),
         TEST(strangers_leave_half_of_the_queue),
+        TEST(the_shortest_queue_takes_one),
         TEST(a_damaged_row_is_told_once),
         TEST(strangers_leave_nothing_in_memory),
         TEST(no_more_devices_are_kept_than_allowed),
