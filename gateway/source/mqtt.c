@@ -63,17 +63,21 @@ static const struct mqtt_handlers handlers = {
 
 /*
  * The same at every start of a gateway, and another for every other one: by the registry, the host's name and
- * the address that it listens on. Two clients of one id would end each other's connections.
+ * the address that it listens on; and by the number of a broker that is given twice. Two clients of one id
+ * would end each other's connections.
  */
-static int make_client_id(char out[ID_SIZE], const struct source_settings *settings)
+static int make_client_id(char out[ID_SIZE], const struct mqtt_broker *broker,
+                          const struct source_settings *settings)
 {
+    const char *number = strchr(broker->name, '#');
     char whose[512] = "";
     uint8_t mac[EVP_MAX_MD_SIZE];
     size_t len;
 
     gethostname(whose, 255);
     len = strlen(whose) + 1;
-    len += (size_t)snprintf(whose + len, sizeof(whose) - len, "%.200s", sources_address(settings->others));
+    len += (size_t)snprintf(whose + len, sizeof(whose) - len, "%.200s%s", sources_address(settings->others),
+                            number != NULL ? number : "");
     if (HMAC(EVP_sha256(), settings->identity, 32, (const uint8_t *)whose, len, mac, NULL) == NULL)
         return -1;
     len = (size_t)snprintf(out, ID_SIZE, "bulla-");
@@ -130,7 +134,7 @@ static int open_client(struct mqtt_broker *broker, const struct mqtt_url *url,
         .context = broker,
     };
 
-    if (make_client_id(client_id, settings) < 0)
+    if (make_client_id(client_id, broker, settings) < 0)
         return fail(failure, "HMAC-SHA-256 is not to be had");
     broker->limit = url->receive_maximum != 0 ? url->receive_maximum : RECEIVE_MAXIMUM;
     mqtt_client_prepare(url);

@@ -411,6 +411,17 @@ def test_several_brokers(make_mosquitto, make_gateway, make_peer, make_device, b
     assert [away["name"] for away in health(gateway)[1]["away"]] == ["127.0.0.1:%d" % brokers[0].port]
 
 
+def test_a_broker_that_is_given_twice(mosquitto, make_gateway, make_peer, make_device):
+    """Two clients of one id would end each other's connections for ever."""
+    gateway = make_gateway("--mqtt", mosquitto.url, "--mqtt", mosquitto.url).start()
+    wait_until(lambda: value(gateway, "connected") == 2)
+    device = make_device("kitchen", "--counter")
+    send(device, make_peer(mosquitto), senml(a=1))
+    time.sleep(1)
+    assert len(connections(gateway)) == 2 and value(gateway, "connected") == 2
+    assert outcome(gateway, "stored") == 1 and outcome(gateway, "duplicate") == 1
+
+
 def test_a_shared_subscription(mosquitto, make_gateway, make_peer, make_device, tmp_path):
     """Two gateways of a group, a registry each: every message goes to one of them."""
     gateways = []
