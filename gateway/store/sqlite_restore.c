@@ -269,7 +269,7 @@ static int replaced_has_wires(struct sqlite *sqlite, struct failure *failure)
  * No challenge can raise an older wire's number: what the replaced database still knows is taken over, the
  * ciphertexts that were accepted and the number (a device that may set its own is held by its ciphertexts
  * instead, as long as all of them are remembered). Where the backup has nobody under an id, the row is a
- * tombstone, for whoever is added there again.
+ * tombstone, for whoever is added there again. And what an upgrade closed since stays closed.
  */
 static int take_what_wires_know(struct sqlite *sqlite, struct failure *failure)
 {
@@ -291,8 +291,12 @@ static int take_what_wires_know(struct sqlite *sqlite, struct failure *failure)
             " FROM replaced.wires o WHERE %s AND (n.flags & %d = 0 OR o.hashes >= %d)), 0));"
             "INSERT OR IGNORE INTO main.wire_hashes (wire, hash) SELECT n.id, h.hash FROM main.wires n"
             " JOIN replaced.wires o ON %s JOIN replaced.wire_hashes h ON h.wire = o.id;"
+            "UPDATE main.wires AS n SET closed = %d, keys = x'' WHERE closed = 0 AND EXISTS (SELECT 1"
+            " FROM main.devices d JOIN replaced.devices r ON r.kid = d.kid"
+            " JOIN replaced.wires o ON o.device = r.id WHERE d.id = n.device AND o.closed = %d);"
             "UPDATE main.wires AS n SET hashes = (SELECT count(*) FROM main.wire_hashes WHERE wire = n.id)",
-            WIRE_REMOVED, same, same, WIRE_ALLOW_RESET, WIRE_HASHES_MAX, same) < 0)
+            WIRE_REMOVED, same, same, WIRE_ALLOW_RESET, WIRE_HASHES_MAX, same, WIRE_UPGRADED,
+            WIRE_UPGRADED) < 0)
         return fail(failure, "no memory is left to compare the databases");
     int code = sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL);
     free(sql);

@@ -360,6 +360,17 @@ def test_a_restore_takes_over_the_number_where_no_more_ciphertexts_are_remembere
     assert bulla.readings() == []
 
 
+def test_a_restore_opens_no_older_wire_that_an_upgrade_closed(bulla, keys):
+    for name, arguments in (("balcony", (*CRYPTOJS, "--id", "A")), ("field", (*TOPICS, "--node", "7"))):
+        bulla("device", "add", name, *arguments)
+        bulla("device", "upgrade", name)
+        bulla("backup", "%s.db" % name)
+        assert show(bulla, name)["older_wire"]["open"]
+        bulla("device", "upgrade", name, "--at-once")
+        bulla("restore", "%s.db" % name, "--yes")
+        assert not show(bulla, name)["older_wire"]["open"]
+
+
 def test_killed_at_every_write(bulla, keys, make_gateway, fault_library):  # noqa: F811
     """Before, in and behind the commit: what was answered is there, what is sent again is not stored twice."""
     bulla("device", "add", "balcony", *CRYPTOJS, "--id", "12FA", "--allow-unsequenced")
