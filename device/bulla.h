@@ -58,7 +58,9 @@
  * ERRORS
  *
  * Functions that can fail return a negative enum bulla_error, and 0 (or what their comment says) when they
- * did what they are for. After a failure the context is as it was before the call, but for the store.
+ * did what they are for. After a failure the context is as it was before the call, but for the store and for
+ * the next sequence number: it never goes back, and may go on, past numbers that the store says may have been
+ * used, or past the one that sealing failed with.
  *
  * Only memcpy, memmove, memset, memcmp and strlen are needed from libc.
  */

@@ -7,8 +7,7 @@
 static uint8_t *push_entry(uint8_t *at, uint8_t number, const uint8_t *bytes, uint8_t len)
 {
     at = bulla_push_bytes(at, bytes, len);
-    *--at = number;
-    return at;
+    return bulla_push_byte(at, number);
 }
 
 /* The Partial IV, in the fewest bytes; zero is one zero byte. */
@@ -22,9 +21,8 @@ static uint8_t *push_piv(uint8_t *at, const uint8_t *piv)
     do
         *--at = *piv;
     while (piv++ != last);
-    *--at = head;
-    *--at = BULLA_HEADER_PARTIAL_IV;
-    return at;
+    at = bulla_push_byte(at, head);
+    return bulla_push_byte(at, BULLA_HEADER_PARTIAL_IV);
 }
 
 void bulla_cose_protect(struct bulla_cose *cose, uint8_t room[BULLA_PROTECTED_SENT], uint16_t content_format,
@@ -41,10 +39,10 @@ void bulla_cose_protect(struct bulla_cose *cose, uint8_t room[BULLA_PROTECTED_SE
         map++;
     }
     at = bulla_push_head(at, BULLA_CBOR_UINT << 5, content_format);
-    *--at = BULLA_HEADER_CONTENT_TYPE;
+    at = bulla_push_byte(at, BULLA_HEADER_CONTENT_TYPE);
     at = bulla_push_head(at, BULLA_CBOR_UINT << 5, cose->keys->alg);
-    *--at = BULLA_HEADER_ALG;
-    *--at = map;
+    at = bulla_push_byte(at, BULLA_HEADER_ALG);
+    at = bulla_push_byte(at, map);
     cose->protected_bytes = at;
     cose->protected_len = (uint8_t)(end - at);
 }
@@ -60,10 +58,10 @@ size_t bulla_cose_header(const struct bulla_cose *cose, uint8_t *content, size_t
     }
     at = push_piv(at, cose->piv);
     at = push_entry(at, BULLA_HEADER_KID, cose->keys->kid, cose->keys->kid_len);
-    *--at = map;
+    at = bulla_push_byte(at, map);
     at = bulla_push_bytes(at, cose->protected_bytes, cose->protected_len);
-    *--at = BULLA_CBOR_ARRAY << 5 | 3;
-    *--at = BULLA_CBOR_TAG << 5 | BULLA_COSE_ENCRYPT0;
+    at = bulla_push_byte(at, BULLA_CBOR_ARRAY << 5 | 3);
+    at = bulla_push_byte(at, BULLA_CBOR_TAG << 5 | BULLA_COSE_ENCRYPT0);
     return (size_t)(content - at);
 }
 

@@ -15,15 +15,17 @@
 #define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
 
 /* The highest byte that differs decides. */
-int bulla_number_above(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
+BULLA_APART int8_t bulla_number_order(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
-    uint8_t above = 0;
+    int8_t order = 0;
 
     for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++) {
-        if (a[i] != b[i])
-            above = a[i] > b[i];
+        if (a[i] > b[i])
+            order = 1;
+        if (a[i] < b[i])
+            order = -1;
     }
-    return above;
+    return order;
 }
 
 BULLA_APART void bulla_number_copy(uint8_t to[BULLA_NUMBER_SIZE], const uint8_t from[BULLA_NUMBER_SIZE])
@@ -57,7 +59,7 @@ static uint8_t load_copy(const struct bulla_port *port, const struct bulla_deriv
     bulla_number_copy(limit, record + LIMIT_OFFSET);
     return ((record[0] ^ VERSION) | record[1] | record[2] | record[3] | record[10] | record[11]) == 0 &&
            bulla_record_crc(keys->kid, keys->kid_len, record, sizeof(record)) == BULLA_CRC_OF_WHOLE &&
-           !bulla_number_above(limit, most);
+           bulla_number_order(limit, most) <= 0;
 }
 
 /*
@@ -76,7 +78,7 @@ static int store_both(const struct bulla_port *port, const struct bulla_derived 
     for (uint8_t copies = 2; copies > 0; copies--) {
         uint8_t again[BULLA_NUMBER_SIZE];
         if (port->store(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0 ||
-            !load_copy(port, keys, slot, again) || !bulla_equal(again, limit, sizeof(again)))
+            !load_copy(port, keys, slot, again) || bulla_number_order(again, limit) != 0)
             return BULLA_E_STORE;
         slot ^= BULLA_SLOT_COUNTER_A ^ BULLA_SLOT_COUNTER_B;
     }
@@ -93,7 +95,7 @@ int bulla_counter_read(const struct bulla_port *port, const struct bulla_derived
 
     if (!good_a && !good_b)
         return BULLA_E_NO_COUNTER;
-    if (!good_b || (good_a && bulla_number_above(unused, other)))
+    if (!good_b || (good_a && bulla_number_order(unused, other) > 0))
         worse = BULLA_SLOT_COUNTER_B;
     else
         bulla_number_copy(unused, other);
@@ -114,7 +116,7 @@ int bulla_counter_take(const struct bulla_port *port, const struct bulla_derived
     worse = bulla_counter_read(port, keys, end);
     if (worse < 0)
         return BULLA_E_STORE;
-    if (bulla_number_above(end, next))
+    if (bulla_number_order(end, next) > 0)
         bulla_number_copy(next, end);
     if (is_past(next))
         return BULLA_E_EXHAUSTED;

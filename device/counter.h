@@ -26,8 +26,8 @@ BULLA_MUST_CHECK int bulla_counter_read(const struct bulla_port *port, const str
 BULLA_MUST_CHECK int bulla_counter_take(const struct bulla_port *port, const struct bulla_derived *keys,
                                         uint8_t next[BULLA_NUMBER_SIZE], uint8_t limit[BULLA_NUMBER_SIZE]);
 
-/* 1 if a > b. */
-int bulla_number_above(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
+/* Above 0 if a > b, 0 if they are equal, else below 0. */
+int8_t bulla_number_order(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
 
 void bulla_number_copy(uint8_t to[BULLA_NUMBER_SIZE], const uint8_t from[BULLA_NUMBER_SIZE]);
 

@@ -3,6 +3,12 @@
 #include "cbor.h"
 #include "crypto.h"
 
+BULLA_APART uint8_t *bulla_push_byte(uint8_t *at, uint8_t byte)
+{
+    *--at = byte;
+    return at;
+}
+
 BULLA_APART uint8_t *bulla_push(uint8_t *at, const uint8_t *bytes, uint8_t len)
 {
     while (len > 0)

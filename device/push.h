@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+/* One byte. */
+uint8_t *bulla_push_byte(uint8_t *at, uint8_t byte);
+
 /* Bytes as they are, the last of them first: they may lie before the place that they go to, and overlap it.
  */
 uint8_t *bulla_push(uint8_t *at, const uint8_t *bytes, uint8_t len);

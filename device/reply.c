@@ -99,7 +99,7 @@ static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *bo
             sent->marks |= BULLA_M_STORED;
     }
     bulla->flags |= BULLA_F_RECEIPT;
-    if (!bulla_number_above(bulla->echo_until, re))
+    if (bulla_number_order(bulla->echo_until, re) <= 0)
         bulla->flags &= (uint8_t)~BULLA_F_CHALLENGED;
 }
 
@@ -119,7 +119,7 @@ static void settle(struct bulla *bulla, const struct opening *opening, const str
     }
     opening->sent->marks |= BULLA_M_REFUSED;
     bulla_number_copy(top, body->number[BULLA_REPLY_TOP]);
-    if (bulla_number_above(top, opening->envelope.re)) { /* never without key 0, which is zero then */
+    if (bulla_number_order(top, opening->envelope.re) > 0) { /* never without key 0, which is zero then */
         bulla_number_step(top, 0);
         bulla_context_raise(bulla, top);
     }
@@ -128,7 +128,7 @@ static void settle(struct bulla *bulla, const struct opening *opening, const str
 /* Whether keys 2 and 4 of a reply count (PROTOCOL 5). */
 static int is_fresh(const struct bulla *bulla, const struct opening *opening)
 {
-    if (bulla_number_above(bulla->answered, opening->envelope.re))
+    if (bulla_number_order(bulla->answered, opening->envelope.re) > 0)
         return 0;
     if (bulla->port->timer != NULL)
         return opening->sent->age < FRESH_AGE;
@@ -172,7 +172,7 @@ SEPARATE static int apply(struct opening *opening, struct bulla_reply *reply)
     settle(bulla, opening, &body);
     if (reply != NULL)
         describe(opening, &body, reply);
-    if (!bulla_number_above(bulla->answered, re)) {
+    if (bulla_number_order(bulla->answered, re) <= 0) {
         bulla_number_copy(bulla->answered, re);
         bulla_number_step(bulla->answered, 0);
     }

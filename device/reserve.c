@@ -12,7 +12,7 @@ static int reserve(struct bulla *bulla)
     uint8_t next[BULLA_NUMBER_SIZE];
     int error;
 
-    if (bulla_number_above(bulla->limit, bulla->next))
+    if (bulla_number_order(bulla->limit, bulla->next) > 0)
         return 0;
     bulla_number_copy(next, bulla->next);
     error = bulla_counter_take(bulla->port, &bulla->own, next, bulla->limit);

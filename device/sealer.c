@@ -34,7 +34,7 @@ int bulla_open_derived(struct bulla_sealer *sealer, const struct bulla_derived *
 /* Takes the next number into `piv`. It is spent, whatever happens then. */
 static int take_number(struct bulla_sealer *sealer, uint8_t piv[BULLA_NUMBER_SIZE])
 {
-    if (!bulla_number_above(sealer->limit, sealer->next)) {
+    if (bulla_number_order(sealer->limit, sealer->next) <= 0) {
         int error = bulla_counter_take(sealer->port, sealer->derived, sealer->next, sealer->limit);
         if (error < 0)
             return error;

@@ -194,18 +194,18 @@ void bulla_add_float(struct bulla_message *message, const char *name, const char
 {
     uint32_t single;
     uint16_t half;
-    uint8_t shift = 32;
+    uint8_t len = 4;
 
     begin_record(message, name, unit, LABEL_VALUE);
     memcpy(&single, &value, sizeof(single));
     if (half_of(single, &half)) {
-        single = half;
-        shift = 16;
+        single = (uint32_t)half << 16;
+        len = 2;
     }
-    put(message, shift == 16 ? 0xf9 : 0xfa);
-    while (shift > 0) {
-        shift = (uint8_t)(shift - 8);
-        put(message, (uint8_t)(single >> shift));
+    put(message, len == 2 ? 0xf9 : 0xfa);
+    for (; len > 0; len--) {
+        put(message, (uint8_t)(single >> 24));
+        single <<= 8;
     }
 }
 

@@ -62,7 +62,7 @@ void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SI
 {
     uint16_t room = (uint16_t)(BULLA_FAR - bulla_number_minus(next, bulla->next));
 
-    if (!bulla_number_above(next, bulla->next))
+    if (bulla_number_order(next, bulla->next) <= 0)
         return;
     for (struct bulla_sent *sent = bulla->sent; sent < bulla->sent + BULLA_TRACKED; sent++) {
         if (bulla_sent_distance(bulla, sent) >= room)
