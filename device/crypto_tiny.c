@@ -17,80 +17,94 @@
 #define AAD_MAX  0xfeff /* RFC 3610 2.2: lengths that two bytes tell */
 #define TEXT_MAX 0xffff /* what two bytes of length leave room for beside 13 of nonce */
 
+/* What becomes of bytes on their way. */
+#define READ 0 /* the MAC takes them */
+#define SEAL 1 /* it takes them, and they are encrypted */
+#define OPEN 2 /* they are decrypted, and it takes them */
+
 struct ccm {
     const uint8_t *key;
     const uint8_t *nonce;
-    uint32_t mac[4];
-    uint32_t stream[4];
+    uint16_t number; /* of the key stream's next block; in the MAC's first the text's length stands there */
+    uint8_t way;
+    uint32_t blocks[8]; /* the MAC's, and the key stream's */
     uint32_t scratch[8];
 };
 
 /* A block that the nonce fills, but for the flags before it and a number behind. */
-BULLA_APART static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags, uint16_t number)
+BULLA_APART static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags)
 {
     uint8_t *block = (uint8_t *)words;
 
     block[0] = flags;
     memcpy(block + 1, ccm->nonce, 13);
-    block[14] = (uint8_t)(number >> 8);
-    block[15] = (uint8_t)number;
+    block[14] = (uint8_t)(ccm->number >> 8);
+    block[15] = (uint8_t)ccm->number;
 }
 
-/* Takes bytes into the MAC, from its block's byte `at` on. What the last block lacks is zero, and it is left
- * to be encrypted when more comes, or at the end. */
-static void absorb(struct ccm *ccm, uint8_t at, const uint8_t *bytes, size_t len)
+/* What the MAC has taken is encrypted, and where a key stream is wanted its next block is made. */
+BULLA_APART static void next_block(struct ccm *ccm)
+{
+    uint32_t *stream = ccm->blocks + 4;
+
+    bulla_tiny_aes(ccm->key, ccm->blocks, ccm->scratch);
+    nonce_block(ccm, stream, 1);
+    if (ccm->way == READ)
+        return;
+    bulla_tiny_aes(ccm->key, stream, ccm->scratch);
+    ccm->number++;
+}
+
+/*
+ * Takes bytes from the blocks' byte `at` on. A text begins with a block of its own, so the MAC and the key
+ * stream go in step. What the last block lacks is zero, and it is left to be encrypted when more comes, or at
+ * the end.
+ */
+BULLA_APART static void take(struct ccm *ccm, uint8_t at, uint8_t *bytes, size_t len)
 {
     for (; len > 0; len--) {
+        uint8_t *mac;
+        uint8_t in;
+        uint8_t out;
         if (at == TINY_AES_SIZE) {
-            bulla_tiny_aes(ccm->key, ccm->mac, ccm->scratch);
+            next_block(ccm);
             at = 0;
         }
-        ((uint8_t *)ccm->mac)[at++] ^= *bytes++;
-    }
-}
-
-static void absorb_aad(struct ccm *ccm, const uint8_t *aad, size_t len)
-{
-    uint8_t head[2];
-
-    head[0] = (uint8_t)(len >> 8);
-    head[1] = (uint8_t)len;
-    if (len > 0) {
-        absorb(ccm, TINY_AES_SIZE, head, sizeof(head));
-        absorb(ccm, sizeof(head), aad, len);
-    }
-}
-
-/* XORs bytes with the key stream, from its block `number` on. */
-static void crypt(struct ccm *ccm, uint16_t number, uint8_t *bytes, size_t len)
-{
-    uint8_t at = TINY_AES_SIZE;
-
-    for (; len > 0; len--) {
-        if (at == TINY_AES_SIZE) {
-            nonce_block(ccm, ccm->stream, 1, number++);
-            bulla_tiny_aes(ccm->key, ccm->stream, ccm->scratch);
-            at = 0;
-        }
-        *bytes++ ^= ((const uint8_t *)ccm->stream)[at++];
+        mac = (uint8_t *)ccm->blocks + at++;
+        in = *bytes;
+        out = in ^ mac[TINY_AES_SIZE];
+        if (ccm->way == OPEN)
+            in = out;
+        *mac ^= in;
+        if (ccm->way != READ)
+            *bytes = out;
+        bytes++;
     }
 }
 
 /* Encrypts or decrypts in place, and makes the tag in the MAC's block. */
-static void run(struct ccm *ccm, int seal, uint8_t tag_len, const uint8_t *aad, size_t aad_len, uint8_t *text,
-                size_t len)
+static void run(struct ccm *ccm, uint8_t way, uint8_t tag_len, const uint8_t *aad, size_t aad_len,
+                uint8_t *text, size_t len)
 {
-    uint8_t flags = (uint8_t)((aad_len > 0 ? 0x40 : 0) | (tag_len - 2) << 2 | 1);
+    uint8_t *mac = (uint8_t *)ccm->blocks;
 
-    nonce_block(ccm, ccm->mac, flags, (uint16_t)len);
-    absorb_aad(ccm, aad, aad_len);
-    if (!seal)
-        crypt(ccm, 1, text, len);
-    absorb(ccm, TINY_AES_SIZE, text, len);
-    if (seal)
-        crypt(ccm, 1, text, len);
-    bulla_tiny_aes(ccm->key, ccm->mac, ccm->scratch);
-    crypt(ccm, 0, (uint8_t *)ccm->mac, sizeof(ccm->mac));
+    ccm->number = (uint16_t)len;
+    nonce_block(ccm, ccm->blocks, (uint8_t)((tag_len - 2) << 2 | 1));
+    ccm->way = READ;
+    if (aad_len > 0) {
+        mac[0] |= 0x40;
+        next_block(ccm);
+        mac[0] ^= (uint8_t)(aad_len >> 8);
+        mac[1] ^= (uint8_t)aad_len;
+        take(ccm, 2, (uint8_t *)aad, aad_len); /* READ writes none of them */
+    }
+    ccm->number = 1;
+    ccm->way = way;
+    take(ccm, TINY_AES_SIZE, text, len);
+    ccm->number = 0;
+    next_block(ccm);
+    for (uint8_t i = 0; i < TINY_AES_SIZE; i++, mac++)
+        *mac ^= mac[TINY_AES_SIZE];
 }
 
 /* What is asked for is done here: 0, or BULLA_E_ARGUMENT. */
@@ -113,8 +127,8 @@ BULLA_APART int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint
         return BULLA_E_ARGUMENT;
     ccm.key = key;
     ccm.nonce = nonce;
-    run(&ccm, 1, tag_len, aad, aad_len, text, len);
-    memcpy(text + len, ccm.mac, tag_len);
+    run(&ccm, SEAL, tag_len, aad, aad_len, text, len);
+    memcpy(text + len, ccm.blocks, tag_len);
     bulla_wipe(&ccm, sizeof(ccm));
     return 0;
 }
@@ -134,8 +148,8 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     len -= tag_len;
     ccm.key = key;
     ccm.nonce = nonce;
-    run(&ccm, 0, tag_len, aad, aad_len, text, len);
-    good = bulla_equal(ccm.mac, text + len, tag_len);
+    run(&ccm, OPEN, tag_len, aad, aad_len, text, len);
+    good = bulla_equal(ccm.blocks, text + len, tag_len);
     bulla_wipe(&ccm, sizeof(ccm));
     return good ? 0 : BULLA_E_FORGED;
 }
