@@ -51,3 +51,8 @@ bool commit_may_be_new(const struct context_row *before)
 
     return !before->counter && window->top == 0 && window->bits == 0 && window->lower == 0;
 }
+
+bool commit_is_first(const struct commit_context *context)
+{
+    return context->after.proven && (!context->before.proven || context->before.window.bits == 0);
+}

@@ -23,6 +23,10 @@ MUST_CHECK int commit_notes_take(struct commit_notes *notes, const struct commit
 
 void commit_notes_wipe(struct commit_notes *notes);
 
+/* Whether it may be the first message of a context that a batch stores: that closes the device's older wire.
+ * A counter that was proven by hand has a lower limit before any message. */
+bool commit_is_first(const struct commit_context *context);
+
 /* Whether a context that is to be proven may have no row yet: a counter's is made with its device, a
  * session's first message makes its own. */
 bool commit_may_be_new(const struct context_row *before);

@@ -3,7 +3,7 @@
  * database: the rows are the truth, and every transaction locks them in one order, so that none waits for
  * another in a circle:
  *
- *     devices (by id), contexts (by device, id_context), series (by device, key), numbers
+ *     the number 'wires', devices (by id), contexts (by device, id_context), series (by device, key), numbers
  *
  * Parameters and results travel in PostgreSQL's binary form: numbers are int8 (big-endian), texts and bytes
  * are what they are. So nothing is ever quoted, and nothing is rounded.
@@ -46,6 +46,8 @@ struct postgres {
     struct series_cache series;
     bool series_known;   /* what follows was read */
     int64_t series_gone; /* how often series were deleted */
+    bool in_wires;       /* between wires_begin() and wires_end() */
+    bool nodes_entered;  /* there: groups' nodes */
     struct commit_notes notes;
 };
 
@@ -87,6 +89,7 @@ void pg_unsigned(struct pg_parameters *parameters, uint64_t value); /* the same 
 void pg_boolean(struct pg_parameters *parameters, bool value);
 void pg_bytes(struct pg_parameters *parameters, const void *bytes, size_t len); /* also text */
 void pg_text(struct pg_parameters *parameters, const char *text);               /* NULL: SQL's NULL */
+void pg_null(struct pg_parameters *parameters);
 
 /* The clock of who has set one (tests), else NULL: the database's own counts (PROTOCOL 4.4). */
 void pg_clock(struct pg_parameters *parameters, const struct postgres *pg);
@@ -206,7 +209,7 @@ MUST_CHECK int postgres_schema_open(struct postgres *pg, struct failure *failure
 /* The schema's version; 0: there is none. -1 with the failure. */
 MUST_CHECK int postgres_schema_version(struct postgres *pg, struct failure *failure);
 
-#define POSTGRES_SCHEMA 1
+#define POSTGRES_SCHEMA 2
 
 /* ---- postgres_look.c ---- */
 
@@ -246,7 +249,16 @@ int postgres_device_each(struct store *store, const struct device_filter *filter
                          void *context, struct failure *failure);
 int postgres_device_count(struct store *store, int64_t *count, struct failure *failure);
 
+/* Inside a transaction: enters the device (row->id is set), and the context of a native counter. -1 with the
+ * failure. */
+MUST_CHECK int postgres_insert_device(struct postgres *pg, struct device_row *row, bool proven,
+                                      struct failure *failure);
+
 /* ---- postgres_operator.c ---- */
+
+/* Ends an operator's change: positive is one, and raises the generation. As pg_end(). */
+MUST_CHECK int postgres_end_change(struct postgres *pg, int result, const char *what,
+                                   struct failure *failure);
 
 int postgres_device_revoke(struct store *store, int64_t device, struct failure *failure);
 int postgres_device_remove(struct store *store, int64_t device, struct failure *failure);
@@ -293,6 +305,11 @@ MUST_CHECK int postgres_series_find(struct postgres *pg, const struct commit *co
 MUST_CHECK int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *commit,
                                     const int64_t *ids, struct failure *failure);
 
+/* Inside a transaction: finds the series of the readings of its one message, and writes them. 0, or -1 with
+ * the failure. */
+MUST_CHECK int postgres_points_add(struct postgres *pg, const struct commit *commit, const char *what,
+                                   struct failure *failure);
+
 int postgres_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure);
 
 /* ---- postgres_readings.c: and read ---- */
@@ -329,30 +346,55 @@ int postgres_events_each(struct store *store, const struct event_filter *filter,
 
 /* ---- postgres_wires.c ---- */
 
-/* Says that older wires are not kept here. Returns -1. */
-int postgres_no_wires(struct failure *failure);
-int postgres_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
-                            struct failure *failure);
+/* Inside a transaction, before any other lock but that on series: no one else changes wires or session ids
+ * until it ends, and what is read of them stays true. 0, or -1. */
+MUST_CHECK int postgres_hold_wires(struct postgres *pg, const char *what, struct failure *failure);
+
+/* Inside that: wires or session ids have changed. 0, or -1. */
+MUST_CHECK int postgres_raise_wires(struct postgres *pg, const char *what, struct failure *failure);
+
+/* As pg_query() and pg_run(); but never on a new connection where one is in a transaction. */
+MUST_CHECK PGresult *postgres_wire_query(struct postgres *pg, enum pg_statement id,
+                                         const struct pg_parameters *parameters, const char *what,
+                                         struct failure *failure);
+MUST_CHECK int postgres_wire_run(struct postgres *pg, enum pg_statement id,
+                                 const struct pg_parameters *parameters, const char *what,
+                                 struct failure *failure);
+
 int postgres_wires_begin(struct store *store, struct failure *failure);
 int postgres_wires_end(struct store *store, int result, struct failure *failure);
 int postgres_wire_find(struct store *store, const char *wire, const char *route, struct wire_row *rows,
                        size_t room, struct failure *failure);
 int postgres_wire_node(struct store *store, int64_t group, const char *node, struct wire_row *row,
                        struct failure *failure);
-int postgres_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
-                           const char *name, int64_t now, struct wire_row *row, struct failure *failure);
 int postgres_wire_remembers(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
                             struct failure *failure);
 int postgres_wire_change(struct store *store, const struct wire_change *change, struct failure *failure);
+int postgres_wires_version(struct store *store, int64_t *version, struct failure *failure);
+int postgres_wires_each(struct store *store, wire_visitor *visit, void *context, struct failure *failure);
+int postgres_wire_of(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
+                     struct failure *failure);
+
+/* ---- postgres_wires_change.c ---- */
+
+/* Inside a transaction that holds the wires: enters entry->wire, or takes up what a removed device left. */
+MUST_CHECK int postgres_insert_wire(struct postgres *pg, struct device_entry *entry, struct failure *failure);
+
+/* The same: what is left of a removed device's wire is its tombstone; a group's nodes go as well. */
+MUST_CHECK int postgres_remove_wire(struct postgres *pg, int64_t device, struct failure *failure);
+
+int postgres_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
+                           const char *name, int64_t now, struct wire_row *row, struct failure *failure);
+int postgres_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
+                            struct failure *failure);
+
+/* ---- postgres_sessions.c ---- */
+
 int postgres_session_list(struct store *store, const char *topic, struct session_row rows[WIRE_SESSIONS_MAX],
                           struct failure *failure);
 int postgres_session_issue(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
                            int64_t now, struct failure *failure);
 int postgres_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
                            const uint8_t *hash, struct failure *failure);
-int postgres_wires_version(struct store *store, int64_t *version, struct failure *failure);
-int postgres_wires_each(struct store *store, wire_visitor *visit, void *context, struct failure *failure);
-int postgres_wire_of(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
-                     struct failure *failure);
 
 #endif

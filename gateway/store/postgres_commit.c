@@ -24,6 +24,7 @@ struct batch {
     int64_t *ids;  /* series of the readings */
     size_t proofs; /* contexts that are to be proven */
     size_t lost;   /* contexts that lost messages */
+    size_t firsts; /* contexts whose first message it may be: that closes the device's older wire */
     int first_proof;
     int *proof_of;       /* by place of the statement behind the first: index of the context */
     int64_t series_gone; /* as the transaction sees it */
@@ -38,6 +39,26 @@ static bool is_move(const struct commit_context *context)
 static bool is_proof(const struct commit_context *context)
 {
     return !context->before.proven && context->after.proven;
+}
+
+/* A statement about the devices of first messages (usually there are none): all of them, or those of what is
+ * stored. */
+static int send_firsts(struct pg_pipeline *pipeline, const struct batch *batch, enum pg_statement id,
+                       bool all, struct failure *failure)
+{
+    struct pg_array devices = {0};
+    struct pg_parameters parameters = {.count = 0};
+
+    pg_array_begin(&devices, PG_INT8);
+    for (size_t i = 0; i < batch->commit->context_count; i++)
+        if (commit_is_first(&batch->commit->contexts[i]) &&
+            (all || batch->commit->contexts[i].verdict == COMMIT_DONE))
+            pg_array_number(&devices, batch->commit->contexts[i].before.device);
+    int result = pg_array_add(&parameters, &devices, failure);
+    if (result == 0)
+        pg_pipeline_send(pipeline, id, &parameters);
+    pg_array_wipe(&devices);
+    return result;
 }
 
 /* ---- the rows ---- */
@@ -212,6 +233,8 @@ static int send_first(struct pg_pipeline *pipeline, struct batch *batch, struct 
     pg_pipeline_send(pipeline, PG_BEGIN, NULL);
     pg_pipeline_send(pipeline, PG_SERIES_LOCK, NULL);
     pg_pipeline_send(pipeline, PG_SERIES_GONE, NULL);
+    if (batch->firsts > 0 && send_firsts(pipeline, batch, PG_WIRES_HOLD_OF, true, failure) != 0)
+        return -1;
     if (batch->proofs + batch->lost > 0 && send_device_locks(pipeline, batch, failure) != 0)
         return -1;
     if (send_context_locks(pipeline, batch, proving, failure) != 0 ||
@@ -291,6 +314,8 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
     result = postgres_points_send(&pipeline, batch->commit, batch->ids, failure);
     if (result == 0 && batch->lost > 0)
         result = send_lost(&pipeline, batch, failure);
+    if (result == 0 && batch->firsts > 0)
+        result = send_firsts(&pipeline, batch, PG_WIRES_CLOSE, false, failure);
     if (result == 0)
         pg_pipeline_send(&pipeline, PG_COMMIT, NULL);
     if (pg_pipeline_end(&pipeline, take_second, batch) != 0)
@@ -307,6 +332,7 @@ static void count_kinds(struct batch *batch)
     for (size_t i = 0; i < batch->commit->context_count; i++) {
         batch->proofs += is_proof(&batch->commit->contexts[i]);
         batch->lost += batch->pg->notes.items[i].lost > 0;
+        batch->firsts += commit_is_first(&batch->commit->contexts[i]);
     }
 }
 
@@ -354,9 +380,9 @@ static size_t reading_room(const struct commit *commit)
 static int run(struct batch *batch, struct failure *failure)
 {
     static const enum pg_statement used[] = {
-        PG_BEGIN,         PG_COMMIT,        PG_SERIES_LOCK,   PG_SERIES_GONE,
-        PG_DEVICES_HOLD,  PG_CONTEXTS_HOLD, PG_CONTEXTS_MOVE, PG_CONTEXTS_DUE_DELETE,
-        PG_ISSUED_T_HOLD, PG_CONTEXT_PROVE, PG_POINTS_ADD,    PG_DEVICES_LOST,
+        PG_BEGIN,         PG_COMMIT,        PG_SERIES_LOCK,         PG_SERIES_GONE,   PG_DEVICES_HOLD,
+        PG_CONTEXTS_HOLD, PG_CONTEXTS_MOVE, PG_CONTEXTS_DUE_DELETE, PG_ISSUED_T_HOLD, PG_CONTEXT_PROVE,
+        PG_POINTS_ADD,    PG_DEVICES_LOST,  PG_WIRES_HOLD_OF,       PG_WIRES_CLOSE,
     };
     int done = 0;
 

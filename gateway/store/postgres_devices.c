@@ -18,24 +18,28 @@ static bool alg_and_kind_are_known(int64_t alg, int64_t kind)
 static int read_device(struct postgres *pg, const PGresult *result, int at, struct device_row *row,
                        struct failure *failure)
 {
+    bool is_native = !PQgetisnull(result, at, 2);
     int kid_len = PQgetlength(result, at, 2);
     int64_t alg = pg_get_number(result, at, 3);
     int64_t kind = pg_get_number(result, at, 4);
 
     *row = (struct device_row){.id = pg_get_number(result, at, 0)};
-    if (!pg_copy(result, at, 1, row->name, sizeof(row->name)) || kid_len < 1 || kid_len > BULLA_KID_MAX ||
-        PQgetlength(result, at, 8) != (int)sizeof(row->secret) || !alg_and_kind_are_known(alg, kind))
+    if (!pg_copy(result, at, 1, row->name, sizeof(row->name)) || (kid_len < 1 && is_native) ||
+        kid_len > BULLA_KID_MAX || PQgetlength(result, at, 8) != (is_native ? (int)sizeof(row->secret) : 0) ||
+        !pg_copy(result, at, 11, row->wire, sizeof(row->wire)) || !alg_and_kind_are_known(alg, kind))
         return fail(failure, "a device's row is damaged; see docs/gateway.md, Damage (%s)", pg->label);
     row->kid_len = (uint8_t)kid_len;
-    memcpy(row->kid, PQgetvalue(result, at, 2), (size_t)kid_len);
     row->alg = (uint8_t)alg;
     row->kind = (uint8_t)kind;
     row->revoked = pg_get_boolean(result, at, 5);
     row->exported = pg_get_number(result, at, 6) != 0;
     row->created = pg_get_number(result, at, 7);
-    memcpy(row->secret, PQgetvalue(result, at, 8), sizeof(row->secret));
     row->lost = (uint64_t)pg_get_number(result, at, 9);
     row->last_seen = pg_get_number(result, at, 10);
+    if (!is_native)
+        return 0;
+    memcpy(row->kid, PQgetvalue(result, at, 2), (size_t)kid_len);
+    memcpy(row->secret, PQgetvalue(result, at, 8), sizeof(row->secret));
     return 0;
 }
 
@@ -160,6 +164,16 @@ int postgres_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_le
     return taken;
 }
 
+/* A device without a native credential has none: SQL's NULL. */
+static void put_native(struct pg_parameters *parameters, const struct device_row *row, const void *bytes,
+                       size_t len)
+{
+    if (row->kid_len > 0)
+        pg_bytes(parameters, bytes, len);
+    else
+        pg_null(parameters);
+}
+
 /* 1 the entry clashes, 0 it does not. */
 static int clashes(struct postgres *pg, const struct device_row *row, enum device_clash *clash,
                    struct failure *failure)
@@ -167,7 +181,7 @@ static int clashes(struct postgres *pg, const struct device_row *row, enum devic
     struct pg_parameters parameters = {.count = 0};
 
     pg_text(&parameters, row->name);
-    pg_bytes(&parameters, row->kid, row->kid_len);
+    put_native(&parameters, row, row->kid, row->kid_len);
     PGresult *result = pg_query(pg, PG_CLASHES, &parameters, "look a name up", failure);
     if (result == NULL)
         return -1;
@@ -178,19 +192,18 @@ static int clashes(struct postgres *pg, const struct device_row *row, enum devic
     return name || kid;
 }
 
-/* The device, and the context of a counter. */
-static int insert_device(struct postgres *pg, struct device_row *row, bool proven, struct failure *failure)
+int postgres_insert_device(struct postgres *pg, struct device_row *row, bool proven, struct failure *failure)
 {
     struct pg_parameters parameters = {.count = 0};
 
     pg_text(&parameters, row->name);
-    pg_bytes(&parameters, row->kid, row->kid_len);
+    put_native(&parameters, row, row->kid, row->kid_len);
     pg_number(&parameters, row->alg);
     pg_number(&parameters, row->kind);
     pg_boolean(&parameters, row->revoked);
     pg_number(&parameters, row->exported);
     pg_number(&parameters, row->created);
-    pg_bytes(&parameters, row->secret, sizeof(row->secret));
+    put_native(&parameters, row, row->secret, sizeof(row->secret));
     pg_boolean(&parameters, proven);
     pg_number(&parameters, BULLA_COUNTER);
     PGresult *result = pg_query(pg, PG_DEVICE_ADD, &parameters, "enter the device", failure);
@@ -219,16 +232,23 @@ static int insert_entries(struct postgres *pg, struct device_entry *entries, siz
         *at = i;
         if (!pg_is_text(entries[i].row.name, strlen(entries[i].row.name)))
             return fail(failure, "cannot enter the device: its name is not UTF-8");
-        if (entries[i].wire != NULL)
-            return postgres_no_wires(failure);
         int clashing = clashes(pg, &entries[i].row, clash, failure);
         if (clashing != 0)
             return clashing < 0 ? -1 : 0;
-        if (insert_device(pg, &entries[i].row, entries[i].proven, failure) < 0 ||
+        if (postgres_insert_device(pg, &entries[i].row, entries[i].proven, failure) < 0 ||
+            (entries[i].wire != NULL && postgres_insert_wire(pg, &entries[i], failure) < 0) ||
             insert_labels(pg, &entries[i], failure) < 0)
             return -1;
     }
     return 1;
+}
+
+static bool has_wire(const struct device_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].wire != NULL)
+            return true;
+    return false;
 }
 
 int postgres_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,
@@ -239,7 +259,9 @@ int postgres_devices_add(struct store *store, struct device_entry *entries, size
 
     if (pg_begin(pg, what, failure) != 0)
         return -1;
-    int result = insert_entries(pg, entries, count, at, clash, failure);
+    int result = has_wire(entries, count) ? postgres_hold_wires(pg, what, failure) : 0;
+    if (result == 0)
+        result = insert_entries(pg, entries, count, at, clash, failure);
     if (result == 0) {
         pg_rollback(pg);
         return 0;

@@ -24,8 +24,7 @@ static int change_device(struct postgres *pg, enum pg_statement id, int64_t devi
     return changed == 0 ? fail(failure, "cannot %s: it is not in the registry any more", what) : changed;
 }
 
-/* Ends an operator's change; positive is a change. */
-static int end_change(struct postgres *pg, int result, const char *what, struct failure *failure)
+int postgres_end_change(struct postgres *pg, int result, const char *what, struct failure *failure)
 {
     if (result > 0 && postgres_raise_generation(pg, what, failure) != 0)
         result = -1;
@@ -39,20 +38,25 @@ int postgres_device_revoke(struct store *store, int64_t device, struct failure *
 
     if (pg_begin(pg, what, failure) != 0)
         return -1;
-    int result = change_device(pg, PG_DEVICE_REVOKE, device, what, failure);
-    if (result > 0 && run_device(pg, PG_DEVICE_CONTEXTS_HOLD, device, what, failure) < 0)
+    int result = postgres_hold_wires(pg, what, failure);
+    if (result == 0)
+        result = change_device(pg, PG_DEVICE_REVOKE, device, what, failure);
+    if (result > 0 && (run_device(pg, PG_DEVICE_CONTEXTS_HOLD, device, what, failure) < 0 ||
+                       postgres_raise_wires(pg, what, failure) != 0))
         result = -1;
-    return end_change(pg, result, what, failure) < 0 ? -1 : 0;
+    return postgres_end_change(pg, result, what, failure) < 0 ? -1 : 0;
 }
 
 static int remove_all(struct postgres *pg, int64_t device, const char *what, struct failure *failure)
 {
     struct pg_parameters parameters = {.count = 0};
 
-    if (change_device(pg, PG_DEVICE_HOLD, device, what, failure) < 0 ||
+    if (postgres_hold_wires(pg, what, failure) != 0 ||
+        change_device(pg, PG_DEVICE_HOLD, device, what, failure) < 0 ||
         run_device(pg, PG_DEVICE_CONTEXTS_HOLD, device, what, failure) < 0 ||
         run_device(pg, PG_DEVICE_CONTEXTS_DELETE, device, what, failure) < 0 ||
-        run_device(pg, PG_LABELS_DELETE, device, what, failure) < 0)
+        run_device(pg, PG_LABELS_DELETE, device, what, failure) < 0 ||
+        postgres_remove_wire(pg, device, failure) != 0)
         return -1;
     pg_number(&parameters, device);
     pg_clock(&parameters, pg);
@@ -68,7 +72,7 @@ int postgres_device_remove(struct store *store, int64_t device, struct failure *
 
     if (pg_begin(pg, what, failure) != 0)
         return -1;
-    return end_change(pg, remove_all(pg, device, what, failure), what, failure) < 0 ? -1 : 0;
+    return postgres_end_change(pg, remove_all(pg, device, what, failure), what, failure) < 0 ? -1 : 0;
 }
 
 /* How often it was exported, with this time. */
@@ -93,7 +97,7 @@ int postgres_device_exported(struct store *store, int64_t device, struct failure
     if (pg_begin(pg, what, failure) != 0)
         return -1;
     int64_t exports = count_exports(pg, device, what, failure);
-    return end_change(pg, exports < 0 ? -1 : 1, what, failure) < 0 ? -1 : exports == 1;
+    return postgres_end_change(pg, exports < 0 ? -1 : 1, what, failure) < 0 ? -1 : exports == 1;
 }
 
 /* 1 proven now, 0 it was proven already. */
@@ -123,7 +127,7 @@ int postgres_device_trust(struct store *store, int64_t device, uint64_t lower, s
 
     if (pg_begin(pg, what, failure) != 0)
         return -1;
-    return end_change(pg, trust_counter(pg, device, lower, what, failure), what, failure);
+    return postgres_end_change(pg, trust_counter(pg, device, lower, what, failure), what, failure);
 }
 
 /* ---- labels ---- */

@@ -1,6 +1,8 @@
 /* Readings: written, and deleted when they are old. */
 #include "gateway/store/postgres.h"
 
+#include <stdlib.h>
+
 /* ---- writing ---- */
 
 enum column { TIME, SERIES, PIV, RECEIVED, EARLY, NUMBER, WHOLE, TEXT, DATA, COLUMNS };
@@ -85,6 +87,33 @@ int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *comm
         pg_pipeline_send(pipeline, PG_POINTS_ADD, &parameters);
     for (int i = 0; i < COLUMNS; i++)
         pg_array_wipe(&arrays[i]);
+    return result;
+}
+
+static int add_points(struct postgres *pg, const struct commit *commit, const int64_t *ids, const char *what,
+                      struct failure *failure)
+{
+    static const enum pg_statement used[] = {PG_POINTS_ADD};
+    struct pg_pipeline pipeline;
+
+    if (pg_prepare(pg, used, 1, what, failure) != 0 || pg_pipeline_begin(&pipeline, pg, what, failure) != 0)
+        return -1;
+    int result = postgres_points_send(&pipeline, commit, ids, failure);
+    return pg_pipeline_end(&pipeline, NULL, NULL) != 0 ? -1 : result;
+}
+
+int postgres_points_add(struct postgres *pg, const struct commit *commit, const char *what,
+                        struct failure *failure)
+{
+    int64_t *ids = calloc(commit->messages[0].count + 1, sizeof(*ids));
+    int result;
+
+    if (ids == NULL)
+        return fail(failure, "cannot %s: no memory is left", what);
+    result = postgres_series_find(pg, commit, ids, failure);
+    if (result == 0)
+        result = add_points(pg, commit, ids, what, failure);
+    free(ids);
     return result;
 }
 

@@ -90,10 +90,15 @@ void pg_text(struct pg_parameters *parameters, const char *text)
     add(parameters, text, text == NULL ? 0 : strlen(text));
 }
 
+void pg_null(struct pg_parameters *parameters)
+{
+    add(parameters, NULL, 0);
+}
+
 void pg_clock(struct pg_parameters *parameters, const struct postgres *pg)
 {
     if (pg->store.now == NULL)
-        add(parameters, NULL, 0);
+        pg_null(parameters);
     else
         pg_number(parameters, pg->store.now(pg->store.now_context));
 }

@@ -123,12 +123,15 @@ static int unprove(struct postgres *pg, const void *challenge, size_t len, const
                    struct failure *failure)
 {
     struct pg_parameters parameters = {.count = 0};
-    int marked = pg_run(pg, PG_CONTEXTS_UNPROVE, NULL, what, failure);
+    int marked = postgres_hold_wires(pg, what, failure);
 
+    if (marked == 0)
+        marked = pg_run(pg, PG_CONTEXTS_UNPROVE, NULL, what, failure);
     pg_text(&parameters, "challenge");
     pg_bytes(&parameters, challenge, len);
     if (marked < 0 || pg_run(pg, PG_META_REPLACE, &parameters, what, failure) < 0 ||
-        postgres_raise_generation(pg, what, failure) != 0)
+        pg_run(pg, PG_SESSIONS_VOID, NULL, what, failure) < 0 ||
+        postgres_raise_wires(pg, what, failure) != 0 || postgres_raise_generation(pg, what, failure) != 0)
         return -1;
     return marked;
 }

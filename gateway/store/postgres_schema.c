@@ -18,6 +18,11 @@
  * that wrote it and `k` its place there: they tell apart points of one microsecond, and show who follows new
  * points what is new, by an index that costs next to nothing (BRIN: rows lie in that order). A time before
  * the year 4714 BC stands as -infinity, and as it is in `early`.
+ *
+ * A device without a kid has no native credential. `wires` are devices' older wires; `grp` is the row of the
+ * group that a node belongs to, or 0; `device` is 0 where it was removed; `closed` is an enum wire_closed. Of
+ * session ids the current one is neither retired nor spent; `spent` counts up in a topic. 'wires' among the
+ * numbers counts the changes to both, and its row is locked by whoever makes one.
  */
 static const char *const migrations[] = {
     "CREATE TABLE bulla_schema (version integer NOT NULL);"
@@ -69,6 +74,23 @@ static const char *const migrations[] = {
     " source text NOT NULL, detail text NOT NULL, PRIMARY KEY (authentic, id));"
     "CREATE INDEX events_time ON events (time);"
     "CREATE SEQUENCE events_authentic; CREATE SEQUENCE events_other;",
+
+    "ALTER TABLE devices ALTER kid DROP NOT NULL, ALTER secret DROP NOT NULL;"
+    "CREATE TABLE wires (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, device bigint NOT NULL,"
+    " grp bigint NOT NULL, wire text COLLATE \"C\" NOT NULL, route text COLLATE \"C\" NOT NULL,"
+    " session_topic text COLLATE \"C\" NOT NULL, node text COLLATE \"C\" NOT NULL,"
+    " reading_name text COLLATE \"C\" NOT NULL, flags bigint NOT NULL, lifetime bigint NOT NULL,"
+    " grace bigint NOT NULL, keys bytea NOT NULL, number bigint NOT NULL DEFAULT 0,"
+    " stored bigint NOT NULL DEFAULT 0, hashes bigint NOT NULL DEFAULT 0, seen bigint NOT NULL DEFAULT 0,"
+    " closed bigint NOT NULL DEFAULT 0);"
+    "CREATE INDEX wires_device ON wires (device);"
+    "CREATE INDEX wires_route ON wires (wire, route, grp);"
+    "CREATE INDEX wires_node ON wires (grp, node);"
+    "CREATE TABLE wire_hashes (wire bigint NOT NULL, hash bytea NOT NULL, PRIMARY KEY (wire, hash));"
+    "CREATE TABLE session_ids (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+    " topic text COLLATE \"C\" NOT NULL, id text COLLATE \"C\" NOT NULL, issued bigint NOT NULL,"
+    " retired bigint NOT NULL DEFAULT 0, spent bigint NOT NULL DEFAULT 0, hash bytea, UNIQUE (topic, id));"
+    "INSERT INTO numbers VALUES ('wires', 0);",
 };
 
 _Static_assert(POSTGRES_SCHEMA == sizeof(migrations) / sizeof(migrations[0]), "a migration has its version");

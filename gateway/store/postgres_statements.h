@@ -18,7 +18,26 @@
 #define PG_DEVICE_COLUMNS                                                                                    \
     "d.id, d.name, d.kid, d.alg, d.kind, d.revoked, d.exported, d.created, d.secret, d.lost"
 
-#define PG_LAST_SEEN "coalesce((SELECT max(seen) FROM contexts WHERE device = d.id), 0)"
+#define PG_LAST_SEEN                                                                                         \
+    "greatest((SELECT max(seen) FROM contexts WHERE device = d.id),"                                         \
+    " (SELECT max(seen) FROM wires WHERE device = d.id), 0::bigint)"
+
+#define PG_ITS_WIRE "coalesce((SELECT wire FROM wires WHERE device = d.id AND closed = 0), ''::text)"
+
+#define PG_WIRE_COLUMNS                                                                                      \
+    "w.id, w.device, w.grp, coalesce(d.name, ''::text), coalesce(d.revoked, false), w.wire, w.route,"        \
+    " w.session_topic, w.node, w.reading_name, w.flags, w.lifetime, w.grace, w.number, w.stored, w.hashes,"  \
+    " w.seen, w.closed, w.keys"
+
+#define PG_WIRES "FROM wires w LEFT JOIN devices d ON d.id = w.device"
+
+/* The nodes of a device ($1) that is a group. */
+#define PG_ITS_NODES "grp IN (SELECT id FROM wires WHERE device = $1::bigint)"
+
+/* Those of them that have no native credential go with their group. */
+#define PG_NODES_THAT_GO                                                                                     \
+    "(SELECT w.device FROM wires w JOIN devices d ON d.id = w.device"                                        \
+    " WHERE w." PG_ITS_NODES " AND d.kid IS NULL)"
 
 #define PG_CONTEXT_COLUMNS "c.device, c.id_context, c.proven, c.proven_t, c.closes_at, c.top, c.bits, c.lower"
 
@@ -62,12 +81,15 @@
     X(DEVICE_ADD,                                                                                            \
       "WITH d AS (INSERT INTO devices (name, kid, alg, kind, revoked, exported, created, secret)"            \
       " VALUES ($1::text, $2::bytea, $3::bigint, $4::bigint, $5::boolean, $6::bigint, $7::bigint,"           \
-      " $8::bytea) RETURNING id, kind),"                                                                     \
-      " c AS (INSERT INTO contexts (device, id_context, proven)"                                             \
-      " SELECT id, ''::bytea, $9::boolean FROM d WHERE kind = $10::bigint) SELECT id FROM d")                \
-    X(DEVICE_BY_KID, "SELECT " PG_DEVICE_COLUMNS ", 0::bigint FROM devices d WHERE d.kid = $1::bytea")       \
-    X(DEVICE_BY_NAME, "SELECT " PG_DEVICE_COLUMNS ", 0::bigint FROM devices d WHERE d.name = $1::text")      \
-    X(DEVICES_AFTER, "SELECT " PG_DEVICE_COLUMNS ", " PG_LAST_SEEN " FROM devices d WHERE d.name > $1::text" \
+      " $8::bytea) RETURNING id, kid, kind),"                                                                \
+      " c AS (INSERT INTO contexts (device, id_context, proven) SELECT id, ''::bytea, $9::boolean FROM d"    \
+      " WHERE kind = $10::bigint AND kid IS NOT NULL) SELECT id FROM d")                                     \
+    X(DEVICE_BY_KID,                                                                                         \
+      "SELECT " PG_DEVICE_COLUMNS ", 0::bigint, ''::text FROM devices d WHERE d.kid = $1::bytea")            \
+    X(DEVICE_BY_NAME,                                                                                        \
+      "SELECT " PG_DEVICE_COLUMNS ", 0::bigint, ''::text FROM devices d WHERE d.name = $1::text")            \
+    X(DEVICES_AFTER, "SELECT " PG_DEVICE_COLUMNS ", " PG_LAST_SEEN ", " PG_ITS_WIRE                          \
+                     " FROM devices d WHERE d.name > $1::text"                                               \
                      " AND ($2::bigint = 0 OR (NOT d.revoked AND d.created * 1000000 < $2::bigint"           \
                      " AND " PG_LAST_SEEN " < $2::bigint))"                                                  \
                      " AND NOT EXISTS (SELECT 1 FROM unnest($3::text[], $4::text[]) AS w(key, value)"        \
@@ -82,13 +104,95 @@
     X(DEVICE_EXPORTED, "UPDATE devices SET exported = exported + 1 WHERE id = $1::bigint"                    \
                        " RETURNING exported")                                                                \
     X(DEVICE_BURY, "INSERT INTO tombstones (kid, name, removed) SELECT kid, name, " PG_NOW(                  \
-                       "$2") " FROM devices WHERE id = $1::bigint")                                          \
+                       "$2") " FROM devices WHERE id = $1::bigint AND kid IS NOT NULL")                      \
     X(DEVICE_CONTEXTS_DELETE, "WITH gone AS (DELETE FROM contexts WHERE device = $1::bigint"                 \
                               " RETURNING proven_t), " PG_RAISE_FLOOR " SELECT count(*) FROM gone")          \
     X(DEVICE_DELETE, "DELETE FROM devices WHERE id = $1::bigint")                                            \
     X(DEVICES_LOST, "UPDATE devices d SET lost = d.lost + w.lost FROM (SELECT u.device, sum(u.lost) AS lost" \
                     " FROM unnest($1::bigint[], $2::bigint[]) AS u(device, lost) GROUP BY u.device) w"       \
                     " WHERE d.id = w.device")                                                                \
+                                                                                                             \
+    X(DEVICE_LOST, "UPDATE devices SET lost = lost + $2::bigint WHERE id = $1::bigint")                      \
+    X(DEVICE_UPGRADE,                                                                                        \
+      "WITH d AS (UPDATE devices SET kid = $2::bytea, alg = $3::bigint, kind = $4::bigint,"                  \
+      " secret = $5::bytea, exported = 0 WHERE id = $1::bigint AND kid IS NULL RETURNING id, kind),"         \
+      " c AS (INSERT INTO contexts (device, id_context, proven)"                                             \
+      " SELECT id, ''::bytea, $6::boolean FROM d WHERE kind = $7::bigint) SELECT 1 FROM d")                  \
+                                                                                                             \
+    X(WIRES_HOLD, "SELECT value FROM numbers WHERE name = 'wires' FOR UPDATE")                               \
+    X(WIRES_HOLD_OF, "SELECT value FROM numbers WHERE name = 'wires' AND EXISTS (SELECT 1 FROM wires"        \
+                     " WHERE device = ANY($1::bigint[]) AND closed = 0) FOR UPDATE")                         \
+    X(WIRES_CLOSE,                                                                                           \
+      "WITH closed AS (UPDATE wires w SET closed = 2, keys = ''::bytea WHERE w.device = ANY($1::bigint[])"   \
+      " AND w.closed = 0 AND EXISTS (SELECT 1 FROM devices d WHERE d.id = w.device AND d.kid IS NOT NULL)"   \
+      " RETURNING 1) UPDATE numbers SET value = value + 1 WHERE name IN ('generation', 'wires')"             \
+      " AND EXISTS (SELECT 1 FROM closed)")                                                                  \
+    X(WIRE_ADD, "INSERT INTO wires (device, grp, wire, route, session_topic, node, reading_name, flags,"     \
+                " lifetime, grace, keys) VALUES ($1::bigint, $2::bigint, $3::text, $4::text, $5::text,"      \
+                " $6::text, $7::text, $8::bigint, $9::bigint, $10::bigint, $11::bytea)")                     \
+    X(WIRE_TAKE_UP, "UPDATE wires SET device = $1::bigint, session_topic = $5::text, node = $6::text,"       \
+                    " reading_name = $7::text, flags = $8::bigint, lifetime = $9::bigint,"                   \
+                    " grace = $10::bigint, keys = $11::bytea, closed = 0 WHERE grp = $2::bigint"             \
+                    " AND wire = $3::text AND route = $4::text AND device = 0 AND closed != 0")              \
+    X(WIRE_NEIGHBOURS, "SELECT (SELECT count(*) FROM wires w WHERE w.wire = $1::text"                        \
+                       " AND w.route = $2::text AND w.grp = 0 AND w.device != 0),"                           \
+                       " EXISTS (SELECT 1 FROM wires w WHERE $3::text != '' AND w.session_topic = $3::text"  \
+                       " AND w.closed = 0 AND w.grp = 0 AND (w.lifetime != $4::bigint"                       \
+                       " OR w.grace != $5::bigint OR (w.flags & $6::bigint) != $7::bigint)),"                \
+                       " EXISTS (SELECT 1 FROM wires w WHERE $3::text != '' AND w.closed = 0 AND w.grp = 0"  \
+                       " AND w.session_topic != '' AND (w.route = $3::text OR w.session_topic = $2::text))") \
+    X(WIRE_FIND, "SELECT " PG_WIRE_COLUMNS " " PG_WIRES " WHERE w.wire = $1::text AND w.route = $2::text"    \
+                 " AND w.grp = 0 AND w.device != 0 ORDER BY w.closed, w.node = '', w.id LIMIT $3::bigint")   \
+    X(WIRE_FIND_FLAG, "SELECT " PG_WIRE_COLUMNS " " PG_WIRES " WHERE w.wire = $1::text AND w.closed = 0"     \
+                      " AND w.grp = 0 AND (w.flags & $2::bigint) != 0 ORDER BY w.id LIMIT $3::bigint")       \
+    X(WIRE_NODE, "SELECT " PG_WIRE_COLUMNS " " PG_WIRES " WHERE w.grp = $1::bigint AND w.node = $2::text")   \
+    X(NODE_MAY_ENTER,                                                                                        \
+      "SELECT NOT EXISTS (SELECT 1 FROM devices WHERE name = $2::text)"                                      \
+      " AND (SELECT count(*) FROM wires WHERE grp = $1::bigint AND closed = 0) < $3::bigint")                \
+    X(WIRE_OF, "SELECT " PG_WIRE_COLUMNS ", (SELECT count(*) FROM wires n WHERE n.grp = w.id"                \
+               " AND n.closed = 0) " PG_WIRES " WHERE w.device = $1::bigint")                                \
+    X(WIRES_EACH, "SELECT " PG_WIRE_COLUMNS " " PG_WIRES " WHERE w.closed = 0 AND w.grp = 0 ORDER BY w.id")  \
+    X(WIRE_MOVE, "UPDATE wires SET number = CASE WHEN $2::boolean THEN $3::bigint ELSE number END,"          \
+                 " stored = stored + $4::bigint, seen = greatest(seen, $5::bigint),"                         \
+                 " hashes = hashes + $6::bigint WHERE id = $1::bigint RETURNING stored, grp")                \
+    X(WIRE_SEEN, "UPDATE wires SET seen = greatest(seen, $2::bigint) WHERE id = $1::bigint")                 \
+    X(WIRE_HASH_ADD, "INSERT INTO wire_hashes (wire, hash) SELECT id, $2::bytea FROM wires"                  \
+                     " WHERE id = $1::bigint AND hashes < $3::bigint ON CONFLICT DO NOTHING")                \
+    X(WIRE_HASH_FIND, "SELECT 1 FROM wire_hashes WHERE wire = $1::bigint AND hash = $2::bytea")              \
+    X(WIRE_CLOSE, "UPDATE wires SET closed = 2, keys = ''::bytea WHERE device = $1::bigint AND closed = 0"   \
+                  " AND EXISTS (SELECT 1 FROM devices WHERE id = $1::bigint AND kid IS NOT NULL)")           \
+    X(NODES_LABELS_DELETE, "DELETE FROM labels WHERE device IN " PG_NODES_THAT_GO)                           \
+    X(NODES_DELETE, "DELETE FROM devices WHERE id IN " PG_NODES_THAT_GO)                                     \
+    X(NODE_WIRES_DELETE,                                                                                     \
+      "DELETE FROM wires WHERE " PG_ITS_NODES " AND device NOT IN (SELECT id FROM devices)")                 \
+    X(NODE_WIRES_CLOSE, "UPDATE wires SET closed = 2 WHERE " PG_ITS_NODES " AND closed = 0")                 \
+    X(WIRE_DELETE, "DELETE FROM wires WHERE device = $1::bigint AND session_topic != '' AND closed = 0"      \
+                   " AND id NOT IN (SELECT grp FROM wires)")                                                 \
+    X(WIRE_BURY, "UPDATE wires SET device = 0, keys = ''::bytea, closed = greatest(closed, 1)"               \
+                 " WHERE device = $1::bigint")                                                               \
+                                                                                                             \
+    X(SESSIONS, "SELECT id, issued, retired, spent, hash FROM session_ids WHERE topic = $1::text"            \
+                " ORDER BY spent != 0, spent DESC, n DESC LIMIT $2::bigint")                                 \
+    X(SESSION_RETIRE, "UPDATE session_ids SET retired = greatest($2::bigint, 1)"                             \
+                      " WHERE topic = $1::text AND spent = 0 AND retired = 0")                               \
+    X(SESSION_ADD, "INSERT INTO session_ids (topic, id, issued) VALUES ($1::text, $2::text, $3::bigint)"     \
+                   " ON CONFLICT DO NOTHING")                                                                \
+    X(SESSIONS_PRUNE_FUTURE,                                                                                 \
+      "DELETE FROM session_ids WHERE topic = $1::text AND spent = 0 AND retired > $2::bigint")               \
+    X(SESSIONS_PRUNE_UNSPENT,                                                                                \
+      "DELETE FROM session_ids WHERE topic = $1::text AND spent = 0 AND n NOT IN (SELECT n FROM session_ids" \
+      " WHERE topic = $1::text AND spent = 0 ORDER BY n DESC LIMIT $2::bigint)")                             \
+    X(SESSIONS_PRUNE_SPENT,                                                                                  \
+      "DELETE FROM session_ids WHERE topic = $1::text AND spent != 0 AND n NOT IN"                           \
+      " (SELECT n FROM session_ids WHERE topic = $1::text AND spent != 0 ORDER BY spent DESC"                \
+      " LIMIT $2::bigint)")                                                                                  \
+    X(SESSION_SPEND, "UPDATE session_ids SET hash = $3::bytea,"                                              \
+                     " spent = (SELECT max(spent) + 1 FROM session_ids WHERE topic = $1::text)"              \
+                     " WHERE topic = $1::text AND id = $2::text AND spent = 0")                              \
+    X(SESSIONS_VOID, "UPDATE session_ids SET spent = n + (SELECT max(spent) FROM session_ids)"               \
+                     " WHERE spent = 0")                                                                     \
+    X(SESSIONS_DELETE_UNUSED, "DELETE FROM session_ids WHERE topic NOT IN"                                   \
+                              " (SELECT session_topic FROM wires WHERE closed = 0)")                         \
                                                                                                              \
     X(LABEL_PUT, "INSERT INTO labels AS l (device, key, value) VALUES ($1::bigint, $2::text, $3::text)"      \
                  " ON CONFLICT (device, key) DO UPDATE SET value = excluded.value"                           \

@@ -125,13 +125,6 @@ static int close_older_wire(struct sqlite *sqlite, int64_t device, struct failur
     return sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure);
 }
 
-static bool is_first(const struct commit_context *context)
-{
-    static const struct bulla_window empty;
-
-    return !context->before.proven || window_equal(&context->before.window, &empty);
-}
-
 static int commit_context(struct sqlite *sqlite, struct commit_context *context, int64_t seen, int64_t now,
                           struct failure *failure)
 {
@@ -141,7 +134,7 @@ static int commit_context(struct sqlite *sqlite, struct commit_context *context,
         done = move_window(sqlite, context, seen, now, failure);
     else if (context->after.proven)
         done = prove(sqlite, context, seen, now, failure);
-    if (done > 0 && is_first(context) && close_older_wire(sqlite, context->before.device, failure) < 0)
+    if (done > 0 && commit_is_first(context) && close_older_wire(sqlite, context->before.device, failure) < 0)
         return -1;
     if (done < 0)
         return -1;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gateway/store/wire_neighbours.h"
+
 #define COMMIT_BUSY_MS 2000 /* as a batch's: the devices are waiting */
 
 static const char look[] = "look an older wire up";
@@ -300,26 +302,13 @@ static int check_neighbours(struct sqlite *sqlite, const struct wire_row *row, s
     bind_number(query, 7, row->flags & WIRE_STRICT);
     if (sqlite_row(sqlite, query, look, failure) < 0)
         return -1;
-    bool full = sqlite3_column_int64(query, 0) >= (int64_t)per_route;
-    bool differs = sqlite3_column_int(query, 1) != 0;
-    bool crosses = sqlite3_column_int(query, 2) != 0;
+    const struct wire_neighbours neighbours = {
+        .full = sqlite3_column_int64(query, 0) >= (int64_t)per_route,
+        .differ = sqlite3_column_int(query, 1) != 0,
+        .cross = sqlite3_column_int(query, 2) != 0,
+    };
     sqlite3_reset(query);
-    if (full && per_route == 1)
-        return fail(failure, "a device has \"%.80s\" already; remove it first, or choose another",
-                    row->route);
-    if (full)
-        return fail(failure, "\"%.80s\" has %zu devices already, and that is the most", row->route,
-                    per_route);
-    if (differs)
-        return fail(failure,
-                    "the devices of session topic \"%.80s\" share its session ids: --session-lifetime, "
-                    "--session-grace and --strict must be the same for all of them",
-                    row->session_topic);
-    if (crosses)
-        return fail(failure,
-                    "\"%.80s\" is a topic of devices and a topic of session ids; they must not be the same",
-                    row->session_topic);
-    return 0;
+    return wire_neighbours_check(&neighbours, row, per_route, failure);
 }
 
 int sqlite_insert_wire(struct sqlite *sqlite, struct device_entry *entry, struct failure *failure)

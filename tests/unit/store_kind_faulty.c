@@ -200,6 +200,85 @@ static int faulty_readings_expire(struct store *store, int64_t before, size_t mo
     FORWARD(readings_expire, inner, before, most, failure);
 }
 
+static int faulty_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
+                                 struct failure *failure)
+{
+    FORWARD(device_upgrade, inner, row, proven, at_once, failure);
+}
+
+static int faulty_wires_begin(struct store *store, struct failure *failure)
+{
+    FORWARD(wires_begin, inner, failure);
+}
+
+static int faulty_wires_end(struct store *store, int outcome, struct failure *failure)
+{
+    FORWARD(wires_end, inner, outcome, failure);
+}
+
+static int faulty_wire_find(struct store *store, const char *wire, const char *route, struct wire_row *rows,
+                            size_t room, struct failure *failure)
+{
+    FORWARD(wire_find, inner, wire, route, rows, room, failure);
+}
+
+static int faulty_wire_node(struct store *store, int64_t group, const char *node, struct wire_row *row,
+                            struct failure *failure)
+{
+    FORWARD(wire_node, inner, group, node, row, failure);
+}
+
+static int faulty_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
+                                const char *name, int64_t now, struct wire_row *row, struct failure *failure)
+{
+    FORWARD(wire_node_add, inner, group, node, name, now, row, failure);
+}
+
+static int faulty_wire_remembers(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
+                                 struct failure *failure)
+{
+    FORWARD(wire_remembers, inner, row, hash, failure);
+}
+
+static int faulty_wire_change(struct store *store, const struct wire_change *change, struct failure *failure)
+{
+    FORWARD(wire_change, inner, change, failure);
+}
+
+static int faulty_session_list(struct store *store, const char *topic,
+                               struct session_row rows[WIRE_SESSIONS_MAX], struct failure *failure)
+{
+    FORWARD(session_list, inner, topic, rows, failure);
+}
+
+static int faulty_session_issue(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                                int64_t now, struct failure *failure)
+{
+    FORWARD(session_issue, inner, topic, id, now, failure);
+}
+
+static int faulty_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                                const uint8_t *hash, struct failure *failure)
+{
+    FORWARD(session_spend, inner, topic, id, hash, failure);
+}
+
+static int faulty_wires_version(struct store *store, int64_t *version, struct failure *failure)
+{
+    FORWARD(wires_version, inner, version, failure);
+}
+
+static int faulty_wires_each(struct store *store, wire_visitor *visit, void *context, struct failure *failure)
+{
+    FORWARD(wires_each, inner, visit, context, failure);
+}
+
+static int faulty_wire_of(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
+                          struct failure *failure)
+{
+    FORWARD(wire_of, inner, device, row, nodes, failure);
+}
+
 static void faulty_close(struct store *store)
 {
     struct store *inner = ((struct faulty_store *)store)->inner;
@@ -248,6 +327,20 @@ static const struct store_ops faulty_ops = {
     .follow_open = faulty_follow_open,
     .follow_next = faulty_follow_next,
     .readings_expire = faulty_readings_expire,
+    .device_upgrade = faulty_device_upgrade,
+    .wires_begin = faulty_wires_begin,
+    .wires_end = faulty_wires_end,
+    .wire_find = faulty_wire_find,
+    .wire_node = faulty_wire_node,
+    .wire_node_add = faulty_wire_node_add,
+    .wire_remembers = faulty_wire_remembers,
+    .wire_change = faulty_wire_change,
+    .session_list = faulty_session_list,
+    .session_issue = faulty_session_issue,
+    .session_spend = faulty_session_spend,
+    .wires_version = faulty_wires_version,
+    .wires_each = faulty_wires_each,
+    .wire_of = faulty_wire_of,
     .follow_close = faulty_follow_close,
 };
 

@@ -45,6 +45,20 @@ static const struct store_ops memory_ops = {
     .follow_next = memory_follow_next,
     .follow_close = memory_follow_close,
     .readings_expire = memory_readings_expire,
+    .device_upgrade = memory_device_upgrade,
+    .wires_begin = memory_wires_begin,
+    .wires_end = memory_wires_end,
+    .wire_find = memory_wire_find,
+    .wire_node = memory_wire_node,
+    .wire_node_add = memory_wire_node_add,
+    .wire_remembers = memory_wire_remembers,
+    .wire_change = memory_wire_change,
+    .session_list = memory_session_list,
+    .session_issue = memory_session_issue,
+    .session_spend = memory_session_spend,
+    .wires_version = memory_wires_version,
+    .wires_each = memory_wires_each,
+    .wire_of = memory_wire_of,
 };
 
 static void make(struct fixture *f)
@@ -71,8 +85,9 @@ static int open_memory(struct fixture *f, enum store_open_mode mode, struct stor
 static void clear(struct fixture *f)
 {
     struct memory_place *place = f->place;
-    struct list *lists[] = {&place->values,   &place->ids,    &place->devices, &place->labels, &place->buried,
-                            &place->contexts, &place->series, &place->points,  &place->events};
+    struct list *lists[] = {&place->values, &place->ids,      &place->devices, &place->labels,
+                            &place->buried, &place->contexts, &place->series,  &place->points,
+                            &place->events, &place->wires,    &place->hashes,  &place->sessions};
 
     EACH (struct point *, point, &place->points)
         memory_free_point(*point);

@@ -131,6 +131,8 @@ int memory_restored(struct store *store, const void *challenge, size_t len, int6
         *marked += context->row.proven;
         context->row.proven = false;
     }
+    memory_void_sessions(place);
+    place->wires_version++;
     memory_set_value(place, "challenge", challenge, len);
     place->generation++;
     return 0;

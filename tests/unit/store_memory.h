@@ -69,8 +69,30 @@ struct event {
     int64_t n;
 };
 
+struct hash {
+    int64_t wire;
+    uint8_t bytes[WIRE_HASH_SIZE];
+};
+
+struct session_id {
+    char topic[WIRE_ROUTE_MAX + 1];
+    struct session_row row;
+    int64_t n;     /* in the order of their coming */
+    int64_t spent; /* in the order of their spending; 0: it is not */
+};
+
+/* What a transaction of older wires, or a list of devices, may have to put back. */
+struct memory_snapshot {
+    struct list devices, labels, contexts, wires, hashes, sessions;
+    size_t points;
+    int64_t generation, wires_version;
+};
+
 struct memory_place {
     struct list values, ids, devices, labels, buried, contexts, series, points, events;
+    struct list wires, hashes, sessions;
+    struct memory_snapshot before;
+    int64_t wires_version;
     int64_t generation;
     int64_t next;
     uint64_t floor;
@@ -158,6 +180,51 @@ int memory_follow_next(struct store *store, struct follower *follower, reading_v
 void memory_follow_close(struct follower *follower);
 void memory_free_point(struct point *point);
 int memory_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure);
+
+/* ---- store_memory_wires.c ---- */
+
+/* Keeps what there is; then one of the others, which puts it back or lets it go. */
+void memory_begin(struct memory_place *place);
+void memory_commit_all(struct memory_place *place);
+void memory_rollback(struct memory_place *place);
+
+/* A row's device's name, and whether it is revoked, are the device's. */
+struct wire_row *memory_wire_of_device(struct memory_place *place, int64_t device);
+/* 0, or -1 with the failure: a neighbour forbids it. */
+int memory_insert_wire(struct memory_place *place, struct device_entry *entry, struct failure *failure);
+void memory_remove_wire(struct memory_place *place, int64_t device);
+/* 1 closed now, 0 there is none that is open. */
+int memory_close_wire(struct memory_place *place, int64_t device);
+
+int memory_wires_begin(struct store *store, struct failure *failure);
+int memory_wires_end(struct store *store, int result, struct failure *failure);
+int memory_wire_find(struct store *store, const char *wire, const char *route, struct wire_row *rows,
+                     size_t room, struct failure *failure);
+int memory_wire_node(struct store *store, int64_t group, const char *node, struct wire_row *row,
+                     struct failure *failure);
+int memory_wire_node_add(struct store *store, const struct wire_row *group, const char *node,
+                         const char *name, int64_t now, struct wire_row *row, struct failure *failure);
+int memory_wire_remembers(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
+                          struct failure *failure);
+int memory_wire_change(struct store *store, const struct wire_change *change, struct failure *failure);
+int memory_wires_version(struct store *store, int64_t *version, struct failure *failure);
+int memory_wires_each(struct store *store, wire_visitor *visit, void *context, struct failure *failure);
+int memory_wire_of(struct store *store, int64_t device, struct wire_row *row, int64_t *nodes,
+                   struct failure *failure);
+int memory_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
+                          struct failure *failure);
+
+/* ---- store_memory_sessions.c ---- */
+
+void memory_void_sessions(struct memory_place *place);
+/* Of topics that no open wire has. */
+void memory_drop_sessions(struct memory_place *place);
+int memory_session_list(struct store *store, const char *topic, struct session_row rows[WIRE_SESSIONS_MAX],
+                        struct failure *failure);
+int memory_session_issue(struct store *store, const char *topic, const char id[WIRE_SESSION_ID], int64_t now,
+                         struct failure *failure);
+int memory_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
+                         const uint8_t *hash, struct failure *failure);
 
 /* ---- store_memory_events.c ---- */
 

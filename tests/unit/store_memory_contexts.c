@@ -205,6 +205,9 @@ static void judge(struct memory_place *place, struct commit_context *context, co
             context->verdict = COMMIT_DONE;
         }
     }
+    if (context->verdict == COMMIT_DONE && commit_is_first(context) &&
+        memory_close_wire(place, context->before.device) > 0)
+        place->generation++;
     if (context->verdict == COMMIT_DONE)
         memory_device(place, context->before.device)->lost += note->lost;
 }

@@ -134,12 +134,13 @@ static int clashes(struct store *store, const struct device_entry *entries, size
     struct device_row other;
     struct failure unused;
     bool name = memory_device_by_name(store, row->name, &other, &unused) > 0;
-    bool kid = memory_kid_is_taken(store, row->kid, row->kid_len, &unused) > 0;
+    bool kid = row->kid_len > 0 && memory_kid_is_taken(store, row->kid, row->kid_len, &unused) > 0;
 
     for (size_t i = 0; i < at; i++) {
         const struct device_row *before = &entries[i].row;
         name = name || strcmp(before->name, row->name) == 0;
-        kid = kid || (before->kid_len == row->kid_len && memcmp(before->kid, row->kid, row->kid_len) == 0);
+        kid = kid || (row->kid_len > 0 && before->kid_len == row->kid_len &&
+                      memcmp(before->kid, row->kid, row->kid_len) == 0);
     }
     *clash = name ? CLASH_NAME : CLASH_KID;
     return name || kid;
@@ -152,7 +153,7 @@ static void enter(struct memory_place *place, struct device_entry *entry)
     entry->row.id = ++place->next;
     memory_put(&place->devices, &entry->row, sizeof(entry->row));
     counter.row.device = entry->row.id;
-    if (entry->row.kind == BULLA_COUNTER)
+    if (entry->row.kid_len > 0 && entry->row.kind == BULLA_COUNTER)
         memory_put(&place->contexts, &counter, sizeof(counter));
     for (size_t i = 0; i < entry->label_count; i++)
         (void)set_label(place, entry->row.id, &entry->labels[i]);
@@ -169,8 +170,16 @@ int memory_devices_add(struct store *store, struct device_entry *entries, size_t
         if (check_labels(place, 0, entries[*at].labels, entries[*at].label_count, failure) != 0)
             return -1;
     }
-    for (size_t i = 0; i < count; i++)
+    memory_begin(place);
+    for (size_t i = 0; i < count; i++) {
         enter(place, &entries[i]);
+        if (entries[i].wire != NULL && memory_insert_wire(place, &entries[i], failure) != 0) {
+            *at = i;
+            memory_rollback(place);
+            return -1;
+        }
+    }
+    memory_commit_all(place);
     place->generation++;
     return 1;
 }
@@ -210,6 +219,9 @@ static int64_t last_seen(struct memory_place *place, int64_t device)
     EACH (struct context, context, &place->contexts)
         if (context->row.device == device && context->seen > seen)
             seen = context->seen;
+    EACH (struct wire_row, wire, &place->wires)
+        if (wire->device == device && wire->seen > seen)
+            seen = wire->seen;
     return seen;
 }
 
@@ -234,7 +246,10 @@ int memory_device_each(struct store *store, const struct device_filter *filter, 
     (void)failure;
     EACH (struct device_row, device, &place->devices) {
         struct device_row row = *device;
+        const struct wire_row *wire = memory_wire_of_device(place, row.id);
         row.last_seen = last_seen(place, row.id);
+        if (wire != NULL && wire->closed == WIRE_OPEN)
+            strcpy(row.wire, wire->wire);
         if (has_labels(place, row.id, filter) && is_silent(&row, filter))
             memory_put(&found, &row, sizeof(row));
     }
@@ -261,6 +276,7 @@ int memory_device_revoke(struct store *store, int64_t id, struct failure *failur
     if (device == NULL)
         return fail(failure, "it is not in the registry any more");
     device->revoked = true;
+    place_of(store)->wires_version++;
     place_of(store)->generation++;
     return 0;
 }
@@ -287,7 +303,10 @@ int memory_device_remove(struct store *store, int64_t id, struct failure *failur
         return fail(failure, "it is not in the registry any more");
     buried.len = device->kid_len;
     memcpy(buried.bytes, device->kid, sizeof(buried.bytes));
-    memory_put(&place->buried, &buried, sizeof(buried));
+    if (buried.len > 0)
+        memory_put(&place->buried, &buried, sizeof(buried));
+    memory_remove_wire(place, id);
+    device = memory_device(place, id); /* the list has moved */
     memory_take_out(&place->devices, device);
     memory_let_go(place, id, INT64_MAX);
     for (size_t i = place->labels.count; i-- > 0;)

@@ -115,8 +115,59 @@ static void test_newer_schema_is_refused(void **state)
     f->store = NULL;
     assert_null(open_store(f, STORE_CREATE));
     says(f, "version 4711");
-    says(f, "up to 1");
+    says(f, "up to 2");
     assert_int_equal(number(f, "SELECT version FROM bulla_schema"), 4711);
+}
+
+/* A database of the first release, with a device in it, becomes one as it is made today. */
+static void test_migration(void **state)
+{
+    static const char columns[] =
+        "SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' '"
+        " || is_nullable || ' ' || coalesce(column_default, ''), ','"
+        " ORDER BY table_name, column_name) FROM information_schema.columns"
+        " WHERE table_schema = current_schema()";
+    struct fixture *f = *state;
+    struct device_row before = add_device(f, "a", 1, BULLA_SESSION, false), row;
+    char made[8192], migrated[8192];
+
+    f->kind->text(f, columns, made, sizeof(made));
+    f->store->ops->close(f->store);
+    run_sql(f, "DROP TABLE wires; DROP TABLE wire_hashes; DROP TABLE session_ids;"
+               " ALTER TABLE devices ALTER kid SET NOT NULL, ALTER secret SET NOT NULL;"
+               " DELETE FROM numbers WHERE name = 'wires'; UPDATE bulla_schema SET version = 1");
+    f->store = open_store(f, STORE_EXISTING);
+    assert_non_null(f->store);
+    f->kind->text(f, columns, migrated, sizeof(migrated));
+    assert_string_equal(migrated, made);
+    assert_int_equal(call(f, device_by_name, "a", &row), 1);
+    assert_int_equal(row.id, before.id);
+    assert_memory_equal(row.secret, before.secret, sizeof(row.secret));
+    assert_int_equal(number(f, "SELECT value FROM numbers WHERE name = 'wires'"), 0);
+    assert_true(add_device(f, "b", 2, BULLA_SESSION, false).id > before.id);
+}
+
+/* In the middle of older wires' messages: what comes then is not done by itself on a new connection. */
+static void test_older_wires_lose_the_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct session_row rows[WIRE_SESSIONS_MAX];
+    int64_t version;
+
+    for (int i = 0; i < 2; i++) {
+        ok(f->store->ops->wires_begin(f->store, &f->failure));
+        assert_int_equal(call(f, session_issue, "t", "0123456789abcdef0123456789abcdef", NOW), 1);
+        run_sql(f, "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'transactionid'"
+                   " AND pid != pg_backend_pid() AND granted");
+        if (i == 0) {
+            assert_int_equal(call(f, wires_version, &version), -1);
+            assert_int_equal(call(f, wires_version, &version), -1); /* nor later */
+            assert_int_equal(call(f, session_issue, "t", "1123456789abcdef0123456789abcdef", NOW), -1);
+            says(f, "connection");
+        }
+        assert_int_equal(call(f, wires_end, 0), -1);
+        assert_int_equal(call(f, session_list, "t", rows), 0);
+    }
 }
 
 /* Somebody else's table has a name that is needed: all of theirs stays, and none of ours is made. */
@@ -465,6 +516,8 @@ int main(void)
         STORE_TEST(test_copies_are_the_servers),
         STORE_TEST(test_no_database_yet),
         STORE_TEST(test_newer_schema_is_refused),
+        STORE_TEST(test_migration),
+        STORE_TEST(test_older_wires_lose_the_connection),
         STORE_TEST(test_tables_of_others),
         STORE_TEST(test_a_schema_that_is_not_there),
         STORE_TEST(test_readable_view),
