@@ -11,6 +11,7 @@ import time
 import pytest
 
 import program
+from cryptojs_device import KEY, CryptoJsDevice, refused, start_crypto_js, taken
 from http_client import Connection, get, message_request, post
 from postgres import Postgres
 from program import wait_until
@@ -376,3 +377,69 @@ def test_operators_are_heard_everywhere(bulla, make_gateway):
         message = device.seal(senml(value=2))
         response = post(gateway.port, message.data)
         assert (response.status, response.body) == (401, b"")
+
+
+# ---- older wires ----
+
+
+@pytest.fixture(scope="module")
+def crypto_js():
+    peer = start_crypto_js()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def shed(crypto_js, bulla, tmp_path):
+    """A device of the wire cryptojs in the registry."""
+    keys = tmp_path / "keys"
+    keys.write_text("passphrase=%s\n" % KEY)
+    keys.chmod(0o600)
+    bulla("device", "add", "shed", "--wire", "cryptojs", "--id", "12FA", "--keys", "@%s" % keys)
+    return CryptoJsDevice(crypto_js, None)
+
+
+def test_an_older_wire(shed, bulla, make_gateway):
+    """Two gateways judge by the same rows: data is taken once by either, and an upgrade is true at both."""
+    gateways = [make_gateway().start() for _ in range(2)]
+    for shed.gateway in gateways:
+        shed.wait_for_route()
+    shed.gateway = gateways[0]
+    recorded = [shed.data(number, value=number) for number in (1, 2, 3)]
+    for number, body in enumerate(recorded):
+        shed.gateway = gateways[number % 2]
+        assert taken(shed.post("data", body))
+        for shed.gateway in gateways:
+            assert refused(shed.post("data", body))
+            assert shed.number() == number + 1
+    forged = CryptoJsDevice(shed.crypto_js, gateways[0], passphrase=KEY[::-1])
+    assert refused(forged.post("data", forged.data(9, value=9)))
+    gateways[0].kill()
+    gateways[0].start()
+    shed.gateway = gateways[0]
+    assert refused(shed.post("data", recorded[2]))
+    native = PythonDevice(bulla("device", "upgrade", "shed", "--counter").strip())
+    assert taken(shed.post("data", shed.data(4, value=4)))
+    send_until(native, gateways[1], 5, collections.Counter(), seconds=5)
+    for shed.gateway in gateways:
+        assert not taken(shed.post("data", shed.data(6, value=6)))
+        shed.wait_for_route(there=False)
+    send_until(native, gateways[0], 7, collections.Counter(), seconds=5)
+    assert [(row["device"], row["value"]) for row in bulla.readings()] == [("shed", value) for value in (1, 2, 3, 4, 5, 7)]
+    assert "cryptojs" in bulla("device", "show", "shed")
+
+
+def test_both_gateways_at_once(shed, bulla, make_gateway):
+    """The same message at two gateways at the same moment, again and again: one of them takes it."""
+    gateways = [make_gateway().start() for _ in range(2)]
+    devices = [CryptoJsDevice(shed.crypto_js, gateway) for gateway in gateways]
+    for device in devices:
+        device.wait_for_route()
+
+    async def both(body):
+        return await asyncio.gather(*(asyncio.to_thread(device.post, "data", body) for device in devices))
+
+    for number in range(1, 31):
+        answers = asyncio.run(both(shed.data(number, value=number)))
+        assert sorted(answer.status for answer in answers) == [200, 401], number
+    assert [row["value"] for row in bulla.readings()] == list(range(1, 31))
