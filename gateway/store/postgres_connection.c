@@ -15,6 +15,7 @@
 #define RETRY_LEAST 100  /* milliseconds between attempts to reach a server that is away */
 #define RETRY_MOST  3000 /* growing up to */
 #define USE_WAIT    5000 /* milliseconds for which it waits until somebody is through who has it alone */
+#define ALONE_WAIT  1000 /* until the server has noticed that others, who had it open, are gone */
 
 /* What a connection is told at its beginning. A batch that waits for longer is rather tried again; a gateway
  * that hangs or is cut off in the middle of a batch keeps nobody waiting for long. What stands in the way of
@@ -258,7 +259,7 @@ static int fail_used(struct postgres *pg, struct failure *failure)
 static int take_use(struct postgres *pg, struct failure *failure)
 {
     enum pg_statement id = pg->mode == STORE_ALONE ? PG_USE_ALONE : PG_USE;
-    int64_t until = milliseconds() + (pg->mode == STORE_ALONE ? 0 : USE_WAIT);
+    int64_t until = milliseconds() + (pg->mode == STORE_ALONE ? ALONE_WAIT : USE_WAIT);
 
     for (;;) {
         PGresult *result = pg_query(pg, id, NULL, "use the database", failure);
