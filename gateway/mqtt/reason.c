@@ -14,7 +14,7 @@ static const struct {
     {0x84, "it does not speak this version of MQTT"},
     {0x85, "it does not take this client id; give another one (client-id=)"},
     {0x86, "wrong user or password"},
-    {0x87, "this user is not authorised; allow it in the broker's access list"},
+    {0x87, "this user is not authorised; check its name, its password, and the broker's access list"},
     {0x88, "the server is not available"},
     {0x89, "the server is busy"},
     {0x8a, "this client is banned"},
@@ -50,7 +50,7 @@ static const char *const return_codes[] = {
     "it does not take this client id; give another one (client-id=)",
     "the server is not available",
     "wrong user or password",
-    "this user is not authorised; allow it in the broker's access list",
+    "this user is not authorised; check its name, its password, and the broker's access list",
 };
 
 const char *mqtt_reason(uint8_t code)
