@@ -70,12 +70,10 @@ static void settle_older(struct pipeline *pipeline, const struct older_message *
 static void begin_anew(struct pipeline *pipeline, struct older *older)
 {
     struct inbound_list left = {0};
-    struct inbound *inbound;
 
     for (size_t i = older->judged; i < older->count; i++)
         inbound_push(&left, older->messages[i].inbound);
-    while ((inbound = inbound_pop(&pipeline->older)) != NULL)
-        inbound_push(&left, inbound);
+    inbound_append(&left, &pipeline->older);
     pipeline->older = left;
 }
 

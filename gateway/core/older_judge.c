@@ -157,6 +157,12 @@ static bool changes_something(const struct wire_opened *opened)
     return opened->outcome == OUTCOME_STORED || opened->outcome == OUTCOME_RESET;
 }
 
+static void note_device(struct older_message *message, const struct wire_row *row)
+{
+    message->device = row->device;
+    memcpy(message->name, row->name, sizeof(message->name));
+}
+
 /* Nobody's: an upgraded device may still send so, and that of a damaged row. */
 static void note_nobody(struct judge *judge, struct older_message *message)
 {
@@ -166,20 +172,10 @@ static void note_nobody(struct judge *judge, struct older_message *message)
         const struct wire_row *row = &judge->rows[i];
         if (row->closed != WIRE_UPGRADED || judge->count > 0)
             continue;
-        message->device = row->device;
-        memcpy(message->name, row->name, sizeof(message->name));
+        note_device(message, row);
         refuse(judge, OUTCOME_UNKNOWN, "its device was upgraded: the older wire is closed");
         return;
     }
-}
-
-/* A message that does not authenticate, on a route where it can be meant for one device only. */
-static void note_meant(const struct judge *judge, struct older_message *message)
-{
-    const struct wire_row *row = judge->row_of[judge->opened.candidate];
-
-    message->device = row->device;
-    memcpy(message->name, row->name, sizeof(message->name));
 }
 
 /* The device NAME/ID of a group's node: 1 it is judge->node, 0 refused. A message that is not stored enters
@@ -319,8 +315,7 @@ static int settle_authentic(struct judge *judge, struct older_message *message,
         return -1;
     if (found > 0 && is_group)
         whose = &judge->node;
-    message->device = whose->device;
-    memcpy(message->name, whose->name, sizeof(message->name));
+    note_device(message, whose);
     if (found == 0 || (is_group && whose->closed != WIRE_OPEN))
         return 0;
     if (row->revoked || whose->revoked) {
@@ -375,7 +370,7 @@ static int judge_message(struct judge *judge, struct older_message *message, str
     else if (judge->opened.candidate == WIRE_NONE)
         note_nobody(judge, message);
     else if (!outcome_authentic(judge->opened.outcome) && judge->opened.outcome != OUTCOME_ANSWERED)
-        note_meant(judge, message);
+        note_device(message, judge->row_of[judge->opened.candidate]); /* it can be meant for no other */
     else
         result = settle_authentic(judge, message, readings, first);
     if (result == 0 && judge->opened.outcome != OUTCOME_BUSY)
