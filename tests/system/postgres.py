@@ -41,13 +41,14 @@ class Postgres:
     """
     A server, not started yet. Port and data stay the same over restarts. fsync=False: a kill of the server may
     then lose what it has confirmed only if the machine goes down as well, which it does not in these tests; it is
-    on all the same unless a test says that it does not kill.
+    on all the same unless a test says that it does not kill. data: a folder elsewhere, which is made and removed.
     """
 
-    def __init__(self, fsync=True, **settings):
+    def __init__(self, fsync=True, data=None, **settings):
         self.programs = find_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="bulla-postgres-", dir="/tmp"))  # a short path: sockets
-        self.data = self.folder / "data"
+        self.data = Path(data or self.folder / "data")
+        self.data.mkdir()
         self.port = free_port()
         self.process = None
         self.log_path = self.folder / "log"
@@ -57,8 +58,9 @@ class Postgres:
             user = pwd.getpwnam("postgres")
             self.before = ["setpriv", "--reuid=%d" % user.pw_uid, "--regid=%d" % user.pw_gid, "--clear-groups", "--"]
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-        self.settings = dict(SETTINGS, port=self.port, listen_addresses="127.0.0.1", unix_socket_directories=self.folder,
-                             fsync="on" if fsync else "off", full_page_writes="on" if fsync else "off", **settings)
+            os.chown(self.data, user.pw_uid, user.pw_gid)
+        self.settings = {**SETTINGS, "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
+                         "fsync": "on" if fsync else "off", "full_page_writes": "on" if fsync else "off", **settings}
         self._run("initdb", "--pgdata", self.data, "--username", "bulla", "--auth-local", "trust", "--auth-host", "scram-sha-256",
                   "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
 
@@ -133,7 +135,8 @@ class Postgres:
             if self.process is not None:
                 self.process.kill()
                 self.process.wait(10)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in (self.data, self.folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def main(command):

@@ -1,0 +1,167 @@
+"""
+The databases that bench/run compares: each starts a server of its own with its data in a folder (or takes one by its
+URL), counts what lies in it with its own client, and says how fast it takes rows in bulk into an empty copy of the table that
+the gateway writes to: transactions of BULK_ROWS rows, as durable as the gateway's.
+"""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.append(os.path.join(ROOT, "tests", "system"))  # they start the servers for the tests, too
+
+BULK_ROWS = 5000
+SERIES = 1000
+
+
+class Missing(Exception):
+    """It is not installed on this machine."""
+
+
+def bulk_rows(batch):
+    """Readings as the gateway would store them: (microseconds, series, piv, value, place)."""
+    first = batch * BULK_ROWS
+    return [((first + i) * 20, i % SERIES + 1, first + i, (first + i) % 100_000 / 1000, i + 1)
+            for i in range(BULK_ROWS)]
+
+
+def run_client(command, lines):
+    """Feeds a script, an iterable of texts, to a database's own client; the lines that it prints."""
+    done = subprocess.run([str(word) for word in command], input="".join(lines), stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.split("\n")
+
+
+class Sqlite:
+    name = "SQLite"
+    pid = None
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.url = os.path.join(folder, "bench.db")
+
+    def version(self):
+        return sqlite3.sqlite_version
+
+    def _ask(self, sql):
+        database = sqlite3.connect(f"file:{self.url}?mode=ro", uri=True)
+        try:
+            return database.execute(sql).fetchall()
+        finally:
+            database.close()
+
+    def count(self):
+        return self._ask("SELECT count(*) FROM readings")[0][0]
+
+    def bulk(self, batches):
+        """{how: rows a second}"""
+        path = os.path.join(self.folder, "bulk.db")
+        database = sqlite3.connect(path, isolation_level=None)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        for (sql,) in self._ask("SELECT sql FROM sqlite_master WHERE tbl_name = 'readings' AND sql IS NOT NULL"
+                                " ORDER BY type DESC"):
+            database.execute(sql)
+        spent = sum(self._insert(database, batch) for batch in range(batches))
+        database.close()
+        os.unlink(path)
+        return {"inserts": batches * BULK_ROWS / spent}
+
+    def _insert(self, database, batch):
+        rows = [(at, series, piv, value) for at, series, piv, value, _ in bulk_rows(batch)]
+        begun = time.perf_counter()
+        database.execute("BEGIN")
+        database.executemany("INSERT INTO readings (time, n, series, value, piv, delay) VALUES (?, 0, ?, ?, ?, 0)",
+                             [(at, series, value, piv) for at, series, piv, value in rows])
+        database.execute("COMMIT")
+        return time.perf_counter() - begun
+
+    def stop(self):
+        pass
+
+
+class Postgres:
+    """With the server's own defaults, where tests have others."""
+
+    name = "PostgreSQL"
+    defaults = {"shared_buffers": "128MB", "wal_level": "replica", "max_wal_senders": 10, "max_connections": 100,
+                "autovacuum": "on"}
+
+    def __init__(self, folder, url=None):
+        self.server = None
+        self.url = url
+        self.client = "psql"
+        if url is None:
+            self._start(folder)
+
+    def _start(self, folder):
+        import postgres  # pylint: disable=import-outside-toplevel
+        try:
+            programs = postgres.find_programs()
+        except AssertionError as error:
+            raise Missing("PostgreSQL") from error
+        self.client = programs / "psql"
+        self.server = postgres.Postgres(data=os.path.join(folder, "data"), **self.defaults).start()
+        self.url = self.server.make_database()
+
+    @property
+    def pid(self):
+        return self.server.process.pid if self.server else None
+
+    def _ask(self, *lines):
+        return run_client([self.client, "-XAtq", "-v", "ON_ERROR_STOP=1", self.url], lines)
+
+    def version(self):
+        return self._ask("SHOW server_version")[0].split()[0]
+
+    def count(self):
+        return int(self._ask("SELECT count(*) FROM points")[0])
+
+    def bulk(self, batches):
+        return {"COPY": self._bulk(batches, self._copy), "multi-row INSERT": self._bulk(batches, self._insert)}
+
+    def _bulk(self, batches, write):
+        """Rows a second, by the server's clock. Between BEGIN and the end of COMMIT nothing is asked."""
+        clock = "SELECT extract(epoch FROM clock_timestamp());\n"
+        script = ["CREATE TABLE bulk (LIKE points INCLUDING ALL);\n", clock]
+        for batch in range(batches):
+            script += write(bulk_rows(batch))
+        lines = self._ask(*script, clock, "DROP TABLE bulk;\n")
+        return batches * BULK_ROWS / (float(lines[1]) - float(lines[0]))
+
+    columns = "bulk (time, tx, series, piv, received, number, k)"
+
+    def _copy(self, rows):
+        yield f"COPY {self.columns} FROM STDIN;\n"
+        for at, series, piv, value, place in rows:
+            when = f"2026-01-01 00:{at // 60_000_000 % 60:02}:{at // 1_000_000 % 60:02}.{at % 1_000_000:06}Z"
+            yield f"{when}\t{piv // BULK_ROWS}\t{series}\t{piv}\t{when}\t{value}\t{place}\n"
+        yield "\\.\n"
+
+    def _insert(self, rows):
+        yield f"INSERT INTO {self.columns} VALUES\n"
+        for i, (at, series, piv, value, place) in enumerate(rows):
+            when = f"'2026-01-01 00:{at // 60_000_000 % 60:02}:{at // 1_000_000 % 60:02}.{at % 1_000_000:06}Z'"
+            comma = "" if i == 0 else ","
+            yield f"{comma}({when},{piv // BULK_ROWS},{series},{piv},{when},{value},{place})\n"
+        yield ";\n"
+
+    def stop(self):
+        if self.server:
+            self.server.remove()
+
+
+def find_program(name):
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
+
+
+# By the URL's scheme, in the order of the table. Each is measured beside SQLite, which comes first.
+KINDS = {"sqlite": Sqlite, "postgres": Postgres}
+
+
+def scheme_of(url):
+    scheme = url.partition(":")[0]
+    return {"postgresql": "postgres", "mariadb": "mysql"}.get(scheme, scheme)
