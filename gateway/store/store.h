@@ -161,7 +161,15 @@ struct commit_context {
     struct context_row
         before; /* as the gateway believed it; before.proven false and window empty: may have no row yet */
     struct context_row after;    /* after.proven_t: the T of the proof */
+    const char *name;            /* the device's, for the outbox; NULL where there are no sinks */
     enum commit_verdict verdict; /* out */
+};
+
+/* Where readings go: a commit's, and a wire_change's. */
+enum readings_way {
+    READINGS_HERE, /* into the registry's own tables */
+    READINGS_OUT,  /* into its outbox, for the sinks */
+    READINGS_BOTH,
 };
 
 struct commit_message {
@@ -178,6 +186,7 @@ struct commit {
     const struct commit_message *messages;
     size_t message_count;
     const struct reading *readings;
+    enum readings_way way;
 };
 
 /*
@@ -186,6 +195,8 @@ struct commit {
 struct wire_change {
     int64_t row; /* whose number, count and `seen` move; of a group's message: its node's */
     int64_t device;
+    const char *name; /* the device's, for the outbox */
+    enum readings_way way;
     bool stored; /* it has readings, and counts: `number` or the row's new count is their seq */
     bool sets_number;
     uint64_t number;
@@ -201,6 +212,59 @@ struct wire_change {
 struct store_clock {
     int64_t now;    /* Unix seconds */
     uint64_t floor; /* F: the highest T of any context row that has gone */
+};
+
+/* ---- the outbox: readings that sinks have not confirmed yet (gateway/sink/) ---- */
+
+#define SINKS_MAX       16      /* in a registry */
+#define SINK_NAME_MAX   255     /* bytes */
+#define SINK_HOLDER_MAX 32      /* bytes */
+#define OUTBOX_ROW_MAX  1048576 /* bytes of a parcel: gateway/sink/parcel.h makes none that is larger */
+
+/*
+ * A place in the outbox: behind row n, with how many readings and bytes of parcels there were up to it since
+ * the outbox was begun. What lies between two places follows by subtraction, and costs no look at the rows.
+ */
+struct outbox_place {
+    int64_t n; /* 0: before the first row */
+    int64_t points;
+    int64_t bytes;
+};
+
+/* A row of the outbox. Rows become visible in the order of n, in which their batches were stored. */
+struct outbox_row {
+    struct outbox_place place; /* behind it */
+    int64_t received;          /* of its oldest message: microseconds since 1970 */
+    uint32_t points;           /* readings in it */
+    const uint8_t *parcel;     /* gateway/sink/parcel.h */
+    size_t len;
+};
+
+/* A sink that the registry keeps readings for. */
+struct sink_row {
+    char name[SINK_NAME_MAX + 1];
+    struct outbox_place cursor;       /* what lies before it was confirmed, or let go */
+    int64_t added;                    /* Unix seconds */
+    int64_t confirmed;                /* when the cursor moved last, Unix seconds; 0: never */
+    uint64_t lost;                    /* readings that were let go for it, because they were too old */
+    uint64_t refused;                 /* readings that it can never take */
+    char holder[SINK_HOLDER_MAX + 1]; /* which gateway writes to it; "": none */
+    int64_t lease;                    /* until when, Unix seconds by the store's clock */
+    struct outbox_place end;          /* the outbox's, at the same moment */
+    int64_t oldest;                   /* received, of the first row behind the cursor; 0: there is none */
+};
+
+/* What a gateway has done for a sink, and that it goes on. */
+struct sink_update {
+    const char *name;
+    int64_t lease;              /* seconds for which it holds the sink from now on; 0: no longer */
+    struct outbox_place cursor; /* moves there, if that is further than it is */
+    uint64_t lost;              /* since the last update */
+    uint64_t refused;
+
+    /* out */
+    bool held; /* it holds the sink (or did, for lease 0): the update was done. Else nothing was changed: the
+                  sink is another's for now, or was forgotten */
 };
 
 /* ---- selections ---- */
@@ -234,6 +298,8 @@ typedef int context_visitor(void *context, const struct context_row *row);
 typedef int reading_visitor(void *context, const struct reading_row *row);
 typedef int event_visitor(void *context, const struct event_row *row);
 typedef int wire_visitor(void *context, const struct wire_row *row);
+typedef int sink_visitor(void *context, const struct sink_row *row);
+typedef int outbox_visitor(void *context, const struct outbox_row *row);
 
 /* ---- vtable ---- */
 
@@ -427,8 +493,10 @@ struct store_ops {
      * must still be `before` and the device neither revoked nor removed; a context that gets proven must have
      * a T above the floor and not two below the one that issued_t() keeps; its row keeps the higher of the
      * two; and it supersedes the device's other sessions, which then close at now + SESSION_CLOSES_AFTER. The
-     * first message of a context closes the device's older wire, if it has one. 0 done (see the verdicts), -1
-     * nothing was stored.
+     * first message of a context closes the device's older wire, if it has one. What commit->way sends out
+     * goes into the outbox in the same transaction: the messages whose verdict is COMMIT_DONE, in parcels
+     * (parcels_of_commit()), under a lock that is taken last and held until the end. 0 done (see the
+     * verdicts), -1 nothing was stored.
      */
     int (*commit)(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
 
@@ -491,7 +559,7 @@ struct store_ops {
     /* Whether a ciphertext was accepted from the device of this row before: 1 or 0. */
     int (*wire_remembers)(struct store *store, int64_t row, const uint8_t hash[WIRE_HASH_SIZE],
                           struct failure *failure);
-    /* Carries a change out. */
+    /* Carries a change out. What goes to the outbox is gathered, and written by wires_end(). */
     int (*wire_change)(struct store *store, const struct wire_change *change, struct failure *failure);
 
     /*
@@ -529,6 +597,39 @@ struct store_ops {
      * wait for other writers. Returns how many rows went; fewer than `most`: it is through for now.
      */
     int (*readings_expire)(struct store *store, int64_t before, size_t most, struct failure *failure);
+
+    /* ---- the outbox. The slots below may be NULL: then the store cannot have sinks ---- */
+
+    /*
+     * Enters a sink, whose cursor is at the end of the outbox: it gets what is stored from now on. 1 entered,
+     * 0 it is there already; -1 with failure, also where there are SINKS_MAX.
+     */
+    int (*sink_add)(struct store *store, const char *name, int64_t now, struct failure *failure);
+    /* By name, in one read. The visitor may not use the store. Cheap: asked several times a second. */
+    int (*sinks_each)(struct store *store, sink_visitor *visit, void *context, struct failure *failure);
+    /* Takes a sink out. 1 done, 0 there is none of that name. Its rows go with outbox_trim(). */
+    int (*sink_forget)(struct store *store, const char *name, struct failure *failure);
+    /*
+     * Updates sinks, in one transaction: of each the holder must be `holder`, or nobody, or somebody whose
+     * lease is over (by the store's clock; `now` is for stores without one). Need not be durable when it
+     * returns, only in order: what a lost update had confirmed is written again. 0, or -1: nothing was
+     * changed.
+     */
+    int (*sinks_update)(struct store *store, const char *holder, struct sink_update *updates, size_t count,
+                        int64_t now, struct failure *failure);
+    /*
+     * Visits rows behind row `after`, in their order, until the parcels of those visited take `bytes` or more
+     * (so the first one at least), or there are no more. The visitor may not use the store. Returns how many,
+     * or -1. Changes nothing, and does not wait for writers.
+     */
+    int (*outbox_read)(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit, void *context,
+                       struct failure *failure);
+    /*
+     * Deletes at most `most` of the oldest rows that every sink's cursor has passed, or all where there is no
+     * sink. The newest row may stay as long as there is a sink. Returns how many went; fewer than `most`: it
+     * is through for now. Does not wait for other writers.
+     */
+    int (*outbox_trim)(struct store *store, size_t most, struct failure *failure);
 };
 
 /* First member of every store's own struct. */

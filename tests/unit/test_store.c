@@ -402,7 +402,11 @@ static void test_conflict_leaves_the_others(void **state)
     struct reading readings[3] = {real("x", 1, 1), real("y", 2, 2), real("z", 3, 3)};
     struct commit_message messages[2] = {{.context = 0, .piv = 5, .first = 0, .count = 1},
                                          {.context = 1, .piv = 6, .first = 1, .count = 2}};
-    struct commit commit = {contexts, 2, messages, 2, readings};
+    struct commit commit = {.contexts = contexts,
+                            .context_count = 2,
+                            .messages = messages,
+                            .message_count = 2,
+                            .readings = readings};
 
     contexts[0].before.window.top = 1;
     for (int i = 0; i < 2; i++) {

@@ -298,7 +298,8 @@ static void test_lost_within_a_batch(void **state)
     int64_t a = add_device(f, "a", 1, BULLA_COUNTER, true).id;
     struct commit_context context = {.before = {.device = a, .counter = true, .proven = true}};
     struct commit_message messages[] = {{.piv = 0}, {.piv = 3}, {.piv = 1}, {.piv = 70}};
-    struct commit commit = {&context, 1, messages, 4, NULL};
+    struct commit commit = {
+        .contexts = &context, .context_count = 1, .messages = messages, .message_count = 4, .readings = NULL};
 
     context.after = context.before;
     for (size_t i = 0; i < 4; i++)

@@ -20,7 +20,11 @@ static void store_one(struct fixture *f, struct commit_context *context, const c
 {
     struct reading reading = real(name, 1, time);
     struct commit_message message = {.piv = context->before.window.top + 1, .received = time, .count = 1};
-    struct commit commit = {context, 1, &message, 1, &reading};
+    struct commit commit = {.contexts = context,
+                            .context_count = 1,
+                            .messages = &message,
+                            .message_count = 1,
+                            .readings = &reading};
 
     bulla_window_mark(&context->after.window, message.piv);
     ok(call(f, commit, &commit, f->now));

@@ -64,7 +64,11 @@ static void store_readings(struct fixture *f, struct following *o, const char *n
 {
     struct reading *readings = calloc(count, sizeof(*readings));
     struct commit_message message = {.piv = o->piv++, .received = received, .count = count};
-    struct commit commit = {&o->context, 1, &message, 1, readings};
+    struct commit commit = {.contexts = &o->context,
+                            .context_count = 1,
+                            .messages = &message,
+                            .message_count = 1,
+                            .readings = readings};
 
     for (size_t i = 0; i < count; i++)
         readings[i] = real(name, o->next++, received - delays[i]);

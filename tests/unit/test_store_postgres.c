@@ -313,7 +313,11 @@ static int commit_mixed(struct fixture *f, struct commit_context contexts[2], ui
                                   real("t", (double)piv, NOW * SECOND)};
     struct commit_message messages[2] = {{.context = 0, .piv = piv, .first = 0, .count = 1},
                                          {.context = 1, .piv = piv, .first = 1, .count = 1}};
-    struct commit commit = {contexts, 2, messages, 2, readings};
+    struct commit commit = {.contexts = contexts,
+                            .context_count = 2,
+                            .messages = messages,
+                            .message_count = 2,
+                            .readings = readings};
 
     snprintf(name, sizeof(name), "series %u", (unsigned)piv);
     readings[0].name_len = strlen(name);
@@ -423,7 +427,11 @@ static void run_batch(struct fixture *f, const int64_t *devices)
     struct commit_message messages[DEVICES];
     struct reading readings[DEVICES];
     char names[DEVICES][16];
-    struct commit commit = {contexts, DEVICES, messages, DEVICES, readings};
+    struct commit commit = {.contexts = contexts,
+                            .context_count = DEVICES,
+                            .messages = messages,
+                            .message_count = DEVICES,
+                            .readings = readings};
     struct store_clock clock;
 
     shuffle(order, DEVICES);

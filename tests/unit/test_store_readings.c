@@ -41,7 +41,11 @@ static void store_readings(struct fixture *f, int64_t device, struct reading *re
 {
     struct commit_context context = {.before = {.device = device, .counter = true, .proven = true}};
     struct commit_message message = {.received = received, .count = count};
-    struct commit commit = {&context, 1, &message, 1, readings};
+    struct commit commit = {.contexts = &context,
+                            .context_count = 1,
+                            .messages = &message,
+                            .message_count = 1,
+                            .readings = readings};
     struct store_clock clock;
 
     assert_int_equal(call(f, context_find, device, NULL, &context.before, &clock), 1);

@@ -228,7 +228,11 @@ static int commit_mixed(struct fixture *f, struct commit_context contexts[2])
     struct reading readings[2] = {real("new series", 1, NOW * SECOND), real("temperature", 2, NOW * SECOND)};
     struct commit_message messages[2] = {{.context = 0, .piv = 7, .first = 0, .count = 1},
                                          {.context = 1, .piv = 8, .first = 1, .count = 1}};
-    struct commit commit = {contexts, 2, messages, 2, readings};
+    struct commit commit = {.contexts = contexts,
+                            .context_count = 2,
+                            .messages = messages,
+                            .message_count = 2,
+                            .readings = readings};
 
     for (int i = 0; i < 2; i++) {
         contexts[i].after = contexts[i].before;
