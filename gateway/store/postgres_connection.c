@@ -246,7 +246,7 @@ static int fail_used(struct postgres *pg, struct failure *failure)
     long long count = PQntuples(result) == 1 ? (long long)pg_get_number(result, 0, 0) : 0;
     long long pid = PQntuples(result) == 1 ? (long long)pg_get_number(result, 0, 1) : 0;
     PQclear(result);
-    if (pg->mode == STORE_ALONE)
+    if (store_is_alone(pg->mode))
         return fail(failure,
                     "the database %.90s is in use by %lld connection%s, one of them %s of %s (server process "
                     "%lld); end all gateways and commands first. Nothing was changed.",
@@ -258,8 +258,8 @@ static int fail_used(struct postgres *pg, struct failure *failure)
 /* Everybody who has it open holds a lock of the server's, shared, which goes with the connection. */
 static int take_use(struct postgres *pg, struct failure *failure)
 {
-    enum pg_statement id = pg->mode == STORE_ALONE ? PG_USE_ALONE : PG_USE;
-    int64_t until = milliseconds() + (pg->mode == STORE_ALONE ? ALONE_WAIT : USE_WAIT);
+    enum pg_statement id = store_is_alone(pg->mode) ? PG_USE_ALONE : PG_USE;
+    int64_t until = milliseconds() + (store_is_alone(pg->mode) ? ALONE_WAIT : USE_WAIT);
 
     for (;;) {
         PGresult *result = pg_query(pg, id, NULL, "use the database", failure);

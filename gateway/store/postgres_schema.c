@@ -200,7 +200,7 @@ int postgres_schema_open(struct postgres *pg, struct failure *failure)
         version = check_version(pg, version, failure);
     if (version < 0)
         return -1;
-    if (version == 0 && pg->mode != STORE_CREATE)
+    if (version == 0 && !store_may_be_made(pg->mode))
         return fail(
             failure,
             "there is no bulla database yet (%s): 'bulla serve' or 'bulla device add' makes it; is the "

@@ -301,13 +301,13 @@ static int open_path(struct store **store, const char *path, enum store_open_mod
 {
     struct sqlite *sqlite;
 
-    if (mode == STORE_CREATE && access(path, F_OK) != 0 && make_database(path, failure) != 0)
+    if (store_may_be_made(mode) && access(path, F_OK) != 0 && make_database(path, failure) != 0)
         return -1;
     sqlite = sqlite_new(path);
     if (sqlite == NULL)
         return fail(failure, "no memory is left to open %s", path);
     if (check_there(sqlite, failure) != 0 ||
-        (sqlite->lock = sqlite_lock(path, mode == STORE_ALONE, failure)) < 0 ||
+        (sqlite->lock = sqlite_lock(path, store_is_alone(mode), failure)) < 0 ||
         open_database(sqlite, failure) != 0) {
         sqlite_close(&sqlite->store);
         return -1;

@@ -18,6 +18,7 @@
 #include "gateway/decode/reading.h"
 #include "gateway/failure.h"
 #include "gateway/store/look.h"
+#include "gateway/store/transfer.h"
 #include "gateway/wire/wire.h"
 
 #define GATEWAY_ID_SIZE      6                 /* bytes (PROTOCOL 2) */
@@ -307,7 +308,19 @@ enum store_open_mode {
     STORE_EXISTING, /* fails if it is not there */
     STORE_CREATE,   /* makes it if it is not there */
     STORE_ALONE,    /* fails if it is not there, or if anybody else uses it; until it is closed, nobody can */
+    STORE_LEFT,     /* as STORE_ALONE; also one whose registry has moved, or is moving, elsewhere (move.h) */
+    STORE_ARRIVING, /* as STORE_ALONE; makes it if it is not there; also one that a move has half filled */
 };
+
+static inline bool store_is_alone(enum store_open_mode mode)
+{
+    return mode == STORE_ALONE || mode == STORE_LEFT || mode == STORE_ARRIVING;
+}
+
+static inline bool store_may_be_made(enum store_open_mode mode)
+{
+    return mode == STORE_CREATE || mode == STORE_ARRIVING;
+}
 
 /* ---- copies (PROTOCOL 9) ---- */
 
@@ -369,7 +382,7 @@ struct store_ops {
     int (*backup)(struct store *store, const struct store_backup *backup, struct failure *failure);
     /*
      * What a store that came back needs (PROTOCOL 9): marks every context unproven, keeps its window, and
-     * replaces K. `contexts` receives how many were proven.
+     * replaces K. `contexts` receives how many were proven. If its registry had moved elsewhere, it is back.
      */
     int (*restored)(struct store *store, const void *challenge, size_t len, int64_t *contexts,
                     struct failure *failure);
@@ -392,6 +405,9 @@ struct store_ops {
      * damaged. Afterwards, -1 or not, the copy can only be closed.
      */
     int (*restore_finish)(struct store *copy, bool discard, char *kept, size_t size, struct failure *failure);
+
+    /* How everything moves from one store to another. NULL: it does not. */
+    const struct transfer_ops *transfer;
 
     /* Registry's own values (sealed K, R, the key's check). get: 1 found, 0 none; *len is room, then size. */
     int (*meta_get)(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);
