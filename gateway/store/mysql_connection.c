@@ -1,0 +1,520 @@
+/*
+ * The connection to a server: made as the URL and the client library's option files say, and made again when
+ * the server went away and came back.
+ */
+#include "gateway/store/mysql.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+
+#define RETRY_LEAST  100     /* milliseconds between attempts to reach a server that is away */
+#define RETRY_MOST   3000    /* growing up to */
+#define USE_WAIT     5000    /* milliseconds for which it waits until somebody is through who has it alone */
+#define ALONE_WAIT   1000    /* until the server has noticed that others, who had it open, are gone */
+#define PACKET_LEAST 4194304 /* of max_allowed_packet */
+
+/*
+ * What a connection is told at its beginning. A batch that waits for longer is rather tried again; a gateway
+ * that hangs or is cut off in the middle of a batch keeps nobody waiting for long (where the server knows
+ * how: MariaDB's own statements stand in a comment of a form of its own). What stands in the way of exact
+ * reading and writing is put right for this connection.
+ */
+static const char *const session[] = {
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1,"
+    " innodb_lock_wait_timeout = 2, lock_wait_timeout = 10, foreign_key_checks = 1, unique_checks = 1,"
+    " sql_safe_updates = 0, sql_big_selects = 1, sql_select_limit = 18446744073709551615, sql_auto_is_null = "
+    "0,"
+    " wait_timeout = 28800",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "/*M! SET SESSION idle_transaction_timeout = 10, max_statement_time = 0 */ ",
+};
+
+/* ---- failures ---- */
+
+static const struct {
+    unsigned error;
+    const char *advice;
+} advices[] = {
+    {ER_OPTION_PREVENTS_STATEMENT,
+     "the server takes no writes now: it is a replica, or was told to be read only"},
+    {1792 /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */, "the server takes no writes now"},
+    {1836 /* ER_READ_ONLY_MODE */, "the server takes no writes now"},
+    {ER_DISK_FULL, "make room on the server's disk"},
+    {ER_RECORD_FILE_FULL, "make room on the server's disk"},
+    {ER_ERROR_ON_WRITE, "make room on the server's disk, or see its log"},
+    {1026 /* ER_ERROR_ON_WRITE */, "make room on the server's disk, or see its log"},
+    {1030 /* ER_GET_ERRNO */, "see the server's log: its disk may be full"},
+    {ER_CON_COUNT_ERROR, "raise max_connections of the server"},
+    {ER_TOO_MANY_USER_CONNECTIONS, "raise the number of connections that the user may have"},
+    {ER_OUT_OF_RESOURCES, "the server is short of memory: see its log"},
+    {ER_LOCK_WAIT_TIMEOUT, "another program holds the rows locked; it is tried again"},
+    {ER_LOCK_DEADLOCK, "it is tried again"},
+    {ER_DUP_ENTRY, "somebody has entered the same meanwhile: try again"},
+    {ER_TABLEACCESS_DENIED_ERROR, "the user lacks rights: GRANT ALL ON its database"},
+    {ER_DBACCESS_DENIED_ERROR, "the user lacks rights: GRANT ALL ON its database"},
+    {ER_COLUMNACCESS_DENIED_ERROR, "the user lacks rights: GRANT ALL ON its database"},
+    {ER_SPECIFIC_ACCESS_DENIED_ERROR, "the user lacks rights: GRANT ALL ON its database"},
+    {ER_NET_PACKET_TOO_LARGE, "raise max_allowed_packet of the server"},
+    {1665 /* ER_BINLOG_STMT_MODE_AND_ROW_ENGINE */, "set binlog_format of the server to ROW or MIXED"},
+    {ER_SERVER_SHUTDOWN, "the server is being stopped; it is tried again"},
+    {CR_SERVER_GONE_ERROR, "the connection was lost; it is tried again"},
+    {CR_SERVER_LOST, "the connection was lost; it is tried again"},
+};
+
+/* What the server says last of all to a connection; those of the client library mean the same. */
+static bool is_lost(unsigned error)
+{
+    return (error >= CR_MIN_ERROR && error <= CR_MAX_ERROR) || error == ER_SERVER_SHUTDOWN ||
+           error == ER_NEW_ABORTING_CONNECTION || error == ER_NET_READ_ERROR ||
+           error == ER_NET_READ_INTERRUPTED || error == ER_NET_ERROR_ON_WRITE ||
+           error == ER_NET_WRITE_INTERRUPTED || error == ER_NET_PACKETS_OUT_OF_ORDER ||
+           error == ER_NORMAL_SHUTDOWN || error == ER_CONNECTION_KILLED ||
+           error == 4031 /* ER_CLIENT_INTERACTION_TIMEOUT */;
+}
+
+static const char *advice_for(unsigned error)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
+        if (advices[i].error == error)
+            return advices[i].advice;
+    return is_lost(error) ? "the connection was lost; it is tried again"
+                          : "this is not expected: see the server's log";
+}
+
+/* One line, without a line's end. */
+static void flatten(const char *message, char *out, size_t size)
+{
+    size_t len = 0;
+
+    for (const char *at = message; *at != '\0' && len + 1 < size; at++)
+        if (*at != '\n' && *at != '\t')
+            out[len++] = *at;
+        else if (len > 0 && out[len - 1] != ' ')
+            out[len++] = ' ';
+    while (len > 0 && (out[len - 1] == ' ' || out[len - 1] == '.'))
+        len--;
+    out[len] = '\0';
+}
+
+int maria_fail(struct mysql *my, const char *what, struct failure *failure)
+{
+    char text[160] = "there is no connection";
+
+    my->error = my->conn == NULL ? CR_SERVER_LOST : mysql_errno(my->conn);
+    my->conflict = my->error == ER_LOCK_DEADLOCK || my->error == ER_LOCK_WAIT_TIMEOUT;
+    if (my->conn != NULL)
+        flatten(mysql_error(my->conn), text, sizeof(text));
+    if (is_lost(my->error))
+        maria_disconnect(my);
+    return fail(failure, "cannot %s: %s; %s (%s)", what, text, advice_for(my->error), my->label);
+}
+
+/* ---- what the URL says ---- */
+
+static pthread_once_t library = PTHREAD_ONCE_INIT;
+
+static void begin_library(void)
+{
+    (void)mysql_library_init(0, NULL, NULL);
+}
+
+/* What people call it. Never the user's password, nor anything else of the URL. */
+static void make_label(struct mysql *my)
+{
+    const struct mysql_url *url = my->url;
+    char port[16] = "";
+
+    if (url->port != 0)
+        snprintf(port, sizeof(port), ":%u", url->port);
+    snprintf(my->label, sizeof(my->label), "mysql %s%s/%s",
+             url->host != NULL     ? url->host
+             : url->socket != NULL ? url->socket
+                                   : "",
+             port, url->database == NULL ? "" : url->database);
+}
+
+struct mysql *maria_new(const char *location, enum store_open_mode mode, struct failure *failure)
+{
+    struct mysql *my = calloc(1, sizeof(*my));
+
+    pthread_once(&library, begin_library);
+    if (my == NULL) {
+        fail(failure, "no memory is left to open the database");
+        return NULL;
+    }
+    my->mode = mode;
+    my->url = mysql_url_parse(location, failure);
+    if (my->url == NULL) {
+        free(my);
+        return NULL;
+    }
+    make_label(my);
+    series_cache_init(&my->series);
+    return my;
+}
+
+void maria_disconnect(struct mysql *my)
+{
+    if (my->conn != NULL)
+        mysql_close(my->conn);
+    my->conn = NULL;
+}
+
+void maria_close(struct store *store)
+{
+    struct mysql *my = mysql_of(store);
+
+    maria_disconnect(my);
+    series_cache_forget(&my->series);
+    commit_notes_wipe(&my->notes);
+    mysql_url_free(my->url);
+    free(my);
+}
+
+/* ---- connecting ---- */
+
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void set_tls(MYSQL *conn, const struct mysql_url *url)
+{
+    const my_bool yes = 1, no = 0;
+
+    (void)mysql_ssl_set(conn, url->ssl_key, url->ssl_cert, url->ssl_ca, url->ssl_capath, NULL);
+    if (url->tls_version != NULL)
+        mysql_optionsv(conn, MARIADB_OPT_TLS_VERSION, url->tls_version);
+    if (url->ssl == MYSQL_SSL_UNSAID)
+        return;
+    mysql_optionsv(conn, MYSQL_OPT_SSL_ENFORCE, url->ssl == MYSQL_SSL_DISABLED ? &no : &yes);
+    mysql_optionsv(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, url->ssl == MYSQL_SSL_IDENTITY ? &yes : &no);
+}
+
+/* A server must not be able to ask for files of this machine (LOCAL INFILE). */
+static void set_options(MYSQL *conn, const struct mysql_url *url)
+{
+    const unsigned no_files = 0;
+    const my_bool no = 0;
+
+    mysql_optionsv(conn, MYSQL_OPT_LOCAL_INFILE, &no_files);
+    mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &no);
+    mysql_optionsv(conn, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_seconds);
+    mysql_optionsv(conn, MYSQL_OPT_READ_TIMEOUT, &url->read_seconds);
+    mysql_optionsv(conn, MYSQL_OPT_WRITE_TIMEOUT, &url->write_seconds);
+    mysql_optionsv(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_optionsv(conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "bulla");
+    if (url->option_file != NULL)
+        mysql_optionsv(conn, MYSQL_READ_DEFAULT_FILE, url->option_file);
+    mysql_optionsv(conn, MYSQL_READ_DEFAULT_GROUP, "bulla");
+    set_tls(conn, url);
+}
+
+/* A server that has silently gone is found out, though its answers may take long. Of a unix socket this does
+ * nothing. */
+static void keep_alive(MYSQL *conn)
+{
+    static const struct {
+        int option;
+        int value;
+    } options[] = {{TCP_KEEPIDLE, 10}, {TCP_KEEPINTVL, 5}, {TCP_KEEPCNT, 3}, {TCP_USER_TIMEOUT, 15000}};
+    const int yes = 1;
+    int socket = mysql_get_socket(conn);
+
+    (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        (void)setsockopt(socket, IPPROTO_TCP, options[i].option, &options[i].value, sizeof(options[i].value));
+}
+
+/* Rows that a statement found count as changed, whether they were different before or not. */
+static bool dial(struct mysql *my)
+{
+    const struct mysql_url *url = my->url;
+    const char *password = url->password != NULL ? url->password : getenv("BULLA_MYSQL_PASSWORD");
+    const char *host = url->host == NULL && url->socket != NULL ? "localhost" : url->host;
+
+    my->conn = mysql_init(NULL);
+    if (my->conn == NULL)
+        return false;
+    set_options(my->conn, url);
+    if (mysql_real_connect(my->conn, host, url->user, password, url->database, url->port, url->socket,
+                           CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS) == NULL)
+        return false;
+    keep_alive(my->conn);
+    return true;
+}
+
+static const char use_it[] = "use the database";
+
+/* One value of the server's, as text; "" where it says none. -1 with the failure. */
+static int ask(struct mysql *my, const char *sql, char *out, size_t size, struct failure *failure)
+{
+    struct mq_result result;
+
+    if (mq_text_query(my, sql, &result, use_it, failure) != 0)
+        return -1;
+    if (!mq_next(&result) || !mq_copy(&result, 0, out, size))
+        out[0] = '\0';
+    mq_clear(&result);
+    return 0;
+}
+
+static int check_server(struct mysql *my, struct failure *failure)
+{
+    char database[128], packet[32], storage[16];
+    bool is_mariadb = mariadb_connection(my->conn);
+    unsigned long version = mysql_get_server_version(my->conn);
+
+    if (ask(my, "SELECT DATABASE()", database, sizeof(database), failure) != 0 ||
+        ask(my, "SELECT @@max_allowed_packet", packet, sizeof(packet), failure) != 0 ||
+        ask(my,
+            "SELECT COUNT(*) FROM information_schema.engines WHERE engine = 'InnoDB'"
+            " AND support IN ('YES', 'DEFAULT')",
+            storage, sizeof(storage), failure) != 0)
+        return -1;
+    if (version < (is_mariadb ? 100600UL : 80000UL))
+        return fail(failure, "the server of %s is %s %s; bulla needs MariaDB 10.6 or MySQL 8.0, or newer",
+                    my->label, is_mariadb ? "MariaDB" : "MySQL", mysql_get_server_info(my->conn));
+    if (database[0] == '\0')
+        return fail(failure, "the URL names no database: mysql://USER@HOST/DATABASE (%s)", my->label);
+    if (strtoll(packet, NULL, 10) < PACKET_LEAST)
+        return fail(failure, "max_allowed_packet of the server is %s; bulla needs %d or more (%s)", packet,
+                    PACKET_LEAST, my->label);
+    return storage[0] == '1' ? 0 : fail(failure, "the server has no InnoDB (%s)", my->label);
+}
+
+static int check_tls(struct mysql *my, struct failure *failure)
+{
+    if (my->url->ssl <= MYSQL_SSL_DISABLED || mysql_get_ssl_cipher(my->conn) != NULL)
+        return 0;
+    return fail(failure,
+                "cannot use the database: the connection is not encrypted, as ssl-mode in the URL "
+                "demands (%s)",
+                my->label);
+}
+
+static int begin_session(struct mysql *my, struct failure *failure)
+{
+    if (check_tls(my, failure) != 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(session) / sizeof(session[0]); i++)
+        if (mq_text_run(my, session[i], use_it, failure) != 0)
+            return -1;
+    return check_server(my, failure);
+}
+
+/* ---- who uses it ---- */
+
+/*
+ * The server's locks by name (GET_LOCK) are exclusive, and go with the connection. So everybody who has it
+ * open takes a free one of many; who needs it alone takes all of them.
+ */
+#define USERS_MOST 512
+
+static const char lock_of[] = "CONCAT('bulla.', LEFT(SHA2(DATABASE(), 256), 24), '.use.%u')";
+
+/* 1 taken, 0 somebody has it. */
+static int take_one(struct mysql *my, unsigned number, struct failure *failure)
+{
+    char sql[128], lock[96], taken[8];
+
+    snprintf(lock, sizeof(lock), lock_of, number);
+    snprintf(sql, sizeof(sql), "SELECT GET_LOCK(%s, 0)", lock);
+    return ask(my, sql, taken, sizeof(taken), failure) != 0 ? -1 : taken[0] == '1';
+}
+
+static int take_any(struct mysql *my, struct failure *failure)
+{
+    unsigned begin = (unsigned)(mysql_thread_id(my->conn) % USERS_MOST);
+    int taken = 0;
+
+    for (unsigned i = 0; i < USERS_MOST && taken == 0; i++)
+        taken = take_one(my, (begin + i) % USERS_MOST, failure);
+    return taken;
+}
+
+/* For a failure: how many others have it open, and one of them. */
+struct users {
+    int count;
+    long long connection;
+    char who[160];
+};
+
+/* 1 all taken; 0 somebody has one of them: those that were taken are given back. */
+static int take_all(struct mysql *my, struct users *users, struct failure *failure)
+{
+    int taken = 1;
+
+    users->count = 0;
+    for (unsigned i = 0; i < USERS_MOST && taken >= 0; i++) {
+        taken = take_one(my, i, failure);
+        if (taken == 0) {
+            char sql[128], lock[96], connection[24];
+            snprintf(lock, sizeof(lock), lock_of, i);
+            snprintf(sql, sizeof(sql), "SELECT IS_USED_LOCK(%s)", lock);
+            users->count++;
+            if (ask(my, sql, connection, sizeof(connection), failure) == 0)
+                users->connection = strtoll(connection, NULL, 10);
+        }
+    }
+    if (taken < 0 || users->count == 0)
+        return taken < 0 ? -1 : 1;
+    return mq_text_run(my, "SELECT RELEASE_ALL_LOCKS()", use_it, failure);
+}
+
+static void name_user(struct mysql *my, struct users *users)
+{
+    struct failure unused;
+    char sql[128];
+
+    snprintf(sql, sizeof(sql),
+             "SELECT CONCAT(user, '@', host) FROM information_schema.processlist WHERE id = %lld",
+             users->connection);
+    if (ask(my, sql, users->who, sizeof(users->who), &unused) != 0)
+        users->who[0] = '\0';
+}
+
+static int fail_used(struct mysql *my, struct users *users, struct failure *failure)
+{
+    if (my->mode != STORE_ALONE)
+        return fail(failure, "the database %s is just used by a command that needs it alone; try again later",
+                    my->label);
+    name_user(my, users);
+    return fail(failure,
+                "the database %.90s is in use by %d connection%s, one of them %.60s (server connection "
+                "%lld); end all gateways and commands first. Nothing was changed.",
+                my->label, users->count, users->count == 1 ? "" : "s", users->who, users->connection);
+}
+
+static int take_use(struct mysql *my, struct failure *failure)
+{
+    int64_t until = milliseconds() + (my->mode == STORE_ALONE ? ALONE_WAIT : USE_WAIT);
+    struct users users = {0};
+
+    for (;;) {
+        int taken = my->mode == STORE_ALONE ? take_all(my, &users, failure) : take_any(my, failure);
+        if (taken != 0)
+            return taken < 0 ? -1 : 0;
+        if (milliseconds() >= until)
+            return fail_used(my, &users, failure);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+}
+
+/* ---- a server that is away ---- */
+
+/* Refusals that another attempt does not change. */
+static bool is_refusal(unsigned error)
+{
+    static const unsigned refusals[] = {
+        ER_ACCESS_DENIED_ERROR,
+        ER_DBACCESS_DENIED_ERROR,
+        ER_BAD_DB_ERROR,
+        ER_HOST_NOT_PRIVILEGED,
+        ER_MUST_CHANGE_PASSWORD,
+        CR_SSL_CONNECTION_ERROR,
+        CR_AUTH_PLUGIN_CANNOT_LOAD,
+        1698 /* ER_ACCESS_DENIED_NO_PASSWORD_ERROR */,
+        1251 /* ER_NOT_SUPPORTED_AUTH_MODE */,
+        3118 /* ER_ACCOUNT_HAS_BEEN_LOCKED */,
+        4151 /* the same of MariaDB */,
+    };
+
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (refusals[i] == error)
+            return true;
+    return false;
+}
+
+static int fail_away(struct mysql *my, struct failure *failure)
+{
+    unsigned error = my->conn == NULL ? 0 : mysql_errno(my->conn);
+    bool refused = is_refusal(error);
+    char text[200];
+
+    flatten(my->conn == NULL ? "no memory is left" : mysql_error(my->conn), text, sizeof(text));
+    fail(failure, "cannot reach the database: %s; %s", text,
+         refused ? "check the URL, the user, its password (BULLA_MYSQL_PASSWORD or an option file) and its "
+                   "rights on the server"
+                 : "is the server running? It is tried again");
+    return refused ? -1 : STORE_AWAY;
+}
+
+/* The next attempt comes later than the last one did, and not when everybody else's comes. */
+static void wait_longer(struct mysql *my, const struct failure *failure)
+{
+    uint16_t chance = 0;
+    int64_t after = my->retry_after == 0 ? RETRY_LEAST : my->retry_after * 2;
+
+    if (getrandom(&chance, sizeof(chance), 0) < 0)
+        chance = 0;
+    my->retry_after = after > RETRY_MOST ? RETRY_MOST : after;
+    my->retry_at = milliseconds() + my->retry_after / 2 + my->retry_after * chance / UINT16_MAX;
+    my->reason = *failure;
+}
+
+bool maria_is_connected(const struct mysql *my)
+{
+    return my->conn != NULL;
+}
+
+/* A connection that the session, the lock and the schema are on; else none. */
+static int set_up(struct mysql *my, struct failure *failure)
+{
+    int result = begin_session(my, failure);
+
+    if (result == 0)
+        result = take_use(my, failure);
+    if (result == 0)
+        result = maria_schema_open(my, failure);
+    if (result == 0)
+        result = maria_durability(my, my->caution, sizeof(my->caution), failure);
+    return result;
+}
+
+static int connect_anew(struct mysql *my, struct failure *failure)
+{
+    my->series_known = false;
+    if (!dial(my))
+        return fail_away(my, failure);
+    my->setting_up = true;
+    int result = set_up(my, failure);
+    my->setting_up = false;
+    return result != 0 && !maria_is_connected(my) ? STORE_AWAY : result; /* lost again meanwhile */
+}
+
+int maria_connect(struct mysql *my, struct failure *failure)
+{
+    if (maria_is_connected(my))
+        return 0;
+    if (my->in_transaction || my->setting_up)
+        return fail(failure, "cannot use the database: the connection was lost; it is tried again (%s)",
+                    my->label);
+    if (my->retry_at != 0 && milliseconds() < my->retry_at) {
+        *failure = my->reason;
+        return STORE_AWAY;
+    }
+    int result = connect_anew(my, failure);
+    if (result == 0) {
+        my->retry_after = 0;
+        my->retry_at = 0;
+        return 0;
+    }
+    maria_disconnect(my);
+    wait_longer(my, failure);
+    return result;
+}
