@@ -1,23 +1,40 @@
 #include "gateway/serve.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include <sys/random.h>
 #include <sys/resource.h>
 
 #include "device/crypto_openssl.h"
 #include "gateway/admin.h"
 #include "gateway/hardening.h"
+#include "gateway/registry.h"
 #include "gateway/secret.h"
 #include "gateway/service.h"
 #include "gateway/status.h"
 #include "gateway/storer.h"
 
 #define DEVICES_IN_MEMORY 65536
-#define STORE_RETRY       500 /* milliseconds, about, between looks for a server that is away at the start */
-#define STORE_TELL_TRIES  20  /* of which the log tells every so many */
-#define TICK              200 /* milliseconds between looks at the registry when nothing else goes on */
+#define RETRY_LEAST                                                                                          \
+    250 /* milliseconds, about, between attempts to reach a server that is away at the start */
+#define RETRY_MOST      3000 /* growing up to */
+#define RETRY_TELLS     20   /* of which the log tells every so many, and where the reason is another */
+#define ANNOUNCE_WITHIN 1000 /* milliseconds: it says that it listens, whatever the database does */
+#define STOP_PATIENCE   2000 /* milliseconds for an attempt to come back, at the end */
+#define TICK            200  /* milliseconds between looks at the registry when nothing else goes on */
+
+/* An attempt to open a registry on a server: the store's thread's while it is under way. */
+struct attempt {
+    int result;
+    struct failure failure;
+    struct failure told; /* the reason that the log was told last */
+    unsigned tries;
+    unsigned pause; /* milliseconds before the next one, about */
+};
 
 struct gateway {
     struct log log;
@@ -26,9 +43,8 @@ struct gateway {
     struct store_watch watch;
     bool locked; /* this struct, in which keys are, cannot be written to swap */
     bool told_unlocked;
-    struct store *store;
-    struct vault vault;
-    uint8_t identity[32]; /* of the registry, for sources that call somebody */
+    struct registry registry;
+    struct attempt attempt;
     struct bulla_crypto crypto;
     struct pipeline pipeline;
     uv_loop_t loop;
@@ -36,8 +52,13 @@ struct gateway {
     struct source_list sources;
     struct admin admin;
     bool has_admin;
+    bool announced;
+    int result; /* -1: it cannot serve, and `failure` says why */
+    struct failure *failure;
+    uint64_t begun; /* milliseconds of the loop's clock */
     uv_prepare_t prepare;
     uv_timer_t tick;
+    uv_timer_t retry;
     uv_timer_t watchdog;
     uv_signal_t terminate;
     uv_signal_t interrupt;
@@ -63,7 +84,7 @@ static void submit(struct gateway *gateway, bool idle_work)
     if (cycle == NULL)
         return;
     store_watch_submit(&gateway->watch, uv_now(&gateway->loop));
-    storer_submit(&gateway->storer, cycle);
+    storer_submit(&gateway->storer, cycle, gateway->registry.store);
 }
 
 /* Before the loop sleeps: what came in together goes to the store together. */
@@ -98,10 +119,23 @@ static void watch_store(struct gateway *gateway)
                  (unsigned long long)(now - gateway->watch.since) / 1000);
 }
 
+static void announce(struct gateway *gateway)
+{
+    if (gateway->announced)
+        return;
+    gateway->announced = true;
+    sources_announce(&gateway->sources, stderr);
+    if (gateway->has_admin)
+        fprintf(stderr, "bulla: admin on http://%s/\n", gateway->admin.http.address);
+    service_tell(&gateway->service, "READY=1");
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct gateway *gateway = tick->data;
 
+    if (uv_now(&gateway->loop) - gateway->begun >= ANNOUNCE_WITHIN)
+        announce(gateway);
     watch_store(gateway);
     submit(gateway, true);
     tell_unlocked(gateway);
@@ -131,10 +165,8 @@ static void close_if_drained(struct gateway *gateway)
         uv_stop(&gateway->loop);
 }
 
-static void on_stored(void *context)
+static void on_stored(struct gateway *gateway)
 {
-    struct gateway *gateway = context;
-
     pipeline_finish(&gateway->pipeline);
     submit(gateway, false); /* the next batch commits while the replies go out */
     sources_flush(&gateway->sources);
@@ -151,7 +183,139 @@ static void on_signal(uv_signal_t *handle, int number)
     if (!gateway->pipeline.draining)
         sources_quiesce(&gateway->sources);
     gateway->pipeline.draining = true;
+    if (!gateway->pipeline.open) /* nothing was taken */
+        uv_stop(&gateway->loop);
     submit(gateway, true); /* so that on_stored() looks whether all is done */
+}
+
+/* ---- opening the registry ---- */
+
+/* How the store keeps things is nothing to refuse, but to be told. */
+static void tell_caution(struct gateway *gateway)
+{
+    struct store *store = gateway->registry.store;
+    const char *caution = store->ops->caution == NULL ? NULL : store->ops->caution(store);
+    char quoted[512];
+
+    if (caution != NULL)
+        log_line(&gateway->log, LOG_LEVEL_WARN, "store", "detail=%s",
+                 log_quote(quoted, sizeof(quoted), caution));
+}
+
+/* It can serve from now on. */
+static void begin(struct gateway *gateway)
+{
+    struct registry *registry = &gateway->registry;
+
+    pipeline_open(&gateway->pipeline, registry->challenge_key, registry->gateway_id, registry->roster);
+    registry->roster = NULL;
+    bulla_wipe(registry->challenge_key, sizeof(registry->challenge_key));
+    tell_caution(gateway);
+    sources_begin(&gateway->sources, registry->identity);
+    announce(gateway);
+}
+
+static int open_registry(struct gateway *gateway, struct failure *failure)
+{
+    return registry_open(&gateway->registry, gateway->options->db, gateway->options->key,
+                         clock_now(NULL) / 1000000, failure);
+}
+
+/* On the store's thread. */
+static void on_attempt(void *context)
+{
+    struct gateway *gateway = context;
+
+    gateway->attempt.result = open_registry(gateway, &gateway->attempt.failure);
+}
+
+static void on_retry(uv_timer_t *retry)
+{
+    struct gateway *gateway = retry->data;
+
+    storer_call(&gateway->storer, on_attempt, gateway);
+}
+
+/* Longer and longer, and not when everybody else tries. */
+static void plan_retry(struct gateway *gateway)
+{
+    struct attempt *attempt = &gateway->attempt;
+    unsigned chance = 0;
+
+    if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
+        chance = (unsigned)uv_hrtime();
+    attempt->pause = attempt->pause == 0 ? RETRY_LEAST : 2 * attempt->pause;
+    if (attempt->pause > RETRY_MOST)
+        attempt->pause = RETRY_MOST;
+    uv_timer_start(&gateway->retry, on_retry, attempt->pause / 2 + chance % attempt->pause, 0);
+}
+
+static void tell_away(struct gateway *gateway)
+{
+    struct attempt *attempt = &gateway->attempt;
+    char quoted[2 * sizeof(attempt->failure.text)];
+
+    pipeline_note_closed(&gateway->pipeline, &attempt->failure);
+    if (attempt->tries++ % RETRY_TELLS != 0 && strcmp(attempt->failure.text, attempt->told.text) == 0)
+        return;
+    attempt->told = attempt->failure;
+    log_line(&gateway->log, LOG_LEVEL_ERROR, "store-away", "detail=%s",
+             log_quote(quoted, sizeof(quoted), attempt->failure.text));
+}
+
+/* What is no absence (a wrong password, a newer schema, another master key) ends it, however late. */
+static void give_up(struct gateway *gateway)
+{
+    gateway->result = -1;
+    *gateway->failure = gateway->attempt.failure;
+    service_tell(&gateway->service, "STOPPING=1");
+    uv_stop(&gateway->loop);
+}
+
+static void on_attempted(struct gateway *gateway)
+{
+    struct attempt *attempt = &gateway->attempt;
+
+    if (gateway->pipeline.draining)
+        return;
+    if (attempt->result == STORE_AWAY) {
+        tell_away(gateway);
+        plan_retry(gateway);
+        announce(gateway);
+    } else if (attempt->result < 0) {
+        give_up(gateway);
+    } else {
+        if (attempt->tries > 0)
+            log_line(&gateway->log, LOG_LEVEL_WARN, "store-back", "after_seconds=%llu tries=%u",
+                     (unsigned long long)(uv_now(&gateway->loop) - gateway->begun) / 1000, attempt->tries);
+        begin(gateway);
+    }
+}
+
+/* A database in a file is open before anything listens. One on a server may be away, or slow: then whoever
+ * calls is told to try again. */
+static void begin_or_attempt(struct gateway *gateway)
+{
+    struct failure why;
+
+    if (gateway->registry.store != NULL) {
+        begin(gateway);
+        return;
+    }
+    fail(&why, "the database is being opened");
+    pipeline_note_closed(&gateway->pipeline, &why);
+    storer_call(&gateway->storer, on_attempt, gateway);
+}
+
+/* The store's thread is through. */
+static void on_done(void *context)
+{
+    struct gateway *gateway = context;
+
+    if (gateway->pipeline.open)
+        on_stored(gateway);
+    else
+        on_attempted(gateway);
 }
 
 /* ---- reading the options anew ---- */
@@ -211,7 +375,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     service_tell(&gateway->service, "READY=1");
 }
 
-/* ---- opening, in order ---- */
+/* ---- opening what else there is, in order ---- */
 
 /* Every connection is a descriptor: as many as the system allows, but for those that the rest needs. */
 static void fit_descriptors(struct gateway *gateway, struct serve_options *options)
@@ -234,88 +398,23 @@ static void fit_descriptors(struct gateway *gateway, struct serve_options *optio
     options->max_connections = (unsigned)most;
 }
 
-/* A server that is away is waited for: nothing is listened on yet, so nobody is told anything. */
-static int open_store(struct gateway *gateway, const struct serve_options *options, struct failure *failure)
-{
-    char quoted[2 * sizeof(failure->text)];
-    unsigned tries = 0;
-    int result;
-
-    while ((result = store_open(&gateway->store, options->db, STORE_CREATE, failure)) == STORE_AWAY) {
-        if (tries++ % STORE_TELL_TRIES == 0)
-            log_line(&gateway->log, LOG_LEVEL_ERROR, "store-away", "detail=%s",
-                     log_quote(quoted, sizeof(quoted), failure->text));
-        uv_sleep(STORE_RETRY / 2 + (unsigned)(uv_hrtime() / 1000 % STORE_RETRY)); /* not with all others */
-    }
-    if (result < 0)
-        return -1;
-    if (tries > 0)
-        log_line(&gateway->log, LOG_LEVEL_WARN, "store-back", "tries=%u", tries);
-    return 0;
-}
-
-/* How the store keeps things is nothing to refuse, but to be told. */
-static void tell_caution(struct gateway *gateway)
-{
-    const struct store_ops *ops = gateway->store->ops;
-    const char *caution = ops->caution == NULL ? NULL : ops->caution(gateway->store);
-    char quoted[512];
-
-    if (caution != NULL)
-        log_line(&gateway->log, LOG_LEVEL_WARN, "store", "detail=%s",
-                 log_quote(quoted, sizeof(quoted), caution));
-}
-
-static int open_registry(struct gateway *gateway, const struct serve_options *options,
-                         struct failure *failure)
-{
-    char path[4096];
-
-    if (options->key == NULL && vault_key_path(options->db, path, sizeof(path), failure) < 0)
-        return -1;
-    if (open_store(gateway, options, failure) < 0)
-        return -1;
-    tell_caution(gateway);
-    if (vault_open(&gateway->vault, gateway->store, options->key != NULL ? options->key : path, failure) == 0)
-        return 0;
-    gateway->store->ops->close(gateway->store);
-    return -1;
-}
-
 static int open_pipeline(struct gateway *gateway, const struct serve_options *options,
                          struct failure *failure)
 {
-    uint8_t challenge_key[CHALLENGE_KEY_SIZE];
-    uint8_t gateway_id[GATEWAY_ID_SIZE];
-    struct pipeline_config config = {
+    const struct pipeline_config config = {
         .crypto = &gateway->crypto,
-        .vault = &gateway->vault,
+        .vault = &gateway->registry.vault,
         .log = &gateway->log,
-        .challenge_key = challenge_key,
-        .gateway_id = gateway_id,
         .queue = options->queue,
         .devices = DEVICES_IN_MEMORY,
         .keep_seconds = options->keep_seconds,
         .clock = clock_now,
     };
-    int result = -1;
 
-    if ((options->broker_count > 0 && vault_registry_secret(&gateway->vault, gateway->store, "identity",
-                                                            gateway->identity, failure) < 0) ||
-        vault_registry_secret(&gateway->vault, gateway->store, "challenge", challenge_key, failure) < 0 ||
-        gateway_id_draw(gateway->store, clock_now(NULL) / 1000000, gateway_id, failure) < 0)
-        goto out;
-    if (pipeline_init(&gateway->pipeline, &config) < 0) {
-        pipeline_wipe(&gateway->pipeline);
-        fail(failure, "out of memory: choose a smaller --queue");
-        goto out;
-    }
-    result = pipeline_read_roster(&gateway->pipeline, gateway->store, failure);
-    if (result < 0)
-        pipeline_wipe(&gateway->pipeline);
-out:
-    bulla_wipe(challenge_key, sizeof(challenge_key));
-    return result;
+    if (pipeline_init(&gateway->pipeline, &config) == 0)
+        return 0;
+    pipeline_wipe(&gateway->pipeline);
+    return fail(failure, "out of memory: choose a smaller --queue");
 }
 
 static int open_listeners(struct gateway *gateway, const struct serve_options *options,
@@ -323,7 +422,6 @@ static int open_listeners(struct gateway *gateway, const struct serve_options *o
 {
     const struct source_settings settings = {
         .options = options,
-        .identity = gateway->identity,
         .loop = &gateway->loop,
         .pipeline = &gateway->pipeline,
         .log = &gateway->log,
@@ -365,6 +463,8 @@ static void open_handles(struct gateway *gateway)
     uv_timer_init(&gateway->loop, &gateway->tick);
     gateway->tick.data = gateway;
     uv_timer_start(&gateway->tick, on_tick, 0, TICK);
+    uv_timer_init(&gateway->loop, &gateway->retry);
+    gateway->retry.data = gateway;
     status_init(&gateway->status, &gateway->pipeline, uv_now(&gateway->loop));
     open_watchdog(gateway);
     open_signal(gateway, &gateway->terminate, on_signal, SIGTERM);
@@ -372,18 +472,11 @@ static void open_handles(struct gateway *gateway)
     open_signal(gateway, &gateway->hangup, on_hangup, SIGHUP);
 }
 
-static void announce(const struct gateway *gateway)
-{
-    sources_announce(&gateway->sources, stderr);
-    if (gateway->has_admin)
-        fprintf(stderr, "bulla: admin on http://%s/\n", gateway->admin.http.address);
-    service_tell(&gateway->service, "READY=1");
-}
-
 static void close_handles(struct gateway *gateway)
 {
     uv_close((uv_handle_t *)&gateway->prepare, NULL);
     uv_close((uv_handle_t *)&gateway->tick, NULL);
+    uv_close((uv_handle_t *)&gateway->retry, NULL);
     uv_close((uv_handle_t *)&gateway->watchdog, NULL);
     uv_close((uv_handle_t *)&gateway->terminate, NULL);
     uv_close((uv_handle_t *)&gateway->interrupt, NULL);
@@ -397,6 +490,15 @@ static void close_listeners(struct gateway *gateway)
     sources_close(&gateway->sources);
 }
 
+/* The database does not come back from an attempt to open it: nothing was promised to anybody, and what the
+ * thread still uses cannot be closed. */
+static _Noreturn void leave(struct gateway *gateway)
+{
+    log_line(&gateway->log, LOG_LEVEL_WARN, "stopped", "detail=\"the database did not answer\"");
+    fflush(NULL);
+    _exit(EXIT_SUCCESS);
+}
+
 /* Serves until the pipeline is drained after a signal. */
 static int run(struct gateway *gateway, const struct hardening *hardening,
                const struct serve_options *options, struct failure *failure)
@@ -404,40 +506,62 @@ static int run(struct gateway *gateway, const struct hardening *hardening,
     if (open_listeners(gateway, options, failure) < 0)
         return -1;
     if (hardening_take(hardening, HARDENING_BOUND, failure) < 0 ||
-        storer_start(&gateway->storer, &gateway->loop, gateway->store, on_stored, gateway, failure) < 0) {
+        storer_start(&gateway->storer, &gateway->loop, on_done, gateway, failure) < 0) {
         close_listeners(gateway);
         return -1;
     }
+    gateway->begun = uv_now(&gateway->loop);
+    gateway->failure = failure;
     open_handles(gateway);
     service_open(&gateway->service);
-    announce(gateway);
+    begin_or_attempt(gateway);
     uv_run(&gateway->loop, UV_RUN_DEFAULT);
     service_close(&gateway->service);
     close_handles(gateway);
     close_listeners(gateway);
-    storer_stop(&gateway->storer);
+    if (!storer_stop(&gateway->storer, STOP_PATIENCE))
+        leave(gateway);
+    return gateway->result;
+}
+
+/* A database in a file is opened before its listeners, so that what is wrong with it is told by nobody else.
+ */
+static int prepare_registry(struct gateway *gateway, const struct serve_options *options,
+                            struct failure *failure)
+{
+    if (!store_is_server(options->db))
+        return open_registry(gateway, failure);
+    store_prepare(options->db);
     return 0;
 }
 
-/* With the registry open. */
-static int serve_store(struct gateway *gateway, const struct hardening *hardening,
-                       const struct serve_options *options, struct failure *failure)
+static int serve_pipeline(struct gateway *gateway, const struct hardening *hardening,
+                          const struct serve_options *options, struct failure *failure)
+{
+    int result = -1;
+
+    if (prepare_registry(gateway, options, failure) == 0) {
+        result = run(gateway, hardening, options, failure);
+        uv_run(&gateway->loop, UV_RUN_DEFAULT); /* handles finish closing */
+        sources_release(&gateway->sources);
+    }
+    pipeline_wipe(&gateway->pipeline);
+    registry_close(&gateway->registry);
+    return result;
+}
+
+static int serve_loop(struct gateway *gateway, const struct hardening *hardening,
+                      const struct serve_options *options, struct failure *failure)
 {
     int result = -1;
 
     uv_loop_init(&gateway->loop);
-    if (bulla_crypto_open(&gateway->crypto) < 0) {
+    if (bulla_crypto_open(&gateway->crypto) < 0)
         fail(failure, "cannot set up OpenSSL: AES-128-CCM, ChaCha20-Poly1305 or HKDF is not to be had");
-    } else if (open_pipeline(gateway, options, failure) == 0) {
-        result = run(gateway, hardening, options, failure);
-        uv_run(&gateway->loop, UV_RUN_DEFAULT); /* handles finish closing */
-        sources_release(&gateway->sources);
-        pipeline_wipe(&gateway->pipeline);
-    }
+    else if (open_pipeline(gateway, options, failure) == 0)
+        result = serve_pipeline(gateway, hardening, options, failure);
     bulla_crypto_close(&gateway->crypto);
     uv_loop_close(&gateway->loop);
-    vault_wipe(&gateway->vault);
-    gateway->store->ops->close(gateway->store);
     return result;
 }
 
@@ -456,9 +580,7 @@ static int serve_hardened(struct gateway *gateway, const struct serve_options *a
     if (hardening_take(&hardening, HARDENING_FIRST, failure) < 0)
         return -1;
     fit_descriptors(gateway, &options);
-    if (open_registry(gateway, &options, failure) < 0)
-        return -1;
-    return serve_store(gateway, &hardening, &options, failure);
+    return serve_loop(gateway, &hardening, &options, failure);
 }
 
 int serve(const struct serve_options *options, struct failure *failure)

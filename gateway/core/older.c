@@ -1,5 +1,6 @@
 #include "gateway/core/older.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/core/steps.h"
@@ -10,7 +11,7 @@ void pipeline_receive_older(struct pipeline *pipeline, struct inbound *inbound)
 {
     pipeline->waiting++;
     inbound->received = pipeline->config.clock(pipeline->config.clock_context);
-    if (pipeline->draining || pipeline->waiting > pipeline->config.queue ||
+    if (!pipeline->open || pipeline->draining || pipeline->waiting > pipeline->config.queue ||
         pipeline->older.count >= OLDER_WAITING)
         settle_busy(pipeline, inbound);
     else
@@ -94,17 +95,19 @@ void older_finish(struct pipeline *pipeline, struct cycle *cycle)
         begin_anew(pipeline, older);
 }
 
-int pipeline_read_roster(struct pipeline *pipeline, struct store *store, struct failure *failure)
+int older_read_roster(struct store *store, int64_t now, struct roster **roster, struct failure *failure)
 {
-    struct cycle *cycle = pipeline->gathered;
-    int64_t now = pipeline->config.clock(pipeline->config.clock_context) / 1000000;
+    struct older *older = calloc(1, sizeof(*older));
     int result;
 
-    older_gather(pipeline, cycle);
-    result = older_run(&cycle->older, store, now, true);
+    *roster = NULL;
+    if (older == NULL)
+        return fail(failure, "no memory is left for the roster of older wires");
+    older->due = INT64_MAX;
+    result = older_run(older, store, now, true);
     if (result < 0)
-        *failure = cycle->older.failure;
-    older_finish(pipeline, cycle);
-    cycle_reset(cycle);
+        *failure = older->failure;
+    *roster = older->roster;
+    free(older);
     return result < 0 ? -1 : 0;
 }

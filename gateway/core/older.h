@@ -62,12 +62,6 @@ void pipeline_receive_older(struct pipeline *pipeline, struct inbound *inbound);
  * where its version is not the one seen last, something has changed. It lasts until the loop turns. */
 const struct roster *pipeline_roster(const struct pipeline *pipeline);
 
-/*
- * Reads the roster before the store's thread is there, so that what is asked right after the start finds its
- * route. Returns 0, or -1 with the failure.
- */
-MUST_CHECK int pipeline_read_roster(struct pipeline *pipeline, struct store *store, struct failure *failure);
-
 /* ---- for the pipeline ---- */
 
 /* Puts the messages that wait into the cycle. */
@@ -76,6 +70,13 @@ void older_gather(struct pipeline *pipeline, struct cycle *cycle);
 void older_finish(struct pipeline *pipeline, struct cycle *cycle);
 
 /* ---- on the store's thread ---- */
+
+/*
+ * Reads the roster for pipeline_open(), so that what is asked right after the start finds its route.
+ * `*roster` is the caller's, NULL if there was no older wire so far. Returns 0, or -1 with the failure.
+ */
+MUST_CHECK int older_read_roster(struct store *store, int64_t now, struct roster **roster,
+                                 struct failure *failure);
 
 /* Judges the messages and reads the roster, if there is cause. 1 something was done, 0 nothing was to do; -1
  * nothing was changed, with older->failure. */

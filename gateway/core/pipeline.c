@@ -11,18 +11,36 @@ int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *confi
 {
     memset(pipeline, 0, sizeof(*pipeline));
     pipeline->config = *config;
-    memcpy(pipeline->challenge_key, config->challenge_key, CHALLENGE_KEY_SIZE);
     pipeline->config.challenge_key = NULL;
+    pipeline->config.gateway_id = NULL;
     pipeline->generation = -1;
     pipeline->counters.devices = -1;
     answerer_init(&pipeline->answerer, config->crypto);
-    answerer_adopt(&pipeline->answerer, config->gateway_id);
+    if (config->challenge_key != NULL)
+        pipeline_open(pipeline, config->challenge_key, config->gateway_id, NULL);
     pipeline->gathered = &pipeline->cycles[0];
     if (devices_init(&pipeline->devices, config->devices, config->crypto) < 0 ||
         cycle_init(&pipeline->cycles[0], config->queue) < 0 ||
         cycle_init(&pipeline->cycles[1], config->queue) < 0)
         return -1;
     return 0;
+}
+
+void pipeline_open(struct pipeline *pipeline, const uint8_t challenge_key[CHALLENGE_KEY_SIZE],
+                   const uint8_t gateway_id[GATEWAY_ID_SIZE], struct roster *roster)
+{
+    memcpy(pipeline->challenge_key, challenge_key, CHALLENGE_KEY_SIZE);
+    answerer_adopt(&pipeline->answerer, gateway_id);
+    pipeline->roster = roster;
+    pipeline->failing_since = 0;
+    pipeline->open = true;
+}
+
+void pipeline_note_closed(struct pipeline *pipeline, const struct failure *failure)
+{
+    if (pipeline->failing_since == 0)
+        pipeline->failing_since = pipeline->config.clock(pipeline->config.clock_context) / 1000000;
+    pipeline->failure = *failure;
 }
 
 void pipeline_wipe(struct pipeline *pipeline)
@@ -55,7 +73,7 @@ void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
         inbound->envelope.id = NULL;
         inbound->envelope.id_len = 0;
         settle(pipeline, inbound, OUTCOME_MALFORMED, NULL, "%zu bytes that are not a message", inbound->len);
-    } else if (pipeline->draining || pipeline->waiting > pipeline->config.queue) {
+    } else if (!pipeline->open || pipeline->draining || pipeline->waiting > pipeline->config.queue) {
         settle_busy(pipeline, inbound);
     } else {
         steps_run(pipeline, inbound);
@@ -113,7 +131,7 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     bool events_due = pipeline->journal.count > 0 && (now - pipeline->events_taken >= EVENTS_EVERY ||
                                                       now < pipeline->events_taken || pipeline->draining);
 
-    if (pipeline->running != NULL)
+    if (pipeline->running != NULL || !pipeline->open)
         return NULL;
     if (cycle->lookup_count == 0 && cycle->message_count == 0 && cycle->parked.count == 0 &&
         pipeline->older.count == 0 && !events_due && !idle_work)

@@ -35,8 +35,8 @@ struct pipeline_config {
     struct bulla_crypto *crypto;
     const struct vault *vault;
     struct log *log;
-    const uint8_t *challenge_key; /* K: CHALLENGE_KEY_SIZE bytes, copied */
-    const uint8_t *gateway_id;    /* entered in the registry already */
+    const uint8_t *challenge_key; /* K: CHALLENGE_KEY_SIZE bytes, copied; NULL: see pipeline_open() */
+    const uint8_t *gateway_id;    /* entered in the registry already; NULL with it */
     size_t queue;                 /* messages that may wait */
     size_t devices;               /* that are kept in memory */
     int64_t keep_seconds;     /* readings that are older are deleted; 0: none. pipeline_keep() changes it */
@@ -68,6 +68,7 @@ struct pipeline {
     int64_t events_taken;  /* when last, microseconds since 1970 */
     size_t waiting;        /* messages not answered yet */
     bool recount;          /* the number of devices may have changed */
+    bool open;             /* what has to be known of the registry is; until then nothing is taken */
     bool draining;         /* nothing new is taken */
     int64_t failing_since; /* Unix seconds; 0: the last batch went well */
     struct failure failure;
@@ -75,6 +76,18 @@ struct pipeline {
 };
 
 MUST_CHECK int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config);
+
+/*
+ * Tells one that was begun without K what it was waiting for: K and the gateway's id, as in the config (which
+ * are copied), the vault as config->vault points to it, and the roster (the pipeline's from then on; may be
+ * NULL). Until then every message is answered "try again".
+ */
+void pipeline_open(struct pipeline *pipeline, const uint8_t challenge_key[CHALLENGE_KEY_SIZE],
+                   const uint8_t gateway_id[GATEWAY_ID_SIZE], struct roster *roster);
+
+/* Why it is not open yet: for /healthz. */
+void pipeline_note_closed(struct pipeline *pipeline, const struct failure *failure);
+
 /* Every message must have been answered. */
 void pipeline_wipe(struct pipeline *pipeline);
 

@@ -502,9 +502,17 @@ int mqtt_client_open(struct mqtt_client **out, uv_loop_t *loop, const struct mqt
     client->state.since = (int64_t)time(NULL);
     snprintf(client->state.why, sizeof(client->state.why), "not connected yet");
     client->stage = CLIENT_WAITING;
-    uv_timer_start(&client->timer, on_timer, 0, 0);
+    if (!options->is_held)
+        uv_timer_start(&client->timer, on_timer, 0, 0);
     *out = client;
     return 0;
+}
+
+void mqtt_client_begin(struct mqtt_client *client, const char *client_id)
+{
+    if (client->url.client_id[0] == '\0')
+        snprintf(client->client_id, sizeof(client->client_id), "%s", client_id);
+    uv_timer_start(&client->timer, on_timer, 0, 0);
 }
 
 void mqtt_client_close(struct mqtt_client *client)

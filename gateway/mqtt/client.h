@@ -55,6 +55,7 @@ struct mqtt_client_options {
                                  * dropped. At least 256 */
     uint32_t output_maximum;    /* bytes that may wait to leave; beyond it publications are lost, and beyond
                                  * four times as much the connection ends */
+    bool is_held;               /* does not connect before mqtt_client_begin() */
     bool must_be_5;             /* a broker that speaks 3.1.1 only is of no use (shared subscriptions) */
     unsigned retry_least;       /* milliseconds of the first pause before connecting again; 0: 250 */
     unsigned retry_most;        /* of the longest; 0: 60,000 */
@@ -70,12 +71,15 @@ struct mqtt_client_options {
 void mqtt_client_prepare(const struct mqtt_url *url);
 
 /*
- * Opens a client, which begins to connect. Where the broker cannot be reached that is no failure: it is tried
- * again. Files of certificates are looked at, for a failure that says what is wrong with them; they are read
- * anew for every connection, so that renewed ones are taken.
+ * Opens a client, which begins to connect (but see is_held). Where the broker cannot be reached that is no
+ * failure: it is tried again. Files of certificates are looked at, for a failure that says what is wrong with
+ * them; they are read anew for every connection, so that renewed ones are taken.
  */
 MUST_CHECK int mqtt_client_open(struct mqtt_client **client, uv_loop_t *loop,
                                 const struct mqtt_client_options *options, struct failure *failure);
+
+/* Has a client that is held begin to connect, with that client id where the URL has none (copied). */
+void mqtt_client_begin(struct mqtt_client *client, const char *client_id);
 
 /* Subscribes; remembered, and done again with every new connection. A subscription that the broker refuses
  * ends the connection (and it is tried again). Filters are copied. */

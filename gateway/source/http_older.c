@@ -53,25 +53,27 @@ static void submit(struct request *request)
 
 /* ---- which routes there are ---- */
 
+/* While the registry is not open yet, all of them: who comes is told to try again, and not that there is
+ * nothing. */
 static bool used(const struct source_http *source)
 {
     const struct roster *roster = pipeline_roster(source->pipeline);
 
-    return roster != NULL && roster->paths > 0;
+    return !source->pipeline->open || (roster != NULL && roster->paths > 0);
 }
 
 static bool used_unsequenced(const struct source_http *source)
 {
     const struct roster *roster = pipeline_roster(source->pipeline);
 
-    return roster != NULL && roster->unsequenced > 0;
+    return !source->pipeline->open || (roster != NULL && roster->unsequenced > 0);
 }
 
 static bool used_by_one(const struct source_http *source)
 {
     const struct roster *roster = pipeline_roster(source->pipeline);
 
-    return roster != NULL && roster->unsequenced == 1;
+    return !source->pipeline->open || (roster != NULL && roster->unsequenced == 1);
 }
 
 const struct http_route http_older_routes[] = {

@@ -66,8 +66,7 @@ static const struct mqtt_handlers handlers = {
  * the address that it listens on; and by the number of a broker that is given twice. Two clients of one id
  * would end each other's connections.
  */
-static int make_client_id(char out[ID_SIZE], const struct mqtt_broker *broker,
-                          const struct source_settings *settings)
+static int make_client_id(char out[ID_SIZE], const struct mqtt_broker *broker, const uint8_t identity[32])
 {
     const char *number = strchr(broker->name, '#');
     char whose[512] = "";
@@ -76,9 +75,9 @@ static int make_client_id(char out[ID_SIZE], const struct mqtt_broker *broker,
 
     gethostname(whose, 255);
     len = strlen(whose) + 1;
-    len += (size_t)snprintf(whose + len, sizeof(whose) - len, "%.200s%s", sources_address(settings->others),
-                            number != NULL ? number : "");
-    if (HMAC(EVP_sha256(), settings->identity, 32, (const uint8_t *)whose, len, mac, NULL) == NULL)
+    len += (size_t)snprintf(whose + len, sizeof(whose) - len, "%.200s%s",
+                            sources_address(broker->source->others), number != NULL ? number : "");
+    if (HMAC(EVP_sha256(), identity, 32, (const uint8_t *)whose, len, mac, NULL) == NULL)
         return -1;
     len = (size_t)snprintf(out, ID_SIZE, "bulla-");
     for (size_t i = 0; i < 8; i++)
@@ -118,10 +117,9 @@ static int subscribe(struct mqtt_broker *broker, const struct serve_options *opt
 static int open_client(struct mqtt_broker *broker, const struct mqtt_url *url,
                        const struct source_settings *settings, struct failure *failure)
 {
-    char client_id[ID_SIZE];
     struct mqtt_client_options options = {
         .url = url,
-        .client_id = client_id,
+        .is_held = true, /* until there is a client id */
         .keep_alive = KEEP_ALIVE,
         .session_expiry = SESSION_EXPIRY,
         .receive_maximum = RECEIVE_MAXIMUM,
@@ -134,8 +132,6 @@ static int open_client(struct mqtt_broker *broker, const struct mqtt_url *url,
         .context = broker,
     };
 
-    if (make_client_id(client_id, broker, settings) < 0)
-        return fail(failure, "HMAC-SHA-256 is not to be had");
     broker->limit = url->receive_maximum != 0 ? url->receive_maximum : RECEIVE_MAXIMUM;
     mqtt_client_prepare(url);
     return mqtt_client_open(&broker->client, settings->loop, &options, failure);
@@ -192,6 +188,7 @@ static int source_open(struct source **out, const struct source_settings *settin
     source->source.ops = &source_mqtt;
     source->pipeline = settings->pipeline;
     source->log = settings->log;
+    source->others = settings->others;
     source->filter = options->topic;
     source->share = options->share;
     *out = &source->source;
@@ -199,8 +196,21 @@ static int source_open(struct source **out, const struct source_settings *settin
         if (open_broker(source, options->brokers[i], settings, failure) < 0)
             return -1;
     }
-    mqtt_older_follow(source); /* before the first message comes */
     return 1;
+}
+
+/* HMAC is there: OpenSSL was asked for it when everything else was. Should it fail all the same, nobody is
+ * called, and /healthz says so. */
+static void source_begin(struct source *base, const uint8_t identity[32])
+{
+    struct mqtt_source *source = (struct mqtt_source *)base;
+    char client_id[ID_SIZE];
+
+    mqtt_older_follow(source); /* before the first message comes */
+    for (size_t i = 0; i < source->broker_count; i++) {
+        if (make_client_id(client_id, &source->brokers[i], identity) == 0)
+            mqtt_client_begin(source->brokers[i].client, client_id);
+    }
 }
 
 /* ---- serving ---- */
@@ -246,6 +256,7 @@ static void source_release(struct source *base)
 const struct source_ops source_mqtt = {
     .name = "mqtt",
     .open = source_open,
+    .begin = source_begin,
     .announce = source_announce,
     .flush = source_flush,
     .quiesce = source_quiesce,

@@ -71,9 +71,10 @@ struct mqtt_source {
     struct source source;
     struct pipeline *pipeline;
     struct log *log;
-    const char *filter;          /* without the share */
-    const char *share;           /* or NULL */
-    struct roster_topic *topics; /* of older wires, that are subscribed; sorted */
+    const struct source_list *others; /* that were opened before it */
+    const char *filter;               /* without the share */
+    const char *share;                /* or NULL */
+    struct roster_topic *topics;      /* of older wires, that are subscribed; sorted */
     size_t topic_count;
     int64_t topics_version; /* of the roster that they are of */
     bool quiesced;

@@ -25,6 +25,14 @@ int sources_open(struct source_list *list, const struct source_settings *setting
     return 0;
 }
 
+void sources_begin(struct source_list *list, const uint8_t identity[32])
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->open[i]->ops->begin != NULL)
+            list->open[i]->ops->begin(list->open[i], identity);
+    }
+}
+
 const char *sources_address(const struct source_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {

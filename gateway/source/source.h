@@ -21,7 +21,6 @@ struct source_list;
 struct source_settings {
     const struct serve_options *options;
     const struct source_list *others; /* that were opened before it */
-    const uint8_t *identity;          /* 32 secret bytes that the registry keeps, for ever the same */
     uv_loop_t *loop;
     struct pipeline *pipeline;
     struct log *log;
@@ -44,6 +43,11 @@ struct source_ops {
     /* Opens it, if the options ask for it: 1 open, 0 not asked for, -1 with the failure: then what
      * it has put into *source is closed and released as any other. */
     int (*open)(struct source **source, const struct source_settings *settings, struct failure *failure);
+    /*
+     * What the options asked for can be taken from now on: the registry is open. `identity`: 32 secret bytes
+     * that it keeps, for ever the same. NULL: it listens, and tells who comes before that to try again.
+     */
+    void (*begin)(struct source *source, const uint8_t identity[32]);
     /* Where it listens, HOST:PORT. NULL: nowhere. */
     const char *(*address)(const struct source *source);
     /* Says where it listens, a line for a person. */
@@ -76,6 +80,7 @@ struct source_list {
 /* Opens all that the options ask for, or none. */
 MUST_CHECK int sources_open(struct source_list *list, const struct source_settings *settings,
                             struct failure *failure);
+void sources_begin(struct source_list *list, const uint8_t identity[32]);
 /* Where the first that listens does so, or "". */
 const char *sources_address(const struct source_list *list);
 void sources_announce(const struct source_list *list, FILE *out);

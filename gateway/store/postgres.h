@@ -42,6 +42,7 @@ struct postgres {
     int64_t retry_at;      /* milliseconds of the monotonic clock: not before */
     int64_t retry_after;   /* how long it waits the next time */
     struct failure reason; /* why it could not be reached */
+    bool may_pass;         /* what failed last may pass by itself */
 
     struct series_cache series;
     bool series_known;   /* what follows was read */
@@ -61,6 +62,9 @@ static inline struct postgres *postgres_of(struct store *store)
 /* A store that is not connected; NULL with the failure. `location` is what follows "postgres:" in the URL. */
 struct postgres *postgres_new(const char *location, enum store_open_mode mode, struct failure *failure);
 void postgres_close(struct store *store);
+
+void postgres_prepare(const char *location);
+bool postgres_may_pass(const struct store *store);
 
 /*
  * Sees to a connection. One that was lost is made anew, but not at once where that has just failed: the wait

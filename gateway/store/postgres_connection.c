@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
+
+#include <netdb.h>
+#include <sys/random.h>
+#include <sys/socket.h>
 
 #include <openssl/crypto.h>
 
@@ -29,31 +32,39 @@ static const char session[] =
 
 /* ---- failures ---- */
 
-static const struct {
+static const struct advice {
     const char *state; /* or its first letters */
-    const char *advice;
+    bool may_pass;     /* by itself */
+    const char *text;
 } advices[] = {
-    {"25006", "the server takes no writes now: it is a standby, or was told to be read only"},
-    {"53100", "make room on the server's disk"},
-    {"53300", "raise max_connections of the server"},
-    {"53", "the server is short of memory or room: see its log"},
-    {"55P03", "another program holds the rows locked; it is tried again"},
-    {"40", "it is tried again"},
-    {"23505", "somebody has entered the same meanwhile: try again"},
-    {"42501", "the role lacks the rights: make it the owner of the database"},
-    {"42P07", "something else lies under this name: give bulla a database of its own"},
-    {"3F000", "make the schema, or take search_path out of the URL"},
-    {"57P", "the server is being stopped or started; it is tried again"},
-    {"08", "the connection was lost; it is tried again"},
-    {"XX", "see the server's log"},
+    {"25006", true, "the server takes no writes now: it is a standby, or was told to be read only"},
+    {"53100", true, "make room on the server's disk"},
+    {"53300", true, "raise max_connections of the server"},
+    {"53", true, "the server is short of memory or room: see its log"},
+    {"55P03", true, "another program holds the rows locked; it is tried again"},
+    {"40", true, "it is tried again"},
+    {"23505", false, "somebody has entered the same meanwhile: try again"},
+    {"42501", false, "the role lacks the rights: make it the owner of the database"},
+    {"42P07", false, "something else lies under this name: give bulla a database of its own"},
+    {"3F000", false, "make the schema, or take search_path out of the URL"},
+    {"57P", true, "the server is being stopped or started; it is tried again"},
+    {"08", true, "the connection was lost; it is tried again"},
+    {"XX", false, "see the server's log"},
+    {"", false, "this is not expected: please report it"},
 };
 
-static const char *advice_for(const char *state)
+/* Of a server that said nothing. */
+static const struct advice silence = {NULL, true, "is the server there?"};
+
+static const struct advice *advice_for(const char *state)
 {
-    for (size_t i = 0; state != NULL && i < sizeof(advices) / sizeof(advices[0]); i++)
-        if (strncmp(state, advices[i].state, strlen(advices[i].state)) == 0)
-            return advices[i].advice;
-    return state == NULL ? "is the server there?" : "this is not expected: please report it";
+    const struct advice *advice = advices;
+
+    if (state == NULL)
+        return &silence;
+    while (strncmp(state, advice->state, strlen(advice->state)) != 0)
+        advice++; /* the last one fits all */
+    return advice;
 }
 
 /* One line, without a line's end. */
@@ -75,12 +86,14 @@ int postgres_fail(struct postgres *pg, const PGresult *result, const char *what,
 {
     const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const struct advice *advice = advice_for(state);
     char text[160];
 
+    pg->may_pass = advice->may_pass;
     if (message == NULL)
         message = pg->conn == NULL ? "there is no connection" : PQerrorMessage(pg->conn);
     flatten(message, text, sizeof(text));
-    return fail(failure, "cannot %s: %s; %s (%s)", what, text, advice_for(state), pg->label);
+    return fail(failure, "cannot %s: %s; %s (%s)", what, text, advice->text, pg->label);
 }
 
 /* ---- what the URL says ---- */
@@ -157,6 +170,40 @@ void postgres_close(struct store *store)
     OPENSSL_cleanse(pg->conninfo, strlen(pg->conninfo));
     free(pg->conninfo);
     free(pg);
+}
+
+/* ---- before everything else ---- */
+
+/* Names of hosts, and of the user, are looked up by what the system loads for that. */
+static void look_up(const char *host, const char *port)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+
+    if (host != NULL && host[0] != '/' && getaddrinfo(host, port, &hints, &found) == 0)
+        freeaddrinfo(found);
+}
+
+/* Of several hosts one is enough: what is loaded is the same. */
+void postgres_prepare(const char *location)
+{
+    char *conninfo = conninfo_of(location);
+    PQconninfoOption *options = conninfo == NULL ? NULL : PQconninfoParse(conninfo, NULL);
+    PQconninfoOption *defaults = PQconndefaults(); /* looks the user up */
+    char host[NI_MAXHOST] = "";
+
+    if (options != NULL && option_of(options, "host") != NULL)
+        snprintf(host, sizeof(host), "%.*s", (int)strcspn(option_of(options, "host"), ","),
+                 option_of(options, "host"));
+    else if (defaults != NULL && option_of(defaults, "host") != NULL)
+        snprintf(host, sizeof(host), "%.*s", (int)strcspn(option_of(defaults, "host"), ","),
+                 option_of(defaults, "host"));
+    look_up(host[0] != '\0' ? host : "localhost", NULL);
+    PQconninfoFree(defaults);
+    PQconninfoFree(options);
+    if (conninfo != NULL)
+        OPENSSL_cleanse(conninfo, strlen(conninfo));
+    free(conninfo);
 }
 
 /* ---- connecting ---- */
@@ -251,8 +298,9 @@ static int fail_used(struct postgres *pg, struct failure *failure)
                     "the database %.90s is in use by %lld connection%s, one of them %s of %s (server process "
                     "%lld); end all gateways and commands first. Nothing was changed.",
                     pg->label, count, count == 1 ? "" : "s", program, address, pid);
-    return fail(failure, "the database %s is just used by a command that needs it alone; try again later",
-                pg->label);
+    fail(failure, "the database %s is just used by a command that needs it alone; try again later",
+         pg->label);
+    return STORE_AWAY;
 }
 
 /* Everybody who has it open holds a lock of the server's, shared, which goes with the connection. */
@@ -297,7 +345,7 @@ static int fail_away(struct postgres *pg, struct failure *failure)
     char text[200];
 
     flatten(message, text, sizeof(text));
-    fail(failure, "cannot reach the database: %s; %s", text,
+    fail(failure, "cannot reach the database (%s): %s; %s", pg->label, text,
          refused ? "check the URL, the role, its password (PGPASSFILE) and pg_hba.conf of the server"
                  : "is the server running? It is tried again");
     return refused ? -1 : STORE_AWAY;
@@ -314,6 +362,13 @@ static void wait_longer(struct postgres *pg, const struct failure *failure)
     pg->retry_after = after > RETRY_MOST ? RETRY_MOST : after;
     pg->retry_at = milliseconds() + pg->retry_after / 2 + pg->retry_after * chance / UINT16_MAX;
     pg->reason = *failure;
+}
+
+bool postgres_may_pass(const struct store *store)
+{
+    const struct postgres *pg = (const struct postgres *)store;
+
+    return pg->may_pass || !postgres_is_connected(pg);
 }
 
 bool postgres_is_connected(const struct postgres *pg)
@@ -350,12 +405,13 @@ int postgres_connect(struct postgres *pg, struct failure *failure)
     PQfinish(pg->conn);
     memset(pg->prepared, 0, sizeof(pg->prepared));
     pg->series_known = false;
+    pg->may_pass = false;
     pg->conn = dial(pg);
     if (postgres_is_connected(pg)) {
         PQsetNoticeProcessor(pg->conn, ignore_notice, NULL);
         result = set_up(pg, failure);
-        if (result != 0 && !postgres_is_connected(pg))
-            result = STORE_AWAY; /* lost again meanwhile */
+        if (result != 0 && (!postgres_is_connected(pg) || pg->may_pass))
+            result = STORE_AWAY; /* lost again meanwhile, or it takes no writes now */
     } else {
         result = fail_away(pg, failure);
     }

@@ -303,6 +303,7 @@ PGresult *pg_query(struct postgres *pg, enum pg_statement id, const struct pg_pa
     if (postgres_connect(pg, failure) != 0)
         return NULL;
     PGresult *result = execute(pg, id, parameters);
+    pg->may_pass = false;
     if (is_good(result))
         return result;
     postgres_fail(pg, result, what, failure);

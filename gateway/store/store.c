@@ -94,6 +94,16 @@ int store_open(struct store **store, const char *url, enum store_open_mode mode,
     return result;
 }
 
+void store_prepare(const char *url)
+{
+    const struct store_ops *ops;
+    const char *location;
+    struct failure unsaid; /* opening it says so */
+
+    if (find_store(url, &ops, &location, &unsaid) == 0 && ops->prepare != NULL)
+        ops->prepare(location);
+}
+
 /* Where the value of a parameter such as password=… ends. */
 static size_t value_length(const char *value)
 {

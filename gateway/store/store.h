@@ -362,6 +362,17 @@ struct store_ops {
                 struct failure *failure);
     void (*close)(struct store *store);
 
+    /*
+     * Loads what opening that location will need, and opens nothing: for a process that is about to give up
+     * the right to load programs (names' look-up, plug-ins). Blocks, for some seconds at most. NULL: nothing.
+     */
+    void (*prepare)(const char *location);
+    /*
+     * Whether what failed last may pass by itself: the connection was lost, no writes are taken now, there is
+     * no room. NULL: no.
+     */
+    bool (*may_pass)(const struct store *store);
+
     /* What the operator should be told about how this store keeps things, or NULL. The slot may be NULL. */
     const char *(*caution)(struct store *store);
 
@@ -669,6 +680,9 @@ MUST_CHECK int label_check(const struct label *label, struct failure *failure);
  */
 MUST_CHECK int store_open(struct store **store, const char *url, enum store_open_mode mode,
                           struct failure *failure);
+
+/* As ops->prepare(), for the store that a URL names, if it names one. */
+void store_prepare(const char *url);
 
 /* Writes the URL as it may be shown: with *** for a password in it. */
 void store_url_shown(const char *url, char *out, size_t size);

@@ -177,20 +177,6 @@ def test_the_server_goes_and_comes_back(own_server, tmp_path, env, make_gateway,
     assert [row["value"] for row in bulla.readings()] == [1, 2]
 
 
-def test_away_at_the_start(own_server, tmp_path, env, make_gateway):
-    url = own_server.url(new_database(own_server))
-    bulla = program.Commands(tmp_path, url, env)
-    device = PythonDevice(bulla.add("a", "--counter"))
-    own_server.stop()
-    gateway = make_gateway(db=url).start(wait=False)
-    wait_until(lambda: "event=store-away" in gateway.text(), what="a line of the log")
-    assert gateway.process.poll() is None and not gateway.ready.is_set()
-    own_server.start()
-    gateway.wait_ready()
-    assert "event=store-back" in gateway.text()
-    send_until(device, gateway, 1, collections.Counter())
-
-
 def test_connections_that_are_ended(server, bulla, make_gateway):
     """By an operator, again and again: each reading is there once, and a device hears nothing worse than 503."""
     device = PythonDevice(bulla.add("a", "--counter"))

@@ -51,6 +51,33 @@ static void a_full_queue_is_busy(void **state)
     assert_int_equal(lab->gateways[0].pipeline.waiting, 0);
 }
 
+/* Until the registry is open nothing is taken, nor asked of the store; then it goes on. */
+static void a_closed_pipeline_is_busy(void **state)
+{
+    struct lab *lab = *state;
+    struct pipeline *pipeline = &lab->gateways[0].pipeline;
+    struct failure why = {.text = "no server answers"};
+    struct lab_device device;
+    struct lab_packet packet;
+
+    lab_add(lab, &device, "shed", BULLA_COUNTER);
+    packet = lab_seal(&device, 1);
+    pipeline->open = false;
+    pipeline_note_closed(pipeline, &why);
+    lab->now += 7 * SECOND;
+    pipeline_note_closed(pipeline, &why);
+    assert_int_equal(pipeline->failing_since, lab->now / SECOND - 7);
+    assert_string_equal(pipeline->failure.text, "no server answers");
+    assert_fate(lab_send(lab, &packet), "busy");
+    assert_fate(lab_send_older(lab, 0, &(struct lab_older){.route = "x", .bytes = "x", .len = 1}), "busy");
+    assert_fate(lab_send(lab, &(struct lab_packet){.len = 1}), "malformed");
+    assert_null(pipeline_take(pipeline, true));
+    assert_int_equal(pipeline->waiting, 0);
+    pipeline_open(pipeline, lab->challenge_key, lab->gateways[0].id, NULL);
+    assert_int_equal(pipeline->failing_since, 0);
+    assert_fate(lab_deliver(lab, &packet), "stored");
+}
+
 /* What waits in any way counts: lookups, batches under way, copies. */
 static void every_way_of_waiting_counts(void **state)
 {
@@ -410,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_full_queue_is_busy),
+        TEST(a_closed_pipeline_is_busy),
         TEST(every_way_of_waiting_counts),
         TEST(draining_takes_nothing_and_finishes_all),
         TEST(lookups_beyond_a_cycles_room_wait),

@@ -31,7 +31,8 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
 
 static void on_done(void *context)
 {
-    (void)context;
+    if (context != NULL)
+        uv_stop(context);
 }
 
 /* A loop with a handle that is open would run for ever, and does not close. */
@@ -50,7 +51,7 @@ static void test_no_thread(void **state)
     (void)state;
     assert_int_equal(uv_loop_init(&loop), 0);
     error_of_create = EAGAIN;
-    assert_int_equal(storer_start(&storer, &loop, NULL, on_done, NULL, &failure), -1);
+    assert_int_equal(storer_start(&storer, &loop, on_done, NULL, &failure), -1);
     assert_non_null(strstr(failure.text, "cannot start the store's thread"));
     check_loop_ends(&loop);
 }
@@ -64,8 +65,62 @@ static void test_start_and_stop(void **state)
     (void)state;
     assert_int_equal(uv_loop_init(&loop), 0);
     error_of_create = 0;
-    assert_int_equal(storer_start(&storer, &loop, NULL, on_done, NULL, &failure), 0);
-    storer_stop(&storer);
+    assert_int_equal(storer_start(&storer, &loop, on_done, NULL, &failure), 0);
+    assert_true(storer_stop(&storer, 5000));
+    check_loop_ends(&loop);
+}
+
+static void on_task(void *context)
+{
+    ++*(int *)context;
+}
+
+/* Tasks are done on the thread, one after the other, and the loop hears of each. */
+static void test_tasks(void **state)
+{
+    struct storer storer;
+    struct failure failure;
+    uv_loop_t loop;
+    int done = 0;
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    error_of_create = 0;
+    assert_int_equal(storer_start(&storer, &loop, on_done, &loop, &failure), 0);
+    for (int i = 1; i <= 3; i++) {
+        storer_call(&storer, on_task, &done);
+        uv_run(&loop, UV_RUN_DEFAULT); /* on_done() stops it */
+        assert_int_equal(done, i);
+    }
+    assert_true(storer_stop(&storer, 5000));
+    check_loop_ends(&loop);
+}
+
+static void on_long_task(void *context)
+{
+    pthread_mutex_t *held = context;
+
+    pthread_mutex_lock(held);
+    pthread_mutex_unlock(held);
+}
+
+/* One that does not come back is not waited for; when it does, all is closed in good order. */
+static void test_a_task_that_hangs(void **state)
+{
+    struct storer storer;
+    struct failure failure;
+    uv_loop_t loop;
+    pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
+    (void)state;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    error_of_create = 0;
+    assert_int_equal(storer_start(&storer, &loop, on_done, NULL, &failure), 0);
+    pthread_mutex_lock(&held);
+    storer_call(&storer, on_long_task, &held);
+    assert_false(storer_stop(&storer, 50));
+    pthread_mutex_unlock(&held);
+    assert_true(storer_stop(&storer, 5000));
     check_loop_ends(&loop);
 }
 
@@ -74,6 +129,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_thread),
         cmocka_unit_test(test_start_and_stop),
+        cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_a_task_that_hangs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
