@@ -17,15 +17,16 @@
 
 #include "gateway/failure.h"
 #include "gateway/mqtt/packet.h"
+#include "gateway/url.h"
 
 #define MQTT_PASSWORD_VARIABLE "BULLA_MQTT_PASSWORD"
 
-#define MQTT_HOST_SIZE     256 /* bytes, as all of these with the terminating zero */
-#define MQTT_USER_SIZE     256
-#define MQTT_PASSWORD_SIZE 2048
+#define MQTT_HOST_SIZE     URL_HOST_SIZE /* bytes, as all of these with the terminating zero */
+#define MQTT_USER_SIZE     URL_USER_SIZE
+#define MQTT_PASSWORD_SIZE URL_PASSWORD_SIZE
 #define MQTT_PATH_SIZE     1024
 #define MQTT_ID_SIZE       128
-#define MQTT_NAME_SIZE     272 /* of HOST:PORT */
+#define MQTT_NAME_SIZE     URL_NAME_SIZE /* of HOST:PORT */
 
 struct mqtt_url {
     char host[MQTT_HOST_SIZE]; /* a name, or an address without brackets */
