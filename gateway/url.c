@@ -212,7 +212,8 @@ static int parse_pair(const struct part *part, const struct url_kind *kind, url_
         percent_decode(value_text, sizeof(value_text), &value, failure) < 0)
         result = -1;
     else if (is_secret(key_text) && !kind->may_hold_secrets)
-        result = fail(failure, "a %s in a URL can be read by every user of this machine; give @FILE", key_text);
+        result =
+            fail(failure, "a %s in a URL can be read by every user of this machine; give @FILE", key_text);
     else
         result = set(context, key_text, value_text, failure);
     explicit_bzero(value_text, sizeof(value_text));

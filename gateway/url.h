@@ -32,9 +32,9 @@ struct url_kind {
 
 struct url {
     bool tls;
-    char host[URL_HOST_SIZE]; /* a name, or an address without brackets */
-    uint16_t port;            /* 0: not said */
-    char user[URL_USER_SIZE]; /* "": none */
+    char host[URL_HOST_SIZE];         /* a name, or an address without brackets */
+    uint16_t port;                    /* 0: not said */
+    char user[URL_USER_SIZE];         /* "": none */
     char password[URL_PASSWORD_SIZE]; /* "": none */
     char path[URL_PATH_SIZE];         /* behind the first /, "": none */
     const char *query;                /* in the URL, behind the ?; "": none */

@@ -35,3 +35,18 @@ ptrdiff_t base64url_decode(const char *text, size_t len, uint8_t *out)
         return -1;
     return written;
 }
+
+void base64url_encode(const uint8_t *bytes, size_t len, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint32_t bits = 0;
+    unsigned count = 0; /* bits that are not written yet */
+
+    for (size_t i = 0; i < len; i++) {
+        bits = (bits << 8 | bytes[i]) & 0xffff;
+        for (count += 8; count >= 6; count -= 6)
+            *out++ = digits[bits >> (count - 6) & 63];
+    }
+    if (count > 0)
+        *out = digits[bits << (6 - count) & 63];
+}

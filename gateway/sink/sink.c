@@ -6,7 +6,10 @@
 
 #include "gateway/url_file.h"
 
+extern const struct sink_ops sink_influx;
+
 const struct sink_ops *const sink_kinds[] = {
+    &sink_influx,
     NULL,
 };
 
