@@ -4,7 +4,7 @@
  * another in a circle (InnoDB would find that out, and end one of them):
  *
  *     the number 'series_gone', the number 'wires', devices (by id), contexts (by device, id_context),
- *     series (by device, key), other numbers (issued_t, floor, events_…, generation)
+ *     series (by device, digest), other numbers (issued_t, floor, points, events_…, generation)
  *
  * The server's isolation is READ COMMITTED: a statement sees what was committed before it began, so what is
  * to be true of a row is read after the lock on it.
@@ -33,7 +33,7 @@
 #define MQ_LIST_MOST (256u << 10)
 
 /* Times that the type DATETIME has: of the years 1000 to 9999, in microseconds since 1970. A time beyond
- * stands as the nearest of them in its column, and as it is in `exact`. */
+ * stands as the nearest of them in its column, and as it is in another. */
 #define MQ_EARLIEST (-INT64_C(30610224000000000))
 #define MQ_LATEST   INT64_C(253402300799999999)
 
@@ -121,6 +121,9 @@ void mq_bytes(struct mq_parameters *parameters, const void *bytes, size_t len);
 void mq_text(struct mq_parameters *parameters, const char *text); /* NULL: SQL's NULL */
 void mq_null(struct mq_parameters *parameters);
 void mq_time(struct mq_parameters *parameters, int64_t time); /* a DATETIME(6): the nearest that there is */
+
+/* LAST_INSERT_ID() - `below`: of numbers that an UPDATE has just taken, the one so far before the last. */
+void mq_last_id(struct mq_parameters *parameters, int64_t below);
 
 /* The clock of who has set one (tests), else NULL: the database's own counts (PROTOCOL 4.4). */
 void mq_clock(struct mq_parameters *parameters, const struct mysql *my);

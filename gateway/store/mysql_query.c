@@ -93,6 +93,13 @@ void mq_number(struct mq_parameters *parameters, int64_t value)
     add(parameters, digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)value));
 }
 
+void mq_last_id(struct mq_parameters *parameters, int64_t below)
+{
+    char sql[48];
+
+    add(parameters, sql, (size_t)snprintf(sql, sizeof(sql), "LAST_INSERT_ID()-%lld", (long long)below));
+}
+
 void mq_unsigned(struct mq_parameters *parameters, uint64_t value)
 {
     mq_number(parameters, (int64_t)value);

@@ -19,9 +19,10 @@
  * 1970, whole hours around its readings) spare a search where it has none.
  *
  * A point is a reading; one of `number`, `whole` and `data` is its value (a text is in `data`: the series'
- * type says what it is). `id` rises in the order in which gateways wrote, but others may see a higher one
- * before a lower one: it tells apart points of one microsecond, and shows who follows new points what is new.
- * A time outside of the years 1000 to 9999 stands as the nearest that the type has, and as it is in `exact`.
+ * type says what it is; so are the bits of a number that the type DOUBLE does not have). A time outside of
+ * the years 1000 to 9999 stands as the nearest that the type has, and in `beyond` as it is (otherwise that is
+ * 0), so that (time, beyond) sorts as times do. `n` counts points in the order of their commits: who takes
+ * some, from the number 'points', holds them back from others until its transaction ends.
  *
  * A device without a kid has no native credential. A context's `nth` counts the proofs of its device. `wires`
  * are devices' older wires; `grp` is the row of the group that a node belongs to, or 0; `device` is 0 where
@@ -30,102 +31,72 @@
  * locked by whoever makes one; so is that of 'series_gone', shared, by who uses a series. The two numbers of
  * events are the last ids of their kind.
  */
-#define TABLE(name, columns)                                                                                 \
-    "CREATE TABLE IF NOT EXISTS " name " (" columns ") ENGINE=InnoDB ROW_FORMAT=DYNAMIC"                     \
-    " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+#define MAKE  "CREATE TABLE IF NOT EXISTS "
+#define ID    "id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"
+#define TABLE " ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
-#define ID "id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"
+/* A view needs no rights of whoever made it, who may be gone in a copy of the database. */
+#define VIEW "CREATE OR REPLACE SQL SECURITY INVOKER VIEW "
 
-#define SHOWN(column) "CONVERT(" column " USING utf8mb4)"
+static const char *const first[] = {
+    MAKE "meta (name VARBINARY(64) NOT NULL PRIMARY KEY, value BLOB NOT NULL)" TABLE,
+    MAKE "numbers (name VARBINARY(64) NOT NULL PRIMARY KEY, value BIGINT NOT NULL)" TABLE,
+    "INSERT INTO numbers (name, value) VALUES ('generation', 1), ('floor', 0), ('issued_t', 0),"
+    " ('series_gone', 0), ('probe', 0), ('wires', 0), ('points', 0), ('events_authentic', 0),"
+    " ('events_other', 0) ON DUPLICATE KEY UPDATE value = value",
 
-static const char
-    *const
-        first
-            [] =
-                {
-                    TABLE("meta", "name VARBINARY(64) NOT NULL PRIMARY KEY, value BLOB NOT NULL"),
-                    TABLE("numbers", "name VARBINARY(64) NOT NULL PRIMARY KEY, value BIGINT NOT NULL"),
-                    "INSERT INTO numbers (name, value) VALUES ('generation', 1), ('floor', 0), ('issued_t', "
-                    "0),"
-                    " ('series_gone', 0), ('probe', 0), ('wires', 0), ('events_authentic', 0), "
-                    "('events_other', 0)"
-                    " ON DUPLICATE KEY UPDATE value = value",
+    MAKE "devices (" ID ", name VARBINARY(64) NOT NULL, kid VARBINARY(5), alg BIGINT NOT NULL,"
+         " kind BIGINT NOT NULL, revoked TINYINT NOT NULL, exported BIGINT NOT NULL,"
+         " created BIGINT NOT NULL, secret VARBINARY(255), lost BIGINT NOT NULL DEFAULT 0,"
+         " UNIQUE KEY devices_name (name), UNIQUE KEY devices_kid (kid))" TABLE,
+    MAKE "tombstones (kid VARBINARY(5) NOT NULL PRIMARY KEY, name VARBINARY(64) NOT NULL,"
+         " removed BIGINT NOT NULL)" TABLE,
+    MAKE "labels (device BIGINT NOT NULL, word VARBINARY(63) NOT NULL, value VARBINARY(255) NOT NULL,"
+         " PRIMARY KEY (device, word))" TABLE,
 
-                    TABLE("devices",
-                          ID ", name VARBINARY(64) NOT NULL, kid VARBINARY(5), alg BIGINT NOT NULL, kind "
-                             "BIGINT NOT NULL,"
-                             " revoked TINYINT NOT NULL, exported BIGINT NOT NULL, created BIGINT NOT NULL,"
-                             " secret VARBINARY(255), lost BIGINT NOT NULL DEFAULT 0,"
-                             " UNIQUE KEY devices_name (name), UNIQUE KEY devices_kid (kid)"),
-                    TABLE("tombstones", "kid VARBINARY(5) NOT NULL PRIMARY KEY, name VARBINARY(64) NOT NULL,"
-                                        " removed BIGINT NOT NULL"),
-                    TABLE(
-                        "labels",
-                        "device BIGINT NOT NULL, word VARBINARY(63) NOT NULL, value VARBINARY(255) NOT NULL,"
-                        " PRIMARY KEY (device, word)"),
+    MAKE "contexts (device BIGINT NOT NULL, id_context VARBINARY(8) NOT NULL, proven TINYINT NOT NULL,"
+         " proven_t BIGINT NOT NULL DEFAULT 0, closes_at BIGINT NOT NULL DEFAULT 0,"
+         " top BIGINT NOT NULL DEFAULT 0, bits BIGINT NOT NULL DEFAULT 0, lower BIGINT NOT NULL DEFAULT 0,"
+         " seen BIGINT NOT NULL DEFAULT 0, nth BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (device, id_context),"
+         " KEY contexts_closing (closes_at))" TABLE,
+    MAKE "gateway_ids (id VARBINARY(6) NOT NULL PRIMARY KEY, started BIGINT NOT NULL)" TABLE,
 
-                    TABLE("contexts",
-                          "device BIGINT NOT NULL, id_context VARBINARY(8) NOT NULL, proven TINYINT NOT NULL,"
-                          " proven_t BIGINT NOT NULL DEFAULT 0, closes_at BIGINT NOT NULL DEFAULT 0,"
-                          " top BIGINT NOT NULL DEFAULT 0, bits BIGINT NOT NULL DEFAULT 0,"
-                          " lower BIGINT NOT NULL DEFAULT 0, seen BIGINT NOT NULL DEFAULT 0,"
-                          " nth BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (device, id_context),"
-                          " KEY contexts_closing (closes_at)"),
-                    TABLE("gateway_ids", "id VARBINARY(6) NOT NULL PRIMARY KEY, started BIGINT NOT NULL"),
+    MAKE "series (" ID ", device BIGINT NOT NULL, digest VARBINARY(32) NOT NULL,"
+         " name VARBINARY(4096) NOT NULL, unit VARBINARY(4096) NOT NULL, type VARBINARY(16) NOT NULL,"
+         " format BIGINT NOT NULL, device_name VARCHAR(64) NOT NULL, first BIGINT NOT NULL,"
+         " last BIGINT NOT NULL, UNIQUE KEY series_digest (device, digest),"
+         " KEY series_device (device_name), KEY series_last (last))" TABLE,
+    MAKE "points (time DATETIME(6) NOT NULL, beyond BIGINT NOT NULL, n BIGINT NOT NULL,"
+         " series BIGINT NOT NULL, piv BIGINT NOT NULL, received BIGINT NOT NULL, number DOUBLE,"
+         " whole BIGINT, data LONGBLOB, PRIMARY KEY (time, beyond, n), UNIQUE KEY points_n (n),"
+         " KEY points_series (series, time))" TABLE,
+    VIEW "readings AS SELECT s.device_name AS device, p.time AS time, CONVERT(s.name USING utf8mb4) AS name,"
+         " COALESCE(p.number, p.whole) AS value, CONVERT(s.unit USING utf8mb4) AS unit,"
+         " CASE WHEN s.type = 'text' THEN CONVERT(p.data USING utf8mb4) END AS text,"
+         " p.whole AS `integer`,"
+         " CASE WHEN s.type IN ('data', 'payload', 'undecoded') THEN p.data END AS data,"
+         " CONVERT(s.type USING utf8mb4) AS type, s.format AS format, p.piv AS seq,"
+         " TIMESTAMPADD(MICROSECOND, p.received, TIMESTAMP'1970-01-01 00:00:00') AS received"
+         " FROM points p JOIN series s ON s.id = p.series",
 
-                    TABLE(
-                        "series", ID
-                        ", device BIGINT NOT NULL, digest VARBINARY(32) NOT NULL, name VARBINARY(4096) NOT "
-                        "NULL,"
-                        " unit VARBINARY(4096) NOT NULL, type VARBINARY(16) NOT NULL, format BIGINT NOT NULL,"
-                        " device_name VARBINARY(64) NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL,"
-                        " UNIQUE KEY series_digest (device, digest), KEY series_device (device_name),"
-                        " KEY series_last (last)"),
-                    TABLE("points",
-                          "time DATETIME(6) NOT NULL, id BIGINT NOT NULL AUTO_INCREMENT, series BIGINT NOT "
-                          "NULL,"
-                          " piv BIGINT NOT NULL, received DATETIME(6) NOT NULL, exact BIGINT, number DOUBLE,"
-                          " whole BIGINT, data LONGBLOB, PRIMARY KEY (time, id), KEY points_id (id)"),
-                    "CREATE OR REPLACE SQL SECURITY INVOKER VIEW readings AS SELECT " SHOWN("s.device_name") " AS device, p.time AS time, " SHOWN(
-                        "s.name") " AS name,"
-                                  " COALESCE(p.number, p.whole) AS value, " SHOWN(
-                                      "s.unit") " AS unit,"
-                                                " CASE WHEN s.type = 'text' THEN " SHOWN(
-                                                    "p.data") " END AS text,"
-                                                              " p.whole AS `integer`, CASE WHEN s.type != "
-                                                              "'text' THEN p.data END AS data, " SHOWN(
-                                                                  "s.type") " AS type, s.format AS format, "
-                                                                            "p.piv AS seq, p.received AS "
-                                                                            "received"
-                                                                            " FROM points p JOIN series s ON "
-                                                                            "s.id = p.series",
+    MAKE "events (authentic TINYINT NOT NULL, id BIGINT NOT NULL, time DATETIME(6) NOT NULL,"
+         " kind VARBINARY(64) NOT NULL, device BIGINT NOT NULL, device_name VARBINARY(64) NOT NULL,"
+         " source BLOB NOT NULL, detail BLOB NOT NULL, PRIMARY KEY (authentic, id),"
+         " KEY events_time (time, authentic, id))" TABLE,
 
-                    TABLE("events",
-                          "authentic TINYINT NOT NULL, id BIGINT NOT NULL, time DATETIME(6) NOT NULL,"
-                          " kind VARBINARY(64) NOT NULL, device BIGINT NOT NULL, device_name VARBINARY(64) "
-                          "NOT NULL,"
-                          " source BLOB NOT NULL, detail BLOB NOT NULL, PRIMARY KEY (authentic, id),"
-                          " KEY events_time (time, authentic, id)"),
-
-                    TABLE("wires", ID
-                          ", device BIGINT NOT NULL, grp BIGINT NOT NULL, wire VARBINARY(15) NOT NULL,"
-                          " route VARBINARY(255) NOT NULL, session_topic VARBINARY(255) NOT NULL,"
-                          " node VARBINARY(62) NOT NULL, reading_name VARBINARY(255) NOT NULL, flags BIGINT "
-                          "NOT NULL,"
-                          " lifetime BIGINT NOT NULL, grace BIGINT NOT NULL, packed VARBINARY(1024) NOT NULL,"
-                          " number BIGINT NOT NULL DEFAULT 0, stored BIGINT NOT NULL DEFAULT 0,"
-                          " hashes BIGINT NOT NULL DEFAULT 0, seen BIGINT NOT NULL DEFAULT 0,"
-                          " closed BIGINT NOT NULL DEFAULT 0, KEY wires_device (device),"
-                          " KEY wires_route (wire, route, grp), KEY wires_node (grp, node)"),
-                    TABLE("wire_hashes",
-                          "wire BIGINT NOT NULL, hash VARBINARY(32) NOT NULL, PRIMARY KEY (wire, hash)"),
-                    TABLE("session_ids",
-                          "n BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, topic VARBINARY(255) NOT NULL,"
-                          " id VARBINARY(32) NOT NULL, issued BIGINT NOT NULL, retired BIGINT NOT NULL "
-                          "DEFAULT 0,"
-                          " spent BIGINT NOT NULL DEFAULT 0, hash VARBINARY(32), UNIQUE KEY session_ids_id "
-                          "(topic, id)"),
-                    NULL,
+    MAKE "wires (" ID ", device BIGINT NOT NULL, grp BIGINT NOT NULL, wire VARBINARY(15) NOT NULL,"
+         " route VARBINARY(255) NOT NULL, session_topic VARBINARY(255) NOT NULL,"
+         " node VARBINARY(62) NOT NULL, reading_name VARBINARY(255) NOT NULL, flags BIGINT NOT NULL,"
+         " lifetime BIGINT NOT NULL, grace BIGINT NOT NULL, packed VARBINARY(1024) NOT NULL,"
+         " number BIGINT NOT NULL DEFAULT 0, stored BIGINT NOT NULL DEFAULT 0,"
+         " hashes BIGINT NOT NULL DEFAULT 0, seen BIGINT NOT NULL DEFAULT 0,"
+         " closed BIGINT NOT NULL DEFAULT 0, KEY wires_device (device),"
+         " KEY wires_route (wire, route, grp), KEY wires_node (grp, node))" TABLE,
+    MAKE "wire_hashes (wire BIGINT NOT NULL, hash VARBINARY(32) NOT NULL, PRIMARY KEY (wire, hash))" TABLE,
+    MAKE "session_ids (n BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, topic VARBINARY(255) NOT NULL,"
+         " id VARBINARY(32) NOT NULL, issued BIGINT NOT NULL, retired BIGINT NOT NULL DEFAULT 0,"
+         " spent BIGINT NOT NULL DEFAULT 0, hash VARBINARY(32), UNIQUE KEY session_ids_id (topic, id))" TABLE,
+    NULL,
 };
 
 static const char *const *const migrations[] = {first};
@@ -186,12 +157,10 @@ static int begin_schema(struct mysql *my, struct failure *failure)
                     "cannot %s: something else lies in it under the names of bulla's tables; give bulla a "
                     "database of its own (%s)",
                     what, my->label);
-    if (mq_text_run(
-            my,
-            TABLE("bulla_schema",
-                  "one TINYINT NOT NULL PRIMARY KEY, version INT NOT NULL") " COMMENT 'made and kept up to "
-                                                                            "date by bulla; leave it alone'",
-            what, failure) != 0)
+    if (mq_text_run(my,
+                    MAKE "bulla_schema (one TINYINT NOT NULL PRIMARY KEY, version INT NOT NULL)" TABLE
+                         " COMMENT 'made and kept up to date by bulla; leave it alone'",
+                    what, failure) != 0)
         return -1;
     return mq_text_run(my,
                        "INSERT INTO bulla_schema (one, version) VALUES (1, 0)"
