@@ -43,6 +43,7 @@ struct postgres {
     int64_t retry_after;   /* how long it waits the next time */
     struct failure reason; /* why it could not be reached */
     bool may_pass;         /* what failed last may pass by itself */
+    bool is_silent;        /* the connection was ended because the server said nothing any more */
 
     struct series_cache series;
     bool series_known;   /* what follows was read */
@@ -77,6 +78,28 @@ bool postgres_is_connected(const struct postgres *pg);
 
 /* "cannot WHAT: the server's reason; what to do (label)". Returns -1. `result` may be NULL. */
 int postgres_fail(struct postgres *pg, const PGresult *result, const char *what, struct failure *failure);
+
+/* ---- postgres_wait.c ---- */
+
+#define PG_ANSWER_WAIT 15000 /* milliseconds that a server may be silent while it owes an answer */
+#define PG_FOR_EVER    (-1)
+
+/* Of the monotonic clock. */
+int64_t postgres_milliseconds(void);
+
+/*
+ * The next result, as PQgetResult() gives it; but where the server says nothing for `patience` milliseconds
+ * the connection is ended (pg->conn is NULL), and it is NULL. Connections that need the database alone wait
+ * for ever.
+ */
+MUST_CHECK PGresult *postgres_result(struct postgres *pg, int64_t patience);
+
+/* All results of what was sent (or could not be: then NULL), of which it gives the last; NULL where the
+ * connection was ended. */
+MUST_CHECK PGresult *postgres_last_result(struct postgres *pg, bool sent, int64_t patience);
+
+/* As PQexec(). */
+MUST_CHECK PGresult *postgres_execute(struct postgres *pg, const char *sql, int64_t patience);
 
 /* ---- postgres_query.c: parameters ---- */
 

@@ -91,7 +91,9 @@ int postgres_fail(struct postgres *pg, const PGresult *result, const char *what,
 
     pg->may_pass = advice->may_pass;
     if (message == NULL)
-        message = pg->conn == NULL ? "there is no connection" : PQerrorMessage(pg->conn);
+        message = pg->is_silent      ? "the server did not answer in time"
+                  : pg->conn == NULL ? "there is no connection"
+                                     : PQerrorMessage(pg->conn);
     flatten(message, text, sizeof(text));
     return fail(failure, "cannot %s: %s; %s (%s)", what, text, advice->text, pg->label);
 }
@@ -208,14 +210,6 @@ void postgres_prepare(const char *location)
 
 /* ---- connecting ---- */
 
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void ignore_notice(void *context, const char *message)
 {
     (void)context, (void)message;
@@ -259,7 +253,7 @@ static PGconn *dial(const struct postgres *pg)
 
 static int begin_session(struct postgres *pg, struct failure *failure)
 {
-    PGresult *result = PQexec(pg->conn, session);
+    PGresult *result = postgres_execute(pg, session, PG_ANSWER_WAIT);
     const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
     int status = 0;
 
@@ -307,7 +301,7 @@ static int fail_used(struct postgres *pg, struct failure *failure)
 static int take_use(struct postgres *pg, struct failure *failure)
 {
     enum pg_statement id = store_is_alone(pg->mode) ? PG_USE_ALONE : PG_USE;
-    int64_t until = milliseconds() + (store_is_alone(pg->mode) ? ALONE_WAIT : USE_WAIT);
+    int64_t until = postgres_milliseconds() + (store_is_alone(pg->mode) ? ALONE_WAIT : USE_WAIT);
 
     for (;;) {
         PGresult *result = pg_query(pg, id, NULL, "use the database", failure);
@@ -317,7 +311,7 @@ static int take_use(struct postgres *pg, struct failure *failure)
         PQclear(result);
         if (taken)
             return 0;
-        if (milliseconds() >= until)
+        if (postgres_milliseconds() >= until)
             return fail_used(pg, failure);
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
@@ -360,7 +354,7 @@ static void wait_longer(struct postgres *pg, const struct failure *failure)
     if (getrandom(&chance, sizeof(chance), 0) < 0)
         chance = 0;
     pg->retry_after = after > RETRY_MOST ? RETRY_MOST : after;
-    pg->retry_at = milliseconds() + pg->retry_after / 2 + pg->retry_after * chance / UINT16_MAX;
+    pg->retry_at = postgres_milliseconds() + pg->retry_after / 2 + pg->retry_after * chance / UINT16_MAX;
     pg->reason = *failure;
 }
 
@@ -398,7 +392,7 @@ int postgres_connect(struct postgres *pg, struct failure *failure)
 
     if (postgres_is_connected(pg))
         return 0;
-    if (pg->retry_at != 0 && milliseconds() < pg->retry_at) {
+    if (pg->retry_at != 0 && postgres_milliseconds() < pg->retry_at) {
         *failure = pg->reason;
         return STORE_AWAY;
     }
@@ -406,8 +400,9 @@ int postgres_connect(struct postgres *pg, struct failure *failure)
     memset(pg->prepared, 0, sizeof(pg->prepared));
     pg->series_known = false;
     pg->may_pass = false;
+    pg->is_silent = false;
     pg->conn = dial(pg);
-    if (postgres_is_connected(pg)) {
+    if (postgres_is_connected(pg) && PQsetnonblocking(pg->conn, 1) == 0) {
         PQsetNoticeProcessor(pg->conn, ignore_notice, NULL);
         result = set_up(pg, failure);
         if (result != 0 && (!postgres_is_connected(pg) || pg->may_pass))

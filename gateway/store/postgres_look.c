@@ -24,8 +24,10 @@ int postgres_durability(struct postgres *pg, char *text, size_t size, struct fai
     text[0] = '\0';
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         const char *values[] = {settings[i].setting};
-        PGresult *result =
-            PQexecParams(pg->conn, "SELECT current_setting($1)", 1, NULL, values, NULL, NULL, 0);
+        PGresult *result = postgres_last_result(
+            pg,
+            PQsendQueryParams(pg->conn, "SELECT current_setting($1)", 1, NULL, values, NULL, NULL, 0) == 1,
+            PG_ANSWER_WAIT);
         if (PQresultStatus(result) != PGRES_TUPLES_OK) {
             postgres_fail(pg, result, look_at, failure);
             PQclear(result);
@@ -44,7 +46,7 @@ int postgres_durability(struct postgres *pg, char *text, size_t size, struct fai
 /* One value, as text; false where the server does not say. */
 static bool ask(struct postgres *pg, const char *sql, char *out, size_t size)
 {
-    PGresult *result = PQexec(pg->conn, sql);
+    PGresult *result = postgres_execute(pg, sql, PG_ANSWER_WAIT);
     bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
                 !PQgetisnull(result, 0, 0) && pg_copy(result, 0, 0, out, size);
 

@@ -256,7 +256,8 @@ static int prepare(struct postgres *pg, enum pg_statement id, PGresult **result)
 {
     if (id >= PG_PREPARED_COUNT || pg->prepared[id])
         return 0;
-    *result = PQprepare(pg->conn, statement_names[id], statement_sql[id], 0, NULL);
+    *result = postgres_last_result(
+        pg, PQsendPrepare(pg->conn, statement_names[id], statement_sql[id], 0, NULL) == 1, PG_ANSWER_WAIT);
     if (!is_good(*result))
         return -1;
     PQclear(*result);
@@ -281,20 +282,29 @@ int pg_prepare(struct postgres *pg, const enum pg_statement *ids, size_t count, 
     return 0;
 }
 
+/* People's selections may take their time. */
+static int64_t patience_for(enum pg_statement id)
+{
+    return id < PG_PREPARED_COUNT || id == PG_USE || id == PG_USERS ? PG_ANSWER_WAIT : PG_FOR_EVER;
+}
+
 static PGresult *execute(struct postgres *pg, enum pg_statement id, const struct pg_parameters *parameters)
 {
     static const struct pg_parameters none;
     PGresult *result = NULL;
+    int sent;
 
     if (parameters == NULL)
         parameters = &none;
     if (prepare(pg, id, &result) != 0)
         return result;
     if (id < PG_PREPARED_COUNT)
-        return PQexecPrepared(pg->conn, statement_names[id], parameters->count, parameters->values,
-                              parameters->lengths, all_binary, 1);
-    return PQexecParams(pg->conn, statement_sql[id], parameters->count, NULL, parameters->values,
-                        parameters->lengths, all_binary, 1);
+        sent = PQsendQueryPrepared(pg->conn, statement_names[id], parameters->count, parameters->values,
+                                   parameters->lengths, all_binary, 1);
+    else
+        sent = PQsendQueryParams(pg->conn, statement_sql[id], parameters->count, NULL, parameters->values,
+                                 parameters->lengths, all_binary, 1);
+    return postgres_last_result(pg, sent == 1, patience_for(id));
 }
 
 PGresult *pg_query(struct postgres *pg, enum pg_statement id, const struct pg_parameters *parameters,
@@ -409,7 +419,7 @@ static bool take_results(struct pg_pipeline *pipeline, int number, pg_taker *tak
     bool good = true;
     PGresult *result;
 
-    while ((result = PQgetResult(pg->conn)) != NULL) {
+    while ((result = postgres_result(pg, PG_ANSWER_WAIT)) != NULL) {
         if (is_good(result) && take != NULL && !pipeline->failed)
             take(context, number, result);
         if (!is_good(result)) {
@@ -425,7 +435,7 @@ static bool take_results(struct pg_pipeline *pipeline, int number, pg_taker *tak
 /* Takes everything up to the end of the pipeline. */
 static void drain(struct pg_pipeline *pipeline)
 {
-    PGresult *result = PQgetResult(pipeline->pg->conn);
+    PGresult *result = postgres_result(pipeline->pg, PG_ANSWER_WAIT);
 
     if (PQresultStatus(result) != PGRES_PIPELINE_SYNC && !pipeline->failed) {
         postgres_fail(pipeline->pg, result, pipeline->what, pipeline->failure);
@@ -451,7 +461,8 @@ int pg_pipeline_end(struct pg_pipeline *pipeline, pg_taker *take, void *context)
         postgres_fail(pg, NULL, pipeline->what, pipeline->failure);
         pipeline->failed = true;
     }
-    if (PQexitPipelineMode(pg->conn) != 1) { /* something is left in it: it cannot be used any more */
+    if (pg->conn != NULL &&
+        PQexitPipelineMode(pg->conn) != 1) { /* something is left in it: it cannot be used any more */
         if (!pipeline->failed)
             postgres_fail(pg, NULL, pipeline->what, pipeline->failure);
         pipeline->failed = true;

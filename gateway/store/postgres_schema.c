@@ -98,9 +98,9 @@ _Static_assert(POSTGRES_SCHEMA == sizeof(migrations) / sizeof(migrations[0]), "a
 static const char what[] = "bring the database up to date";
 
 /* A result of the one statement, or of the last of several; NULL with the failure. */
-static PGresult *execute(struct postgres *pg, const char *sql, struct failure *failure)
+static PGresult *execute(struct postgres *pg, const char *sql, int64_t patience, struct failure *failure)
 {
-    PGresult *result = PQexec(pg->conn, sql);
+    PGresult *result = postgres_execute(pg, sql, patience);
     ExecStatusType status = PQresultStatus(result);
 
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
@@ -112,7 +112,7 @@ static PGresult *execute(struct postgres *pg, const char *sql, struct failure *f
 
 static int run(struct postgres *pg, const char *sql, struct failure *failure)
 {
-    PGresult *result = execute(pg, sql, failure);
+    PGresult *result = execute(pg, sql, PG_FOR_EVER, failure); /* a migration may take its time */
 
     PQclear(result);
     return result == NULL ? -1 : 0;
@@ -121,7 +121,7 @@ static int run(struct postgres *pg, const char *sql, struct failure *failure)
 /* The number that a query gives (in text), or `otherwise` where it gives none; -1 with the failure. */
 static int read_number(struct postgres *pg, const char *sql, int otherwise, struct failure *failure)
 {
-    PGresult *result = execute(pg, sql, failure);
+    PGresult *result = execute(pg, sql, PG_ANSWER_WAIT, failure);
     int number = otherwise;
 
     if (result == NULL)

@@ -267,18 +267,19 @@ static void test_the_databases_clock(void **state)
 
 /* ---- connections that are lost ---- */
 
-PGresult *__real_PQgetResult(PGconn *conn);
-PGresult *__wrap_PQgetResult(PGconn *conn);
+int __real_PQisBusy(PGconn *conn);
+int __wrap_PQisBusy(PGconn *conn);
 
-static int results_left = -1; /* until the connection is cut; negative: never */
+static int waits_left = -1; /* until the connection is cut; negative: never */
 
-PGresult *__wrap_PQgetResult(PGconn *conn)
+/* Asked when all was sent, before it is waited for an answer, and when one has come. */
+int __wrap_PQisBusy(PGconn *conn)
 {
-    if (results_left == 0)
+    if (waits_left == 0)
         shutdown(PQsocket(conn), SHUT_RDWR);
-    if (results_left >= 0)
-        results_left--;
-    return __real_PQgetResult(conn);
+    if (waits_left >= 0)
+        waits_left--;
+    return __real_PQisBusy(conn);
 }
 
 static void end_connections(struct fixture *f)
@@ -356,9 +357,9 @@ static void test_every_lost_connection(void **state)
 
     for (piv = 1; result != 0; piv++) {
         contexts[1].before = session(other.id, (uint8_t)piv);
-        results_left = (int)piv;
+        waits_left = (int)piv;
         result = commit_mixed(f, contexts, piv);
-        results_left = -1;
+        waits_left = -1;
         wait_for_the_server(f);
         int64_t before = count_readings(f, NULL);
         assert_int_equal(call(f, context_find, device.id, NULL, &row, &clock), 1);
