@@ -62,7 +62,7 @@ class Sqlite:
         database = sqlite3.connect(path, isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        for (sql,) in self._ask("SELECT sql FROM sqlite_master WHERE tbl_name = 'readings' AND sql IS NOT NULL"
+        for (sql,) in self._ask("SELECT sql FROM sqlite_master WHERE tbl_name = 'points' AND sql IS NOT NULL"
                                 " ORDER BY type DESC"):
             database.execute(sql)
         spent = sum(self._insert(database, batch) for batch in range(batches))
@@ -74,7 +74,7 @@ class Sqlite:
         rows = [(at, series, piv, value) for at, series, piv, value, _ in bulk_rows(batch)]
         begun = time.perf_counter()
         database.execute("BEGIN")
-        database.executemany("INSERT INTO readings (time, n, series, value, piv, delay) VALUES (?, 0, ?, ?, ?, 0)",
+        database.executemany("INSERT INTO points (time, n, series, value, piv, delay) VALUES (?, 0, ?, ?, ?, 0)",
                              [(at, series, value, piv) for at, series, piv, value in rows])
         database.execute("COMMIT")
         return time.perf_counter() - begun

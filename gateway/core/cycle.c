@@ -60,6 +60,7 @@ void cycle_reset(struct cycle *cycle)
     cycle->expire_before = 0;
     cycle->expire_most = 0;
     cycle->expired = 0;
+    cycle->outbox.due = false;
     cycle->commit_nanoseconds = 0;
     cycle->undecoded = 0;
     cycle->failure.text[0] = '\0';
@@ -176,6 +177,7 @@ static int store_batch(struct cycle *cycle, struct store *store)
     commit.messages = cycle->messages;
     commit.message_count = cycle->message_count;
     commit.readings = cycle->readings.items;
+    commit.way = cycle->way;
     if (store->ops->commit(store, &commit, cycle->now, &cycle->failure) < 0)
         return -1;
     cycle->commit_nanoseconds = nanoseconds() - begun;
@@ -256,6 +258,10 @@ void cycle_run(struct cycle *cycle, struct store *store)
         cycle->events_lost = store_events(cycle, store) < 0;
     if (cycle->wants_id)
         cycle->id_drawn = gateway_id_draw(store, cycle->now, cycle->id, &unsaid) == 0;
+    if (cycle->outbox.due && cycle->health != STORE_BAD)
+        outbox_run(&cycle->outbox, store, cycle->now);
+    else
+        cycle->outbox.failed = true;
     if (cycle->expire_before != 0 && cycle->health != STORE_BAD) /* a failing store has other worries */
         cycle->expired =
             store->ops->readings_expire(store, cycle->expire_before, cycle->expire_most, &unsaid);

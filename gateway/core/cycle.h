@@ -9,6 +9,7 @@
 #include "gateway/core/inbound.h"
 #include "gateway/core/journal.h"
 #include "gateway/core/older.h"
+#include "gateway/core/outbox.h"
 #include "gateway/decode/decode.h"
 
 #define CYCLE_LOOKUPS 512
@@ -58,6 +59,7 @@ struct cycle {
     size_t message_bytes; /* of their plaintexts */
     size_t context_count;
     struct readings readings; /* what the messages decode to */
+    enum readings_way way;    /* where they go */
 
     struct older older; /* messages of older wires */
 
@@ -75,6 +77,7 @@ struct cycle {
     int64_t expire_before; /* microseconds since 1970: delete readings older than that; 0: not now */
     size_t expire_most;    /* so many rows at most */
     bool probe;            /* the store was failing: see whether it still does */
+    struct outbox_work outbox;
 
     /* what came of it */
     enum store_health health;

@@ -266,6 +266,7 @@ struct device *devices_add(struct devices *devices, const struct device_row *row
     device->alg = row->alg;
     device->kind = row->kind;
     device->revoked = row->revoked;
+    memcpy(device->name, row->name, sizeof(device->name));
     memcpy(device->secret, secret, BULLA_SECRET_SIZE);
     if (devices->count >= devices->bucket_count)
         grow(devices);

@@ -49,6 +49,7 @@ struct device {
     uint8_t kid_len;
     uint8_t alg;
     uint8_t kind;
+    char name[BULLA_NAME_MAX + 1];
     bool revoked;
     bool dirty; /* the registry changed: read it anew before the next use */
     bool newest_known;

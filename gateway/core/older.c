@@ -11,8 +11,7 @@ void pipeline_receive_older(struct pipeline *pipeline, struct inbound *inbound)
 {
     pipeline->waiting++;
     inbound->received = pipeline->config.clock(pipeline->config.clock_context);
-    if (!pipeline->open || pipeline->draining || pipeline->waiting > pipeline->config.queue ||
-        pipeline->older.count >= OLDER_WAITING)
+    if (!pipeline_has_room(pipeline) || pipeline->older.count >= OLDER_WAITING)
         settle_busy(pipeline, inbound);
     else
         inbound_push(&pipeline->older, inbound);
@@ -29,6 +28,7 @@ void older_gather(struct pipeline *pipeline, struct cycle *cycle)
     struct inbound *inbound;
 
     older->vault = pipeline->config.vault;
+    older->way = pipeline->outbox.way;
     older->version = pipeline->roster != NULL ? pipeline->roster->version : 0;
     older->since = pipeline->roster != NULL ? pipeline->roster->since : 0;
     older->due = pipeline->roster != NULL ? pipeline->roster->due : INT64_MAX;

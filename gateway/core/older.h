@@ -37,6 +37,7 @@ struct older {
     struct older_message messages[CYCLE_OLDER];
     size_t count;
     const struct vault *vault;
+    enum readings_way way; /* where readings go */
     int64_t
         version; /* of the roster that the pipeline has; 0: none, and none is needed as long as it stays so */
     int64_t since; /* of that */

@@ -246,6 +246,8 @@ static int carry_out(struct judge *judge, const struct wire_row *row, const stru
     const struct wire_change change = {
         .row = row->id,
         .device = row->device,
+        .name = row->name,
+        .way = judge->older->way,
         .stored = opened->outcome == OUTCOME_STORED,
         .sets_number = opened->sets_number,
         .number = opened->number,

@@ -58,6 +58,12 @@ void pipeline_keep(struct pipeline *pipeline, int64_t seconds)
     expiry_hurry(&pipeline->expiry);
 }
 
+bool pipeline_has_room(const struct pipeline *pipeline)
+{
+    return pipeline->open && !pipeline->draining && pipeline->waiting <= pipeline->config.queue &&
+           !outbox_is_full(&pipeline->outbox);
+}
+
 void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
 {
     pipeline->waiting++;
@@ -73,7 +79,7 @@ void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound)
         inbound->envelope.id = NULL;
         inbound->envelope.id_len = 0;
         settle(pipeline, inbound, OUTCOME_MALFORMED, NULL, "%zu bytes that are not a message", inbound->len);
-    } else if (!pipeline->open || pipeline->draining || pipeline->waiting > pipeline->config.queue) {
+    } else if (!pipeline_has_room(pipeline)) {
         settle_busy(pipeline, inbound);
     } else {
         steps_run(pipeline, inbound);
@@ -98,7 +104,8 @@ static void fill_contexts(struct cycle *cycle)
         before->window = context->stored;
         *after = *before;
         after->window = context->pending;
-        after->proven = true; /* it was, or one of the messages proves it */
+        cycle->contexts[i].name = context->device->name; /* which is pinned, and has no other */
+        after->proven = true;                            /* it was, or one of the messages proves it */
         if (context->proving)
             after->proven_t = context->proving_t;
         context->slot = 0;
@@ -151,6 +158,8 @@ struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work)
     if (events_due)
         move_events(pipeline, cycle, now);
     fill_contexts(cycle);
+    cycle->way = pipeline->outbox.way;
+    outbox_plan(&pipeline->outbox, &cycle->outbox, now);
     older_gather(pipeline, cycle);
     pipeline->running = cycle;
     pipeline->gathered = cycle == &pipeline->cycles[0] ? &pipeline->cycles[1] : &pipeline->cycles[0];
@@ -259,6 +268,7 @@ static void take_news(struct pipeline *pipeline, const struct cycle *cycle)
     if (cycle->device_count >= 0)
         pipeline->counters.devices = cycle->device_count;
     expiry_note(&pipeline->expiry, cycle);
+    outbox_note(&pipeline->outbox, &cycle->outbox, cycle->now);
     if (cycle->expired > 0)
         pipeline->counters.expired += (uint64_t)cycle->expired;
     if (cycle->events_lost)

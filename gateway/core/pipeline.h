@@ -50,6 +50,7 @@ struct pipeline {
     struct answerer answerer;
     struct journal journal;
     struct expiry expiry;
+    struct outbox outbox;      /* outbox_init(); all zeros: there are no sinks */
     struct inbound_list crowd; /* messages that wait for room in a batch, oldest first */
     struct inbound_list older; /* messages of older wires that wait for a cycle */
     struct roster *roster;     /* NULL: there was no older wire so far */

@@ -18,6 +18,9 @@ struct challenge_subject challenge_subject_of(const struct context *context);
 /* T now (PROTOCOL 4.4): by the store's clock, above the floor, and never below what was used before. */
 uint64_t current_t(const struct pipeline *pipeline);
 
+/* Whether a message is taken now, which is counted as waiting already; else it is to come again. */
+bool pipeline_has_room(const struct pipeline *pipeline);
+
 /* Whether one more message that has not authenticated may wait: they fill half of the queue, rounded up, and
  * leave the rest to the others. */
 bool has_room_for_strangers(const struct pipeline *pipeline);

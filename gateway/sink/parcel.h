@@ -49,8 +49,8 @@ struct parcels {
     struct parcel *items;
     size_t count; /* of those that are complete: after parcels_end() all */
     size_t item_room;
-    bool open;         /* items[count] is being written */
-    int64_t received;  /* of the message before, in the one that is open */
+    bool open;        /* items[count] is being written */
+    int64_t received; /* of the message before, in the one that is open */
 };
 
 /* Begins anew: forgets the parcels, keeps the memory. A struct of zeros is empty, too. */

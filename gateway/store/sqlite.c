@@ -232,6 +232,7 @@ void sqlite_close(struct store *store)
     free(sqlite->replaces);
     series_cache_forget(&sqlite->series.cache);
     commit_notes_wipe(&sqlite->notes);
+    parcels_wipe(&sqlite->parcels);
     free(sqlite->path);
     free(sqlite);
 }
@@ -405,4 +406,10 @@ const struct store_ops store_sqlite = {
     .follow_next = sqlite_follow_next,
     .follow_close = sqlite_follow_close,
     .readings_expire = sqlite_readings_expire,
+    .sink_add = sqlite_sink_add,
+    .sinks_each = sqlite_sinks_each,
+    .sink_forget = sqlite_sink_forget,
+    .sinks_update = sqlite_sinks_update,
+    .outbox_read = sqlite_outbox_read,
+    .outbox_trim = sqlite_outbox_trim,
 };

@@ -7,6 +7,7 @@
 
 #include <sqlite3.h>
 
+#include "gateway/sink/parcel.h"
 #include "gateway/store/commit_notes.h"
 #include "gateway/store/series_cache.h"
 #include "gateway/store/sqlite_statements.h"
@@ -31,6 +32,7 @@ struct sqlite {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     struct sqlite_series series;
     struct commit_notes notes; /* commit's scratch */
+    struct parcels parcels;    /* what the transaction under way sends out */
     bool generation_known;
     int64_t data_version; /* at which `generation` was read */
     int64_t generation;
@@ -348,6 +350,20 @@ void sqlite_follow_close(struct follower *follower);
 /* ---- sqlite_expire.c ---- */
 
 int sqlite_readings_expire(struct store *store, int64_t before, size_t most, struct failure *failure);
+
+/* ---- sqlite_outbox.c ---- */
+
+/* Inside a transaction, last of all: appends sqlite->parcels. */
+MUST_CHECK int sqlite_outbox_add(struct sqlite *sqlite, const char *what, struct failure *failure);
+
+int sqlite_sink_add(struct store *store, const char *name, int64_t now, struct failure *failure);
+int sqlite_sinks_each(struct store *store, sink_visitor *visit, void *context, struct failure *failure);
+int sqlite_sink_forget(struct store *store, const char *name, struct failure *failure);
+int sqlite_sinks_update(struct store *store, const char *holder, struct sink_update *updates, size_t count,
+                        int64_t now, struct failure *failure);
+int sqlite_outbox_read(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit, void *context,
+                       struct failure *failure);
+int sqlite_outbox_trim(struct store *store, size_t most, struct failure *failure);
 
 /* ---- sqlite_events.c ---- */
 

@@ -170,18 +170,32 @@ static int add_message(struct sqlite *sqlite, const struct commit *commit,
     return 0;
 }
 
-static int write_batch(struct sqlite *sqlite, struct commit *commit, int64_t now, struct failure *failure)
+static int add_readings(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
 {
     if (sqlite_series_check(sqlite, failure) != 0)
         return -1;
-    for (size_t i = 0; i < commit->context_count; i++)
-        if (commit_context(sqlite, &commit->contexts[i], sqlite->notes.items[i].seen, now, failure) != 0 ||
-            write_lost(sqlite, &commit->contexts[i], sqlite->notes.items[i].lost, failure) != 0)
-            return -1;
     for (size_t i = 0; i < commit->message_count; i++)
         if (add_message(sqlite, commit, &commit->messages[i], failure) != 0)
             return -1;
     return 0;
+}
+
+static int send_out(struct sqlite *sqlite, const struct commit *commit, struct failure *failure)
+{
+    if (parcels_of_commit(&sqlite->parcels, commit, failure) != 0)
+        return -1;
+    return sqlite_outbox_add(sqlite, what, failure);
+}
+
+static int write_batch(struct sqlite *sqlite, struct commit *commit, int64_t now, struct failure *failure)
+{
+    for (size_t i = 0; i < commit->context_count; i++)
+        if (commit_context(sqlite, &commit->contexts[i], sqlite->notes.items[i].seen, now, failure) != 0 ||
+            write_lost(sqlite, &commit->contexts[i], sqlite->notes.items[i].lost, failure) != 0)
+            return -1;
+    if (commit->way != READINGS_OUT && add_readings(sqlite, commit, failure) != 0)
+        return -1;
+    return commit->way == READINGS_HERE ? 0 : send_out(sqlite, commit, failure);
 }
 
 int sqlite_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure)

@@ -20,6 +20,11 @@
  * group that a node belongs to, or 0; `device` is 0 where it was removed; `closed` is an enum wire_closed. Of
  * session ids the current one is neither retired nor spent; `spent` counts up in a topic. 'wires' in meta
  * counts the changes to both.
+ *
+ * `points` are the readings, and `readings` is how people see them (`readings_readable` is its older name).
+ * `outbox` has the parcels that sinks have not confirmed; `all_points` and `all_bytes` count all that there
+ * were, up to and including the row, and so do a sink's for what it has confirmed. Where there are no rows,
+ * the outbox's end is where the sink is that is furthest: all of them have passed what there was.
  */
 static const char *const migrations[] = {
     "CREATE TABLE meta (name TEXT PRIMARY KEY NOT NULL, value NOT NULL) WITHOUT ROWID;"
@@ -92,6 +97,21 @@ static const char *const migrations[] = {
     "BLOB,"
     " UNIQUE (topic, id));"
     "INSERT INTO meta VALUES ('wires', 0);",
+
+    "DROP VIEW readings_readable;"
+    "ALTER TABLE readings RENAME TO points;"
+    "CREATE VIEW readings AS SELECT s.device_name AS device,"
+    " strftime('%Y-%m-%dT%H:%M:%fZ', p.time / 1000000.0, 'unixepoch') AS time, s.name AS name,"
+    " p.value AS value, s.unit AS unit, s.type AS type, s.format AS format, p.piv AS seq, p.time AS time_us,"
+    " p.time + p.delay AS received_us FROM points p JOIN series s ON s.id = p.series;"
+    "CREATE VIEW readings_readable AS SELECT * FROM readings;"
+
+    "CREATE TABLE outbox (n INTEGER PRIMARY KEY, received INTEGER NOT NULL, points INTEGER NOT NULL,"
+    " all_points INTEGER NOT NULL, all_bytes INTEGER NOT NULL, parcel BLOB NOT NULL);"
+    "CREATE TABLE sinks (name TEXT PRIMARY KEY NOT NULL, n INTEGER NOT NULL, points INTEGER NOT NULL,"
+    " bytes INTEGER NOT NULL, added INTEGER NOT NULL, confirmed INTEGER NOT NULL DEFAULT 0,"
+    " lost INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0, holder TEXT NOT NULL DEFAULT '',"
+    " lease INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;",
 };
 
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

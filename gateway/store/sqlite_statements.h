@@ -58,6 +58,16 @@
     "(SELECT w.device FROM wires w JOIN devices d ON d.id = w.device WHERE w." ITS_NODES " AND d.kid IS "    \
     "NULL)"
 
+/* Where the outbox's end can be seen: the highest n of these. */
+#define OUTBOX_ENDS                                                                                          \
+    "(SELECT * FROM (SELECT n, all_points AS points, all_bytes AS bytes FROM outbox ORDER BY n DESC LIMIT "  \
+    "1)"                                                                                                     \
+    " UNION ALL SELECT * FROM (SELECT n, points, bytes FROM sinks ORDER BY n DESC LIMIT 1)"                  \
+    " UNION ALL SELECT 0, 0, 0)"
+
+/* The last row that every sink has passed; where there is none, all rows were. */
+#define ALL_PASSED "(SELECT coalesce(min(n), 9223372036854775807) FROM sinks)"
+
 /* Events of a kind (?1) and a device (?2). */
 #define EVENT_IS_SELECTED "(?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR device_name = ?2)"
 
@@ -222,36 +232,60 @@
     X(SERIES_WIDEN, "UPDATE series SET first = min(first, ?2), last = max(last, ?3) WHERE id = ?1")          \
     X(SERIES_GONE, "SELECT value FROM meta WHERE name = 'series_gone'")                                      \
     X(SERIES_GONE_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'series_gone'")                     \
-    X(READING_ADD, "INSERT INTO readings (time, n, series, value, piv, delay)"                               \
+    X(READING_ADD, "INSERT INTO points (time, n, series, value, piv, delay)"                                 \
                    " VALUES (?1, 0, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")                                 \
-    X(READING_ADD_NEXT, "INSERT INTO readings (time, n, series, value, piv, delay)"                          \
-                        " SELECT ?1, max(n) + 1, ?2, ?3, ?4, ?5 FROM readings WHERE time = ?1")              \
+    X(READING_ADD_NEXT, "INSERT INTO points (time, n, series, value, piv, delay)"                            \
+                        " SELECT ?1, max(n) + 1, ?2, ?3, ?4, ?5 FROM points WHERE time = ?1")                \
     X(SERIES_RANGE, "SELECT min(first), max(last) FROM series WHERE " SELECTED_SERIES)                       \
-    X(READINGS_START, "SELECT r.time, r.n FROM readings r"                                                   \
+    X(READINGS_START, "SELECT r.time, r.n FROM points r"                                                     \
                       " WHERE r.time >= ?3 AND r.time < ?4 AND " IS_SELECTED                                 \
                       " ORDER BY r.time DESC, r.n DESC LIMIT 1 OFFSET ?5")                                   \
     X(READINGS_PAGE,                                                                                         \
       "SELECT r.time, r.n, r.value, r.piv, r.delay,"                                                         \
       " s.device_name, s.name, s.unit, s.type, s.format"                                                     \
-      " FROM readings r CROSS JOIN series s ON s.id = r.series"                                              \
+      " FROM points r CROSS JOIN series s ON s.id = r.series"                                                \
       " WHERE (r.time, r.n) > (?3, ?5) AND r.time < ?4 AND " IS_SELECTED " ORDER BY r.time, r.n")            \
     X(READING_AT, "SELECT r.time, r.n, r.value, r.piv, r.delay,"                                             \
                   " s.device_name, s.name, s.unit, s.type, s.format"                                         \
-                  " FROM readings r CROSS JOIN series s ON s.id = r.series"                                  \
+                  " FROM points r CROSS JOIN series s ON s.id = r.series"                                    \
                   " WHERE r.time = ?1 AND r.n = ?2")                                                         \
     X(FOLLOW_TIMELY,                                                                                         \
-      "SELECT r.time, r.time, r.n, r.time + r.delay FROM readings r"                                         \
+      "SELECT r.time, r.time, r.n, r.time + r.delay FROM points r"                                           \
       " WHERE r.time >= ?3 AND r.time < ?4 AND NOT " IS_LATE " AND " IS_SELECTED " ORDER BY r.time, r.n")    \
     X(FOLLOW_LATE, "SELECT r.time + r.delay, r.time, r.n, r.time + r.delay"                                  \
-                   " FROM readings r INDEXED BY readings_late"                                               \
+                   " FROM points r INDEXED BY readings_late"                                                 \
                    " WHERE r.time + r.delay >= ?3 AND r.time + r.delay < ?4 AND " IS_LATE                    \
                    " AND " IS_SELECTED " ORDER BY r.time + r.delay, r.time, r.n")                            \
-    X(EXPIRE_IS_DUE, "SELECT EXISTS (SELECT 1 FROM readings WHERE time < ?1)"                                \
+    X(EXPIRE_IS_DUE, "SELECT EXISTS (SELECT 1 FROM points WHERE time < ?1)"                                  \
                      " OR EXISTS (SELECT 1 FROM series WHERE last <= ?1)")                                   \
-    X(READINGS_BOUND, "SELECT time, n FROM readings WHERE time < ?1"                                         \
+    X(READINGS_BOUND, "SELECT time, n FROM points WHERE time < ?1"                                           \
                       " ORDER BY time, n LIMIT 1 OFFSET ?2")                                                 \
-    X(READINGS_DELETE, "DELETE FROM readings WHERE (time, n) < (?1, ?2)")                                    \
+    X(READINGS_DELETE, "DELETE FROM points WHERE (time, n) < (?1, ?2)")                                      \
     X(SERIES_DELETE, "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE last <= ?1 LIMIT ?2)")     \
+                                                                                                             \
+    X(OUTBOX_END, "SELECT n, points, bytes FROM " OUTBOX_ENDS " ORDER BY n DESC LIMIT 1")                    \
+    X(OUTBOX_ADD, "INSERT INTO outbox (n, received, points, all_points, all_bytes, parcel)"                  \
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                                                        \
+    X(OUTBOX_AFTER, "SELECT n, received, points, all_points, all_bytes, parcel FROM outbox WHERE n > ?1"     \
+                    " ORDER BY n")                                                                           \
+    X(OUTBOX_IS_DUE, "SELECT EXISTS (SELECT 1 FROM outbox WHERE n <= " ALL_PASSED ")")                       \
+    X(OUTBOX_DELETE,                                                                                         \
+      "DELETE FROM outbox WHERE n <= " ALL_PASSED " AND n < (SELECT min(n) FROM outbox) + ?1")               \
+    X(SINK_COUNT, "SELECT count(*) FROM sinks")                                                              \
+    X(SINK_ADD, "INSERT INTO sinks (name, n, points, bytes, added) VALUES (?1, ?2, ?3, ?4, ?5)"              \
+                " ON CONFLICT DO NOTHING")                                                                   \
+    X(SINK_DELETE, "DELETE FROM sinks WHERE name = ?1")                                                      \
+    X(SINKS, "SELECT s.name, s.n, s.points, s.bytes, s.added, s.confirmed, s.lost, s.refused, s.holder,"     \
+             " s.lease, e.n, e.points, e.bytes,"                                                             \
+             " coalesce((SELECT received FROM outbox WHERE n > s.n ORDER BY n LIMIT 1), 0)"                  \
+             " FROM sinks s CROSS JOIN (SELECT * FROM " OUTBOX_ENDS " ORDER BY n DESC LIMIT 1) e"            \
+             " ORDER BY s.name")                                                                             \
+    X(SINK_UPDATE, "UPDATE sinks SET points = CASE WHEN ?3 > n THEN ?4 ELSE points END,"                     \
+                   " bytes = CASE WHEN ?3 > n THEN ?5 ELSE bytes END,"                                       \
+                   " confirmed = CASE WHEN ?3 > n THEN ?8 ELSE confirmed END, n = max(n, ?3),"               \
+                   " lost = lost + ?6, refused = refused + ?7, holder = iif(?9 > 0, ?2, ''),"                \
+                   " lease = iif(?9 > 0, ?8 + ?9, 0)"                                                        \
+                   " WHERE name = ?1 AND (holder IN ('', ?2) OR lease <= ?8)")                               \
                                                                                                              \
     X(EVENT_ADD, "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"       \
                  " VALUES (?1, (SELECT coalesce(max(id), 0) + 1 FROM events WHERE authentic = ?1),"          \

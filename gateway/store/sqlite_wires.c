@@ -182,14 +182,26 @@ int sqlite_wires_begin(struct store *store, struct failure *failure)
     sqlite3_busy_timeout(sqlite->db, COMMIT_BUSY_MS);
     int result = sqlite_begin(sqlite, change_it, failure);
     sqlite3_busy_timeout(sqlite->db, COMMAND_BUSY_MS);
+    parcels_begin(&sqlite->parcels);
     if (result == 0 && sqlite_series_check(sqlite, failure) != 0)
         return sqlite_end(sqlite, -1, change_it, failure);
     return result;
 }
 
+static int send_out(struct sqlite *sqlite, struct failure *failure)
+{
+    if (parcels_end(&sqlite->parcels, failure) != 0)
+        return -1;
+    return sqlite->parcels.count == 0 ? 0 : sqlite_outbox_add(sqlite, change_it, failure);
+}
+
 int sqlite_wires_end(struct store *store, int result, struct failure *failure)
 {
-    return sqlite_end(sqlite_of(store), result, change_it, failure) < 0 ? -1 : 0;
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (result >= 0)
+        result = send_out(sqlite, failure);
+    return sqlite_end(sqlite, result, change_it, failure) < 0 ? -1 : 0;
 }
 
 /* 1 it is remembered from now on, 0 there are too many already. */
@@ -255,10 +267,11 @@ int sqlite_wire_change(struct store *store, const struct wire_change *change, st
     if (change->lost > 0 &&
         two_numbers(sqlite, ST_DEVICE_LOST, change->device, (int64_t)change->lost, failure) < 0)
         return -1;
-    for (size_t i = 0; i < change->count; i++)
+    for (size_t i = 0; i < change->count && change->way != READINGS_OUT; i++)
         if (sqlite_reading_add(sqlite, change->device, &message, &change->readings[i], failure) != 0)
             return -1;
-    return 0;
+    return change->way == READINGS_HERE ? 0
+                                        : parcels_add_wire(&sqlite->parcels, change, message.piv, failure);
 }
 
 /* ---- entering and removing ---- */

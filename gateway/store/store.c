@@ -150,6 +150,14 @@ void store_url_shown(const char *url, char *out, size_t size)
     out[used] = '\0';
 }
 
+int sinks_fail_full(struct failure *failure)
+{
+    return fail(failure,
+                "there are %d sinks already: 'bulla sinks' lists them, and 'bulla sinks forget' lets "
+                "those go that are not used any more",
+                SINKS_MAX);
+}
+
 bool store_is_server(const char *url)
 {
     const struct store_ops *ops;

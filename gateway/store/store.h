@@ -652,9 +652,8 @@ struct store_ops {
     int (*outbox_read)(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit, void *context,
                        struct failure *failure);
     /*
-     * Deletes at most `most` of the oldest rows that every sink's cursor has passed, or all where there is no
-     * sink. The newest row may stay as long as there is a sink. Returns how many went; fewer than `most`: it
-     * is through for now. Does not wait for other writers.
+     * Deletes at most `most` of the oldest rows that every sink's cursor has passed, or any where there is no
+     * sink. Returns how many went; fewer than `most`: it is through for now. Does not wait for other writers.
      */
     int (*outbox_trim)(struct store *store, size_t most, struct failure *failure);
 };
@@ -671,6 +670,9 @@ struct store {
 #define STORE_AWAY   (-2)
 
 extern const struct store_ops *const stores[]; /* NULL at the end */
+
+/* For stores: fails because there are SINKS_MAX already. */
+int sinks_fail_full(struct failure *failure);
 
 /* Whether a label is one: 0, or -1 with what is wrong with it. `value` NULL is not looked at. */
 MUST_CHECK int label_check(const struct label *label, struct failure *failure);

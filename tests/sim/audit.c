@@ -267,7 +267,7 @@ void audit_database(struct audit *audit, struct ledger *ledger)
     struct ledger_balance balance;
     sqlite3_stmt *rows;
 
-    assert_int_equal(sqlite3_prepare_v2(audit->lab->view, "SELECT value, piv FROM readings", -1, &rows, NULL),
+    assert_int_equal(sqlite3_prepare_v2(audit->lab->view, "SELECT value, piv FROM points", -1, &rows, NULL),
                      SQLITE_OK);
     while (sqlite3_step(rows) == SQLITE_ROW)
         check_row(audit, ledger, rows);

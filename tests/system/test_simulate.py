@@ -116,15 +116,15 @@ def test_the_gateway_is_killed_in_the_middle(bulla, make_gateway):
 
 
 @pytest.mark.parametrize("trigger, problem", [
-    ("WHEN NEW.value % 5 = 0 BEGIN DELETE FROM readings WHERE time = NEW.time AND n = NEW.n; END", "lost"),
-    ("WHEN NEW.n < 1000 AND NEW.value % 5 = 0 BEGIN INSERT INTO readings VALUES "
+    ("WHEN NEW.value % 5 = 0 BEGIN DELETE FROM points WHERE time = NEW.time AND n = NEW.n; END", "lost"),
+    ("WHEN NEW.n < 1000 AND NEW.value % 5 = 0 BEGIN INSERT INTO points VALUES "
      "(NEW.time, NEW.n + 1000, NEW.series, NEW.value, NEW.piv, NEW.delay); END", "twice"),
-    ("WHEN NEW.value % 5 = 0 BEGIN UPDATE readings SET value = NEW.value + 1000000 "
+    ("WHEN NEW.value % 5 = 0 BEGIN UPDATE points SET value = NEW.value + 1000000 "
      "WHERE time = NEW.time AND n = NEW.n; END", "strange"),
 ], ids=["lost", "twice", "strange"])
 def test_a_database_that_lies(bulla, gateway, simulate, trigger, problem):
     with sqlite3.connect(gateway.folder / "bulla.db") as database:
-        database.execute("CREATE TRIGGER behind_its_back AFTER INSERT ON readings " + trigger)
+        database.execute("CREATE TRIGGER behind_its_back AFTER INSERT ON points " + trigger)
     result = simulate("--devices", "10", "--rate", "40", "--duration", "3", "--faults", "none", status=1)
     assert not result["adds_up"]
     assert result["found"][problem] > 0

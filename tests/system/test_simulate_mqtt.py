@@ -65,8 +65,8 @@ def test_gateway_and_broker_are_killed_in_the_middle(bulla, serve, mosquitto):
 
 def test_a_database_that_lies(bulla, serve, mosquitto):
     with sqlite3.connect(serve.folder / "bulla.db") as connection:
-        connection.execute("CREATE TRIGGER behind_its_back AFTER INSERT ON readings WHEN NEW.value % 5 = 0 "
-                           "BEGIN DELETE FROM readings WHERE time = NEW.time AND n = NEW.n; END")
+        connection.execute("CREATE TRIGGER behind_its_back AFTER INSERT ON points WHEN NEW.value % 5 = 0 "
+                           "BEGIN DELETE FROM points WHERE time = NEW.time AND n = NEW.n; END")
     process = start(To(bulla.folder, mosquitto.url), "--devices", "10", "--rate", "40", "--duration", "3", "--faults", "none")
     result, _ = finish(process, status=1)
     assert not result["adds_up"] and result["found"]["lost"] > 0

@@ -279,6 +279,38 @@ static int faulty_wire_of(struct store *store, int64_t device, struct wire_row *
     FORWARD(wire_of, inner, device, row, nodes, failure);
 }
 
+static int faulty_sink_add(struct store *store, const char *name, int64_t now, struct failure *failure)
+{
+    FORWARD(sink_add, inner, name, now, failure);
+}
+
+static int faulty_sinks_each(struct store *store, sink_visitor *visit, void *context, struct failure *failure)
+{
+    FORWARD(sinks_each, inner, visit, context, failure);
+}
+
+static int faulty_sink_forget(struct store *store, const char *name, struct failure *failure)
+{
+    FORWARD(sink_forget, inner, name, failure);
+}
+
+static int faulty_sinks_update(struct store *store, const char *holder, struct sink_update *updates,
+                               size_t count, int64_t now, struct failure *failure)
+{
+    FORWARD(sinks_update, inner, holder, updates, count, now, failure);
+}
+
+static int faulty_outbox_read(struct store *store, int64_t behind, size_t bytes, outbox_visitor *visit,
+                              void *context, struct failure *failure)
+{
+    FORWARD(outbox_read, inner, behind, bytes, visit, context, failure);
+}
+
+static int faulty_outbox_trim(struct store *store, size_t most, struct failure *failure)
+{
+    FORWARD(outbox_trim, inner, most, failure);
+}
+
 static void faulty_close(struct store *store)
 {
     struct store *inner = ((struct faulty_store *)store)->inner;
@@ -342,6 +374,12 @@ static const struct store_ops faulty_ops = {
     .wires_each = faulty_wires_each,
     .wire_of = faulty_wire_of,
     .follow_close = faulty_follow_close,
+    .sink_add = faulty_sink_add,
+    .sinks_each = faulty_sinks_each,
+    .sink_forget = faulty_sink_forget,
+    .sinks_update = faulty_sinks_update,
+    .outbox_read = faulty_outbox_read,
+    .outbox_trim = faulty_outbox_trim,
 };
 
 static int open_faulty(struct fixture *f, enum store_open_mode mode, struct store **store)

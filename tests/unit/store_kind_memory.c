@@ -7,6 +7,7 @@
 static void close_memory(struct store *store)
 {
     commit_notes_wipe(&((struct memory *)store)->notes);
+    parcels_wipe(&((struct memory *)store)->parcels);
     free(store);
 }
 
@@ -45,6 +46,12 @@ static const struct store_ops memory_ops = {
     .follow_next = memory_follow_next,
     .follow_close = memory_follow_close,
     .readings_expire = memory_readings_expire,
+    .sink_add = memory_sink_add,
+    .sinks_each = memory_sinks_each,
+    .sink_forget = memory_sink_forget,
+    .sinks_update = memory_sinks_update,
+    .outbox_read = memory_outbox_read,
+    .outbox_trim = memory_outbox_trim,
     .device_upgrade = memory_device_upgrade,
     .wires_begin = memory_wires_begin,
     .wires_end = memory_wires_end,
@@ -103,6 +110,7 @@ static void clear(struct fixture *f)
     }
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         free(lists[i]->at);
+    memory_free_outbox(place);
     free(place);
 }
 

@@ -5,6 +5,7 @@
 #ifndef STORE_MEMORY_H
 #define STORE_MEMORY_H
 
+#include "gateway/sink/parcel.h"
 #include "gateway/store/commit_notes.h"
 #include "store_fixture.h"
 
@@ -91,6 +92,8 @@ struct memory_snapshot {
 struct memory_place {
     struct list values, ids, devices, labels, buried, contexts, series, points, events;
     struct list wires, hashes, sessions;
+    struct list sinks, outbox;
+    struct outbox_place end; /* of the outbox */
     struct memory_snapshot before;
     int64_t wires_version;
     int64_t generation;
@@ -103,6 +106,7 @@ struct memory {
     struct store store; /* first */
     struct memory_place *place;
     struct commit_notes notes;
+    struct parcels parcels; /* that the transaction under way sends out */
 };
 
 static inline struct memory_place *place_of(struct store *store)
@@ -213,6 +217,20 @@ int memory_wire_of(struct store *store, int64_t device, struct wire_row *row, in
                    struct failure *failure);
 int memory_device_upgrade(struct store *store, const struct device_row *row, bool proven, bool at_once,
                           struct failure *failure);
+
+/* ---- store_memory_outbox.c ---- */
+
+/* Appends the parcels. */
+void memory_send_out(struct store *store);
+void memory_free_outbox(struct memory_place *place);
+int memory_sink_add(struct store *store, const char *name, int64_t now, struct failure *failure);
+int memory_sinks_each(struct store *store, sink_visitor *visit, void *context, struct failure *failure);
+int memory_sink_forget(struct store *store, const char *name, struct failure *failure);
+int memory_sinks_update(struct store *store, const char *holder, struct sink_update *updates, size_t count,
+                        int64_t now, struct failure *failure);
+int memory_outbox_read(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit, void *context,
+                       struct failure *failure);
+int memory_outbox_trim(struct store *store, size_t most, struct failure *failure);
 
 /* ---- store_memory_sessions.c ---- */
 

@@ -223,9 +223,14 @@ int memory_commit(struct store *store, struct commit *batch, int64_t now, struct
     for (size_t i = 0; i < batch->message_count; i++) {
         const struct commit_message *message = &batch->messages[i];
         const struct commit_context *context = &batch->contexts[message->context];
-        for (size_t r = 0; context->verdict == COMMIT_DONE && r < message->count; r++)
+        for (size_t r = 0;
+             batch->way != READINGS_OUT && context->verdict == COMMIT_DONE && r < message->count; r++)
             memory_store_reading(memory->place, context->after.device, message,
                                  &batch->readings[message->first + r]);
+    }
+    if (batch->way != READINGS_HERE) {
+        assert_int_equal(parcels_of_commit(&memory->parcels, batch, failure), 0);
+        memory_send_out(store);
     }
     return 0;
 }

@@ -75,11 +75,16 @@ int memory_wires_begin(struct store *store, struct failure *failure)
 
 int memory_wires_end(struct store *store, int result, struct failure *failure)
 {
-    (void)failure;
+    struct parcels *parcels = &((struct memory *)store)->parcels;
+
+    assert_int_equal(parcels_end(parcels, failure), 0);
+    if (result < 0)
+        parcels_begin(parcels);
     if (result < 0)
         memory_rollback(place_of(store));
     else
         memory_commit_all(place_of(store));
+    memory_send_out(store);
     return result < 0 ? -1 : 0;
 }
 
@@ -245,8 +250,11 @@ int memory_wire_change(struct store *store, const struct wire_change *change, st
         group->seen = change->received;
     memory_device(place, change->device)->lost += change->lost;
     message.piv = change->sets_number ? change->number : row->stored;
-    for (size_t i = 0; i < change->count; i++)
+    for (size_t i = 0; change->way != READINGS_OUT && i < change->count; i++)
         memory_store_reading(place, change->device, &message, &change->readings[i]);
+    if (change->way != READINGS_HERE)
+        assert_int_equal(parcels_add_wire(&((struct memory *)store)->parcels, change, message.piv, failure),
+                         0);
     return 0;
 }
 

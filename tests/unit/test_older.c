@@ -240,7 +240,7 @@ static void a_message_is_stored_once(void **state)
     assert_fate(say(lab, &toy, "12FA", "secret n9 302"), "stored");
     assert_int_equal(lab_stored(lab, 300), 1);
     assert_int_equal(lab_stored(lab, 301), 0);
-    assert_int_equal(lab_number(lab, "SELECT piv FROM readings WHERE value = 302"), 9);
+    assert_int_equal(lab_number(lab, "SELECT piv FROM points WHERE value = 302"), 9);
     assert_int_equal(lab_number(lab, "SELECT lost FROM devices WHERE name = 'balcony'"), 3);
     assert_int_equal(lab_number(lab, "SELECT number FROM wires"), 9);
     assert_int_equal(lab_events(lab, "stale"), 2);
@@ -319,8 +319,7 @@ static void a_ciphertext_is_accepted_once(void **state)
     assert_fate(say(lab, &toy, "12FA", "secret r2"), "duplicate");
     assert_int_equal(lab_number(lab, "SELECT count(*) FROM readings"), 3);
     assert_int_equal(lab_number(lab, "SELECT hashes FROM wires"), 4);
-    assert_int_equal(lab_number(lab, "SELECT piv FROM readings WHERE value = 302"),
-                     3); /* its third reading */
+    assert_int_equal(lab_number(lab, "SELECT piv FROM points WHERE value = 302"), 3); /* its third reading */
 }
 
 static void so_many_ciphertexts_are_remembered(void **state)

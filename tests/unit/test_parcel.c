@@ -72,14 +72,14 @@ static void fill(struct reading readings[10])
 static void test_golden(void **state)
 {
     static const uint8_t golden[] = {
-        0x01, 0x01,                                                                   /* version, points */
-        0x07, 'k',  'i',  't',  'c',  'h',  'e',  'n',  0x00,                         /* device */
-        0x08, 1,    2,    3,    4,    5,    6,    7,    8,                            /* context */
-        0xac, 0x02,                                                                   /* piv */
-        0x80, 0x80, 0xf2, 0x81, 0x83, 0x89, 0x85, 0x06,                               /* received */
-        0x00, 0x01,                                                                   /* index, count */
-        0x00, 0x01, 't',  0x03, 'C',  'e',  'l',  0x09,                               /* type, name, unit, time */
-        0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x37, 0x40,                               /* 23.4 */
+        0x01, 0x01,                                           /* version, points */
+        0x07, 'k',  'i',  't',  'c',  'h',  'e',  'n',  0x00, /* device */
+        0x08, 1,    2,    3,    4,    5,    6,    7,    8,    /* context */
+        0xac, 0x02,                                           /* piv */
+        0x80, 0x80, 0xf2, 0x81, 0x83, 0x89, 0x85, 0x06,       /* received */
+        0x00, 0x01,                                           /* index, count */
+        0x00, 0x01, 't',  0x03, 'C',  'e',  'l',  0x09,       /* type, name, unit, time */
+        0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x37, 0x40,       /* 23.4 */
     };
     const struct parcel_message message = {7, "kitchen", session_id, 8, 300, NOW * SECOND};
     struct reading reading = real("t", 23.4, NOW * SECOND - 5);
@@ -289,8 +289,9 @@ static void test_of_a_commit(void **state)
         {.name = "a", .verdict = COMMIT_CONFLICT, .after = {.device = 1, .counter = true}},
         {.name = "b", .verdict = COMMIT_DONE, .after = {.device = 2, .id_context = {9, 9}}}};
     const struct reading readings[3] = {real("x", 1, 1), real("y", 2, 2), real("z", 3, 3)};
-    const struct commit_message messages[2] = {{.context = 0, .piv = 5, .received = 10, .first = 0, .count = 1},
-                                               {.context = 1, .piv = 6, .received = 20, .first = 1, .count = 2}};
+    const struct commit_message messages[2] = {
+        {.context = 0, .piv = 5, .received = 10, .first = 0, .count = 1},
+        {.context = 1, .piv = 6, .received = 20, .first = 1, .count = 2}};
     const struct commit commit = {contexts, 2, messages, 2, readings, READINGS_OUT};
     struct failure failure;
 
@@ -314,8 +315,12 @@ static void test_of_a_commit(void **state)
 static void test_of_an_older_wire(void **state)
 {
     const struct reading reading = real("x", 1, 1);
-    const struct wire_change change = {
-        .row = 0x0102030405060708, .device = 3, .name = "shed", .received = 30, .readings = &reading, .count = 1};
+    const struct wire_change change = {.row = 0x0102030405060708,
+                                       .device = 3,
+                                       .name = "shed",
+                                       .received = 30,
+                                       .readings = &reading,
+                                       .count = 1};
     struct failure failure;
 
     (void)state;

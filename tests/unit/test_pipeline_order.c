@@ -131,7 +131,7 @@ static void a_full_batch_fails(void **state)
     lab_add(lab, &device, "shed", BULLA_COUNTER);
     send_numbers(&device, &piv, 1, NULL);
     lab_run(lab);
-    lab_sql(lab, "CREATE TRIGGER refuse BEFORE INSERT ON readings BEGIN SELECT RAISE(ABORT, 'no'); END");
+    lab_sql(lab, "CREATE TRIGGER refuse BEFORE INSERT ON points BEGIN SELECT RAISE(ABORT, 'no'); END");
     send_numbers(&device, &piv, BATCH_FULL, NULL);
     lab_run(lab);
     assert_int_equal(lab->gateways[0].pipeline.counters.outcomes[OUTCOME_BUSY], BATCH_FULL);

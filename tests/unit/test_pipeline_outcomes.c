@@ -366,7 +366,7 @@ static void what_cannot_be_decoded_is_stored_as_it_came(void **state)
     packet.len = device.message.size;
     memcpy(packet.bytes, device.message.data, packet.len);
     assert_fate(lab_deliver(lab, &packet), "stored");
-    assert_int_equal(lab_number(lab, "SELECT count(*) FROM readings r JOIN series s ON s.id = r.series"
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM points r JOIN series s ON s.id = r.series"
                                      " WHERE s.type = 'undecoded' AND r.value = x'ff0081'"),
                      1);
     assert_int_equal(lab->gateways[0].pipeline.counters.undecoded, 1);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "store_schema_3.h"
+
 /* As the program of that time wrote it; one reading was made a late one. */
 static const char version_1[] =
     "PRAGMA application_id = 1651862577; PRAGMA user_version = 1; BEGIN;"
@@ -147,8 +149,16 @@ static const char version_2[] =
 static void put_version(struct fixture *f, int64_t version)
 {
     empty_place(f);
-    run_sql(f, version == 1 ? version_1 : version_2);
+    run_sql(f, version == 1 ? version_1 : version == 2 ? version_2 : version_3);
     assert_int_equal(number(f, "PRAGMA user_version"), version);
+}
+
+static void opens(struct fixture *f)
+{
+    f->store = open_store(f, STORE_EXISTING);
+    if (f->store == NULL)
+        print_error("%s\n", f->failure.text);
+    assert_non_null(f->store);
 }
 
 static void is_sound(struct fixture *f)
@@ -176,9 +186,8 @@ static void test_version_1(void **state)
 
     put_version(f, 1);
     f->now = 1795300000 + 11428; /* when the late one came */
-    f->store = open_store(f, STORE_EXISTING);
-    assert_non_null(f->store);
-    assert_int_equal(number(f, "PRAGMA user_version"), 3);
+    opens(f);
+    assert_int_equal(number(f, "PRAGMA user_version"), 4);
     assert_int_equal(call(f, device_by_name, "kitchen", &row), 1);
     assert_int_equal(row.lost, 0);
     assert_memory_equal(row.kid, "\x0a\x0b", 2);
@@ -193,7 +202,7 @@ static void test_version_1(void **state)
 
     /* The index was filled: the late one is seen by who follows. */
     ok(call(f, follow_open, &none, last_value, &value, &follower));
-    run_sql(f, "DELETE FROM readings WHERE piv = 2; INSERT INTO readings VALUES"
+    run_sql(f, "DELETE FROM points WHERE piv = 2; INSERT INTO points VALUES"
                "(1795300000000001, 0, 1, 20.5, 2, 11428456912)");
     assert_int_equal(call(f, follow_next, follower, last_value, &value), 1);
     assert_true(value == 20.5);
@@ -211,9 +220,8 @@ static void test_version_2(void **state)
     struct device_row row;
 
     put_version(f, 2);
-    f->store = open_store(f, STORE_EXISTING);
-    assert_non_null(f->store);
-    assert_int_equal(number(f, "PRAGMA user_version"), 3);
+    opens(f);
+    assert_int_equal(number(f, "PRAGMA user_version"), 4);
     assert_int_equal(number(f, "SELECT count(*) FROM devices WHERE secret IS NOT NULL AND kid IS NOT NULL"),
                      3);
     assert_int_equal(call(f, device_by_name, "kitchen", &row), 1);
@@ -234,6 +242,54 @@ static void test_version_2(void **state)
     is_sound(f);
 }
 
+/* Version 4 gives the table of readings another name, and its own to the view that people see. */
+static void test_version_3(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_row wire;
+    char row[256];
+
+    put_version(f, 3);
+    opens(f);
+    assert_int_equal(number(f, "PRAGMA user_version"), 4);
+    assert_int_equal(count_readings(f, "kitchen"), 2);
+    for (int old = 0; old < 2; old++) {
+        f->kind->text(
+            f,
+            old ? "SELECT device || ' ' || time || ' ' || name || ' ' || value || ' ' || unit || ' ' || seq"
+                  " FROM readings_readable ORDER BY time_us DESC LIMIT 1"
+                : "SELECT device || ' ' || time || ' ' || name || ' ' || value || ' ' || unit || ' ' || seq"
+                  " FROM readings ORDER BY time_us DESC LIMIT 1",
+            row, sizeof(row));
+        assert_string_equal(row, "kitchen 2026-11-22T08:12:05.405Z temperature 21.5 Cel 1");
+    }
+    assert_int_equal(call(f, wire_of, 3, &wire, NULL), 1);
+    assert_string_equal(wire.route, "green/data");
+    assert_int_equal(number(f, "SELECT count(*) FROM session_ids"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM outbox") + number(f, "SELECT count(*) FROM sinks"), 0);
+    assert_int_equal(call(f, sink_add, "influx://h/db", NOW), 1);
+    assert_int_equal(call(f, readings_expire, INT64_C(1795335125404674), 10), 1);
+    assert_int_equal(count_readings(f, "kitchen"), 1);
+    is_sound(f);
+}
+
+static void test_version_3_that_fails(void **state)
+{
+    struct fixture *f = *state;
+
+    put_version(f, 3);
+    run_sql(f, "CREATE TABLE outbox (x)");
+    assert_null(open_store(f, STORE_EXISTING));
+    says(f, "up to date");
+    assert_int_equal(number(f, "PRAGMA user_version"), 3);
+    assert_int_equal(
+        number(f, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'readings'"), 1);
+    assert_int_equal(number(f, "SELECT count(*) FROM readings_readable"), 2);
+    run_sql(f, "DROP TABLE outbox");
+    opens(f);
+    is_sound(f);
+}
+
 /* Of an empty table too. */
 static void test_ids_of_removed_devices(void **state)
 {
@@ -241,8 +297,7 @@ static void test_ids_of_removed_devices(void **state)
 
     put_version(f, 2);
     run_sql(f, "DELETE FROM devices; DELETE FROM contexts; DELETE FROM labels");
-    f->store = open_store(f, STORE_EXISTING);
-    assert_non_null(f->store);
+    opens(f);
     add_device(f, "new", 0x66, BULLA_SESSION, false);
     assert_int_equal(number(f, "SELECT id FROM devices"), 5);
     assert_int_equal(number(f, "SELECT count(*) FROM sqlite_sequence WHERE name LIKE '%new%'"), 0);
@@ -262,8 +317,7 @@ static void test_version_2_that_fails(void **state)
     assert_int_equal(number(f, "SELECT count(*) FROM devices"), 3);
     assert_int_equal(number(f, "SELECT seq FROM sqlite_sequence WHERE name = 'devices'"), 4);
     run_sql(f, "DROP TABLE session_ids");
-    f->store = open_store(f, STORE_EXISTING);
-    assert_non_null(f->store);
+    opens(f);
     is_sound(f);
 }
 
@@ -287,8 +341,7 @@ static void test_a_migration_that_fails(void **state)
     assert_int_equal(
         number(f, "SELECT count(*) FROM sqlite_schema WHERE name IN ('labels', 'readings_late')"), 0);
     run_sql(f, "DROP TABLE series_last");
-    f->store = open_store(f, STORE_EXISTING);
-    assert_non_null(f->store);
+    opens(f);
     ok(call(f, readings_each, &all, visit_any, NULL));
 }
 
@@ -297,6 +350,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_version_1),
         STORE_TEST(test_version_2),
+        STORE_TEST(test_version_3),
+        STORE_TEST(test_version_3_that_fails),
         STORE_TEST(test_ids_of_removed_devices),
         STORE_TEST(test_version_2_that_fails),
         STORE_TEST(test_a_migration_that_fails),

@@ -125,7 +125,7 @@ static void test_newer_schema_is_refused(void **state)
     f->store = NULL;
     run_sql(f, "PRAGMA user_version = 4711");
     refuse_file(f, "version 4711");
-    says(f, "versions up to 3");
+    says(f, "versions up to 4");
 }
 
 /* SQLite keeps whatever is put into a column. */
