@@ -88,7 +88,7 @@ static const char *const first[] = {
          " route VARBINARY(255) NOT NULL, session_topic VARBINARY(255) NOT NULL,"
          " node VARBINARY(62) NOT NULL, reading_name VARBINARY(255) NOT NULL, flags BIGINT NOT NULL,"
          " lifetime BIGINT NOT NULL, grace BIGINT NOT NULL, packed VARBINARY(1024) NOT NULL,"
-         " number BIGINT NOT NULL DEFAULT 0, stored BIGINT NOT NULL DEFAULT 0,"
+         " number BIGINT NOT NULL DEFAULT 0, messages BIGINT NOT NULL DEFAULT 0,"
          " hashes BIGINT NOT NULL DEFAULT 0, seen BIGINT NOT NULL DEFAULT 0,"
          " closed BIGINT NOT NULL DEFAULT 0, KEY wires_device (device),"
          " KEY wires_route (wire, route, grp), KEY wires_node (grp, node))" TABLE,

@@ -7,7 +7,8 @@
 
 #define MQ_WIRE_COLUMNS                                                                                      \
     "w.id, w.device, w.grp, COALESCE(d.name, X''), COALESCE(d.revoked, 0), w.wire, w.route,"                 \
-    " w.session_topic, w.node, w.reading_name, w.flags, w.lifetime, w.grace, w.number, w.stored, w.hashes,"  \
+    " w.session_topic, w.node, w.reading_name, w.flags, w.lifetime, w.grace, w.number, w.messages, "         \
+    "w.hashes,"                                                                                              \
     " w.seen, w.closed, w.packed"
 
 #define MQ_WIRES "FROM wires w LEFT JOIN devices d ON d.id = w.device"
@@ -44,9 +45,10 @@
 #define MQ_STATEMENTS_DATA(X)                                                                                \
     X(SERIES_HOLD, "SELECT value FROM numbers WHERE name = 'series_gone' LOCK IN SHARE MODE")                \
     X(SERIES_FIND, "SELECT device, digest, id, first, last FROM series WHERE (device, digest) IN ($1)")      \
-    X(SERIES_ADD, "INSERT INTO series (device, digest, name, unit, type, format, device_name, first, last)"  \
-                  " SELECT $1, $2, $3, $4, $5, $6, d.name, $7, $8 FROM devices d WHERE d.id = $1"            \
-                  " ON DUPLICATE KEY UPDATE digest = series.digest")                                         \
+    X(SERIES_ADD,                                                                                            \
+      "INSERT INTO series (device, digest, name, unit, type, format, device_name, first, last)"              \
+      " SELECT $1, $2, $3, $4, $5, $6, CONVERT(d.name USING utf8mb4), $7, $8 FROM devices d WHERE d.id = $1" \
+      " ON DUPLICATE KEY UPDATE digest = series.digest")                                                     \
     X(SERIES_WIDEN, "UPDATE series SET first = LEAST(first, $2), last = GREATEST(last, $3) WHERE id = $1")   \
     X(SERIES_RANGE, "SELECT MIN(s.first), MAX(s.last), COUNT(*) FROM series s WHERE " MQ_IS_SELECTED)        \
     X(SERIES_SELECTED, "SELECT s.id FROM series s WHERE " MQ_IS_SELECTED " LIMIT $3")                        \
@@ -74,7 +76,7 @@
     X(POINTS_OLDEST, "SELECT n FROM points FORCE INDEX (PRIMARY)"                                            \
                      " WHERE time < $1 OR (time = $1 AND beyond < $2)"                                       \
                      " ORDER BY time, beyond, n LIMIT $3 FOR UPDATE SKIP LOCKED")                            \
-    X(POINTS_DELETE, "DELETE FROM points WHERE n IN ($1)")                                                   \
+    X(POINTS_DELETE, "DELETE p FROM points p FORCE INDEX (points_n) WHERE p.n IN ($1)")                      \
     X(SERIES_GONE_HOLD, "SELECT value FROM numbers WHERE name = 'series_gone' FOR UPDATE SKIP LOCKED")       \
     X(SERIES_DELETE, "DELETE FROM series WHERE last <= $3 AND NOT EXISTS (SELECT 1 FROM points"              \
                      " WHERE time < $1 OR (time = $1 AND beyond < $2)) LIMIT $4")                            \
@@ -83,8 +85,9 @@
     X(EVENTS_ADD,                                                                                            \
       "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail) VALUES $1")       \
     X(EVENTS_NAME, "UPDATE events e JOIN devices d ON d.id = e.device SET e.device_name = d.name"            \
-                   " WHERE e.authentic = $1 AND e.id > LAST_INSERT_ID() - $2")                               \
-    X(EVENTS_TRIM, "DELETE FROM events WHERE authentic = $1 AND id <= LAST_INSERT_ID() - $2")                \
+                   " WHERE e.authentic = $1 AND e.id > CAST(LAST_INSERT_ID() AS SIGNED) - $2")               \
+    X(EVENTS_TRIM,                                                                                           \
+      "DELETE FROM events WHERE authentic = $1 AND id <= CAST(LAST_INSERT_ID() AS SIGNED) - $2")             \
     X(EVENTS_START, "SELECT time, authentic, id FROM events WHERE " MQ_EVENT_IS_SELECTED                     \
                     " ORDER BY time DESC, authentic DESC, id DESC LIMIT 1 OFFSET $3")                        \
     X(EVENTS_AFTER, "SELECT time, authentic, id, kind, device, device_name, source, detail FROM events"      \
@@ -115,9 +118,9 @@
     X(WIRE_OF, "SELECT " MQ_WIRE_COLUMNS ", (SELECT COUNT(*) FROM wires n WHERE n.grp = w.id"                \
                " AND n.closed = 0) " MQ_WIRES " WHERE w.device = $1")                                        \
     X(WIRES_EACH, "SELECT " MQ_WIRE_COLUMNS " " MQ_WIRES " WHERE w.closed = 0 AND w.grp = 0 ORDER BY w.id")  \
-    X(WIRE_MOVE, "UPDATE wires SET number = IF($2, $3, number), stored = stored + $4,"                       \
+    X(WIRE_MOVE, "UPDATE wires SET number = IF($2, $3, number), messages = messages + $4,"                   \
                  " seen = GREATEST(seen, $5), hashes = hashes + $6 WHERE id = $1")                           \
-    X(WIRE_MOVED, "SELECT stored, grp FROM wires WHERE id = $1")                                             \
+    X(WIRE_MOVED, "SELECT messages, grp FROM wires WHERE id = $1")                                           \
     X(WIRE_SEEN, "UPDATE wires SET seen = GREATEST(seen, $2) WHERE id = $1")                                 \
     X(WIRE_HASH_ADD, "INSERT INTO wire_hashes (wire, hash) SELECT w.id, $2 FROM wires w WHERE w.id = $1"     \
                      " AND w.hashes < $3 AND NOT EXISTS (SELECT 1 FROM wire_hashes h"                        \
