@@ -59,6 +59,7 @@ static const struct {
     {ER_TOO_MANY_USER_CONNECTIONS, "raise the number of connections that the user may have"},
     {ER_OUT_OF_RESOURCES, "the server is short of memory: see its log"},
     {ER_LOCK_WAIT_TIMEOUT, "another program holds the rows locked; it is tried again"},
+    {3572 /* ER_LOCK_NOWAIT */, "another program holds the rows locked; it is tried again"},
     {ER_LOCK_DEADLOCK, "it is tried again"},
     {ER_DUP_ENTRY, "somebody has entered the same meanwhile: try again"},
     {ER_TABLEACCESS_DENIED_ERROR, "the user lacks rights: GRANT ALL ON its database"},
@@ -112,7 +113,8 @@ int maria_fail(struct mysql *my, const char *what, struct failure *failure)
     char text[160] = "there is no connection";
 
     my->error = my->conn == NULL ? CR_SERVER_LOST : mysql_errno(my->conn);
-    my->conflict = my->error == ER_LOCK_DEADLOCK || my->error == ER_LOCK_WAIT_TIMEOUT;
+    my->conflict = my->error == ER_LOCK_DEADLOCK || my->error == ER_LOCK_WAIT_TIMEOUT ||
+                   my->error == 3572 /* ER_LOCK_NOWAIT */;
     if (my->conn != NULL)
         flatten(mysql_error(my->conn), text, sizeof(text));
     if (is_lost(my->error))
@@ -390,7 +392,7 @@ static void name_user(struct mysql *my, struct users *users)
 
 static int fail_used(struct mysql *my, struct users *users, struct failure *failure)
 {
-    if (my->mode != STORE_ALONE)
+    if (!store_is_alone(my->mode))
         return fail(failure, "the database %s is just used by a command that needs it alone; try again later",
                     my->label);
     name_user(my, users);
@@ -402,11 +404,11 @@ static int fail_used(struct mysql *my, struct users *users, struct failure *fail
 
 static int take_use(struct mysql *my, struct failure *failure)
 {
-    int64_t until = milliseconds() + (my->mode == STORE_ALONE ? ALONE_WAIT : USE_WAIT);
+    int64_t until = milliseconds() + (store_is_alone(my->mode) ? ALONE_WAIT : USE_WAIT);
     struct users users = {0};
 
     for (;;) {
-        int taken = my->mode == STORE_ALONE ? take_all(my, &users, failure) : take_any(my, failure);
+        int taken = store_is_alone(my->mode) ? take_all(my, &users, failure) : take_any(my, failure);
         if (taken != 0)
             return taken < 0 ? -1 : 0;
         if (milliseconds() >= until)

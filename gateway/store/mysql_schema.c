@@ -240,7 +240,7 @@ int maria_schema_open(struct mysql *my, struct failure *failure)
         version = check_version(my, version, failure);
     if (version < 0)
         return -1;
-    if (version == 0 && my->mode != STORE_CREATE)
+    if (version == 0 && !store_may_be_made(my->mode))
         return fail(
             failure,
             "there is no bulla database yet (%s): 'bulla serve' or 'bulla device add' makes it; is the "

@@ -47,6 +47,9 @@
     X(ISSUED_T_RAISE, "UPDATE numbers SET value = $1 WHERE name = 'issued_t' AND value < $1")                \
     X(FLOOR_RAISE, "UPDATE numbers SET value = GREATEST(value, $1) WHERE name = 'floor'")                    \
     X(T_HOLD, "SELECT value FROM numbers WHERE name = 'issued_t' LOCK IN SHARE MODE")                        \
+    X(T_HOLD_NOW, "SELECT value FROM numbers WHERE name = 'issued_t' FOR UPDATE NOWAIT")                     \
+    X(FLOOR_AND_T, "SELECT (SELECT value FROM numbers WHERE name = 'floor'),"                                \
+                   " (SELECT value FROM numbers WHERE name = 'issued_t')")                                   \
     X(GATEWAY_ID_ADD, "INSERT INTO gateway_ids (id, started) VALUES ($1, $2)")                               \
                                                                                                              \
     X(KID_TAKEN, "SELECT EXISTS (SELECT 1 FROM devices WHERE kid = $1)"                                      \
@@ -63,13 +66,14 @@
       "SELECT " MQ_DEVICE_COLUMNS ", " MQ_LAST_SEEN ", " MQ_ITS_WIRE " FROM devices d WHERE d.name > $1"     \
       " AND ($2 = 0 OR (NOT d.revoked AND d.created * 1000000 < $2"                                          \
       " AND " MQ_LAST_SEEN " < $2))"                                                                         \
-      " AND (SELECT COUNT(*) FROM labels l WHERE l.device = d.id"                                            \
-      " AND (l.word IN ($3) OR (l.word, l.value) IN ($4))) = $5"                                             \
+      " AND ($5 = 0 OR (SELECT COUNT(*) FROM labels l WHERE l.device = d.id AND l.word IN ($3)) = $5)"       \
+      " AND ($6 = 0 OR (SELECT COUNT(*) FROM labels l WHERE l.device = d.id"                                 \
+      " AND (l.word, l.value) IN ($4)) = $6)"                                                                \
       " ORDER BY d.name LIMIT 256")                                                                          \
     X(DEVICE_COUNT, "SELECT COUNT(*) FROM devices")                                                          \
     X(DEVICE_HOLD, "SELECT 1 FROM devices WHERE id = $1 FOR UPDATE")                                         \
     X(DEVICES_HOLD, "SELECT id FROM devices FORCE INDEX (PRIMARY) WHERE id IN ($1) ORDER BY id FOR UPDATE")  \
-    X(DEVICES_STATE, "SELECT id, revoked, kind FROM devices WHERE id IN ($1)")                               \
+    X(DEVICES_STATE, "SELECT id, revoked, kind, " MQ_NOW("$2") " FROM devices WHERE id IN ($1) ORDER BY id") \
     X(DEVICE_CONTEXTS_HOLD, "SELECT proven_t FROM contexts FORCE INDEX (PRIMARY) WHERE device = $1"          \
                             " ORDER BY id_context FOR UPDATE")                                               \
     X(DEVICE_REVOKE, "UPDATE devices SET revoked = 1 WHERE id = $1")                                         \
@@ -98,20 +102,19 @@
     X(CONTEXT_NEWEST, MQ_WITH_CLOCK("c.id_context != X'' AND c.proven") " ORDER BY c.nth DESC LIMIT 1")      \
     X(CONTEXTS_OF, "SELECT " MQ_CONTEXT_COLUMNS " FROM contexts c WHERE c.device = $1"                       \
                    " AND (c.closes_at = 0 OR c.closes_at > " MQ_NOW("$2") ") ORDER BY c.id_context")         \
-    X(CONTEXTS_DUE, "SELECT device, id_context FROM contexts WHERE closes_at != 0"                           \
-                    " AND closes_at <= " MQ_NOW("$1") " LIMIT 1000")                                         \
-    X(CONTEXTS_DUE_HOLD, "SELECT device, id_context, proven_t FROM contexts FORCE INDEX (PRIMARY)"           \
-                         " WHERE device IN ($1) AND closes_at != 0 AND closes_at <= " MQ_NOW(                \
-                             "$2") " ORDER BY device, id_context FOR UPDATE")                                \
-    X(CONTEXTS_HOLD,                                                                                         \
-      "SELECT " MQ_CONTEXT_COLUMNS                                                                           \
-      ", c.seen, c.nth, " MQ_NOW("$2") " FROM contexts c FORCE INDEX (PRIMARY)"                              \
-                                       " WHERE c.device IN ($1) ORDER BY c.device, c.id_context FOR UPDATE") \
+    X(CONTEXTS_DUE,                                                                                          \
+      "SELECT device, id_context, proven_t FROM contexts FORCE INDEX (contexts_closing)"                     \
+      " WHERE closes_at > 0 AND closes_at <= " MQ_NOW("$1") " LIMIT $2 FOR UPDATE SKIP LOCKED")              \
+    X(CONTEXTS_HOLD, "SELECT " MQ_CONTEXT_COLUMNS ", c.seen, c.nth FROM contexts c FORCE INDEX (PRIMARY)"    \
+                     " WHERE c.device IN ($1) ORDER BY c.device, c.id_context FOR UPDATE")                   \
     X(CONTEXTS_WRITE,                                                                                        \
       "INSERT INTO contexts (device, id_context, proven, proven_t, closes_at, top, bits, lower, seen, nth)"  \
       " VALUES $1 ON DUPLICATE KEY UPDATE proven = VALUES(proven), proven_t = VALUES(proven_t),"             \
       " closes_at = VALUES(closes_at), top = VALUES(top), bits = VALUES(bits), lower = VALUES(lower),"       \
       " seen = VALUES(seen), nth = VALUES(nth)")                                                             \
+    X(WIRES_CLOSE, "UPDATE wires SET closed = 2, packed = X'' WHERE device IN ($1) AND closed = 0"           \
+                   " AND device IN (SELECT id FROM devices WHERE kid IS NOT NULL)")                          \
+    X(WIRES_RAISE, "UPDATE numbers SET value = value + 1 WHERE name IN ('generation', 'wires')")             \
     X(CONTEXT_DELETE, "DELETE FROM contexts WHERE device = $1 AND id_context = $2")
 
 enum mq_statement {

@@ -7,10 +7,12 @@
 
 extern const struct store_ops store_sqlite;
 extern const struct store_ops store_postgres;
+extern const struct store_ops store_mysql;
 
 const struct store_ops *const stores[] = {
     &store_sqlite,
     &store_postgres,
+    &store_mysql,
     NULL,
 };
 

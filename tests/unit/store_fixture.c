@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct store_kind *const kinds[] = {
-    &store_kind_sqlite, &store_kind_postgres, &store_kind_memory, &store_kind_faulty, NULL,
+    &store_kind_sqlite, &store_kind_postgres, &store_kind_mysql, &store_kind_memory, &store_kind_faulty, NULL,
 };
 
 static const struct store_kind *kind_under_test(void)

@@ -34,6 +34,7 @@ struct store_kind {
 
 extern const struct store_kind store_kind_sqlite;
 extern const struct store_kind store_kind_postgres;
+extern const struct store_kind store_kind_mysql;
 extern const struct store_kind store_kind_memory;
 extern const struct store_kind store_kind_faulty;
 
