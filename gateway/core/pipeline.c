@@ -6,6 +6,7 @@
 
 #define EVENTS_EVERY 250000 /* microseconds between two writes of the journal */
 #define CLOCK_SLACK  5      /* seconds */
+#define PROBE_COUNTS 5 /* seconds after a batch that failed, from which on a probe shows that all is well */
 
 int pipeline_init(struct pipeline *pipeline, const struct pipeline_config *config)
 {
@@ -226,15 +227,23 @@ static void follow_clock(struct pipeline *pipeline, int64_t store_now)
         pipeline->clock_offset = store_now - now;
 }
 
+/* A probe writes little: it may find room where batches find none. */
+static bool probe_counts(const struct pipeline *pipeline, const struct cycle *cycle)
+{
+    return cycle->now - pipeline->batch_failed >= PROBE_COUNTS || cycle->now < pipeline->batch_failed;
+}
+
 static void take_health(struct pipeline *pipeline, const struct cycle *cycle)
 {
-    if (cycle->message_count > 0 && cycle->failed)
+    if (cycle->message_count > 0 && cycle->failed) {
         pipeline->counters.batch_failures++;
-    else if (cycle->message_count > 0)
+        pipeline->batch_failed = cycle->now;
+    } else if (cycle->message_count > 0) {
         count_batch(pipeline, cycle);
+    }
     if (cycle->health == STORE_BAD)
         note_failure(pipeline, cycle);
-    else if (cycle->health == STORE_WELL)
+    else if (cycle->health == STORE_WELL && (cycle->message_count > 0 || probe_counts(pipeline, cycle)))
         note_recovery(pipeline, cycle);
 }
 

@@ -71,6 +71,7 @@ struct pipeline {
     bool recount;          /* the number of devices may have changed */
     bool open;             /* what has to be known of the registry is; until then nothing is taken */
     bool draining;         /* nothing new is taken */
+    int64_t batch_failed;  /* when one did last, Unix seconds */
     int64_t failing_since; /* Unix seconds; 0: the last batch went well */
     struct failure failure;
     struct pipeline_counters counters;

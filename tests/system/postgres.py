@@ -61,10 +61,11 @@ class Postgres:
             os.chown(self.data, user.pw_uid, user.pw_gid)
         self.settings = {**SETTINGS, "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
                          "fsync": "on" if fsync else "off", "full_page_writes": "on" if fsync else "off", **settings}
-        self._run("initdb", "--pgdata", self.data, "--username", "bulla", "--auth-local", "trust", "--auth-host", "scram-sha-256",
+        self.run("initdb", "--pgdata", self.data, "--username", "bulla", "--auth-local", "trust", "--auth-host", "scram-sha-256",
                   "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
 
-    def _run(self, program, *arguments):
+    def run(self, program, *arguments):
+        """One of the server's programs, as its user."""
         done = subprocess.run([*self.before, self.programs / program, *map(str, arguments)], cwd="/", capture_output=True,
                               text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr

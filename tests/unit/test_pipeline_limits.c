@@ -78,6 +78,37 @@ static void a_closed_pipeline_is_busy(void **state)
     assert_fate(lab_deliver(lab, &packet), "stored");
 }
 
+/* A disk that is full takes a probe's few bytes: where batches fail, that is no recovery. */
+static void a_probe_counts_later(void **state)
+{
+    struct lab *lab = *state;
+    struct pipeline *pipeline = &lab->gateways[0].pipeline;
+    struct lab_device device;
+    struct lab_packet packet;
+    int64_t since;
+
+    lab_add(lab, &device, "shed", BULLA_COUNTER);
+    packet = lab_seal(&device, 1);
+    lab_deliver(lab, &packet);
+    packet = lab_seal(&device, 2);
+    lab_store_fail(&lab->gateways[0].store, CALL_COMMIT, FAULT_BEFORE, 2);
+    assert_fate(lab_deliver(lab, &packet), "busy");
+    since = pipeline->failing_since;
+    lab_idle(lab); /* a second passes */
+    lab_idle(lab);
+    assert_fate(lab_deliver(lab, &packet), "busy");
+    for (int i = 0; i < 4; i++) {
+        lab_idle(lab);
+        assert_int_equal(pipeline->failing_since, since);
+    }
+    lab_idle(lab);
+    assert_int_equal(pipeline->failing_since, 0);
+    lab_store_fail(&lab->gateways[0].store, CALL_COMMIT, FAULT_BEFORE, 1);
+    assert_fate(lab_deliver(lab, &packet), "busy");
+    assert_fate(lab_deliver(lab, &packet), "stored"); /* a batch counts at once */
+    assert_int_equal(pipeline->failing_since, 0);
+}
+
 /* What waits in any way counts: lookups, batches under way, copies. */
 static void every_way_of_waiting_counts(void **state)
 {
@@ -438,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_queue_is_busy),
         TEST(a_closed_pipeline_is_busy),
+        TEST(a_probe_counts_later),
         TEST(every_way_of_waiting_counts),
         TEST(draining_takes_nothing_and_finishes_all),
         TEST(lookups_beyond_a_cycles_room_wait),
