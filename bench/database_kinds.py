@@ -54,7 +54,7 @@ class Sqlite:
             database.close()
 
     def count(self):
-        return self._ask("SELECT count(*) FROM readings")[0][0]
+        return self._ask("SELECT count(*) FROM points")[0][0]
 
     def bulk(self, batches):
         """{how: rows a second}"""

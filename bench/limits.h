@@ -23,6 +23,10 @@ __attribute__((warn_unused_result)) int limit_aead(double seconds, double *seals
 __attribute__((warn_unused_result)) int limit_store(const char *folder, size_t batch, double seconds,
                                                     double *readings, struct failure *failure);
 
+/* The same for the store at a URL, where devices of its own and their readings stay. */
+__attribute__((warn_unused_result)) int limit_store_at(const char *url, size_t batch, double seconds,
+                                                       double *readings, struct failure *failure);
+
 /* Pages of 4,096 bytes written over and made durable one after the other (fdatasync) on that file system. */
 __attribute__((warn_unused_result)) int limit_sync(const char *folder, double seconds, double *syncs,
                                                    struct failure *failure);

@@ -10,7 +10,7 @@
 #include <signal.h>
 
 static const struct command *const commands[] = {
-    &command_provision, &command_load, &command_idle, &command_limits, &command_mqtt, NULL,
+    &command_provision, &command_load, &command_idle, &command_limits, &command_store, &command_mqtt, NULL,
 };
 
 static const struct command command_bulla_load = {

@@ -8,6 +8,7 @@ extern const struct command command_provision;
 extern const struct command command_load;
 extern const struct command command_idle;
 extern const struct command command_limits;
+extern const struct command command_store;
 extern const struct command command_mqtt;
 
 #endif

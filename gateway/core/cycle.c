@@ -168,7 +168,7 @@ static uint64_t nanoseconds(void)
 static int store_batch(struct cycle *cycle, struct store *store)
 {
     uint64_t begun = nanoseconds();
-    struct commit commit;
+    struct commit commit = {.generation = -1};
 
     if (decode_all(cycle) < 0)
         return -1;
@@ -180,6 +180,7 @@ static int store_batch(struct cycle *cycle, struct store *store)
     commit.way = cycle->way;
     if (store->ops->commit(store, &commit, cycle->now, &cycle->failure) < 0)
         return -1;
+    cycle->generation = commit.generation;
     cycle->commit_nanoseconds = nanoseconds() - begun;
     return 0;
 }
@@ -225,15 +226,22 @@ static void note_health(struct cycle *cycle, int result, const struct failure *f
     }
 }
 
+/* Before rows are looked up: what changes them afterwards raises it again. */
+static void read_generation(struct cycle *cycle, struct store *store)
+{
+    struct failure failure;
+
+    if (cycle->generation < 0 && store->ops->generation(store, &cycle->generation, &failure) < 0) {
+        cycle->generation = -1;
+        note_health(cycle, -1, &failure);
+    }
+}
+
 void cycle_run(struct cycle *cycle, struct store *store)
 {
     struct failure failure;
     struct failure unsaid;
 
-    if (store->ops->generation(store, &cycle->generation, &failure) < 0) {
-        cycle->generation = -1;
-        note_health(cycle, -1, &failure);
-    }
     keep_house(cycle, store);
     if (cycle->keep_t != 0 && store->ops->issued_t(store, cycle->keep_t, &cycle->kept_t, &failure) < 0) {
         cycle->kept_t = 0;
@@ -245,6 +253,7 @@ void cycle_run(struct cycle *cycle, struct store *store)
         note_health(cycle, cycle->failed ? -1 : 0, &cycle->failure);
     else if (cycle->probe)
         note_health(cycle, store->ops->probe(store, &failure), &failure);
+    read_generation(cycle, store);
     /* Behind the batch: what closes an older wire in it counts. It has nothing to fear from them. */
     int older = older_run(&cycle->older, store, cycle->now, cycle->housekeeping);
     if (older != 0)

@@ -18,7 +18,8 @@
 #include "gateway/store/series_cache.h"
 #include "gateway/store/store.h"
 
-#define PG_PARAMETERS_MAX 16
+#define PG_PARAMETERS_MAX    24
+#define PG_POINT_COLUMNS_MAX 9
 
 /* Where the time stamps of the database begin (2000-01-01), in microseconds since 1970. */
 #define PG_EPOCH INT64_C(946684800000000)
@@ -143,7 +144,8 @@ struct pg_array {
     size_t used;
     size_t room;
     uint32_t count;
-    bool failed; /* no memory, or too large: said when it is added to the parameters */
+    uint32_t nulls; /* among them */
+    bool failed;    /* no memory, or too large: said when it is added to the parameters */
 };
 
 /* An array may be used again: begin empties it, and keeps its memory. */
@@ -210,6 +212,7 @@ struct pg_pipeline {
     const char *what;
     int count;
     bool failed;
+    char state[6]; /* the server's code (SQLSTATE) for what failed, or "" */
     struct failure *failure;
 };
 
@@ -317,6 +320,16 @@ int postgres_contexts_close(struct store *store, int64_t now, struct failure *fa
 
 int postgres_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
 
+/* ---- postgres_moves.c ---- */
+
+/*
+ * Stores a batch of contexts that are proven, and writes to no other rows: ids are the series of its
+ * readings. 1 done, with the verdicts; 0 nothing was done, because something else has changed: each step is
+ * to be looked at; -1 with the failure.
+ */
+MUST_CHECK int postgres_moves_commit(struct postgres *pg, struct commit *commit, const int64_t *ids,
+                                     struct failure *failure);
+
 /* ---- postgres_series.c ---- */
 
 /*
@@ -327,6 +340,21 @@ MUST_CHECK int postgres_series_find(struct postgres *pg, const struct commit *co
                                     struct failure *failure);
 
 /* ---- postgres_points.c: readings, written ---- */
+
+struct pg_points {
+    struct pg_array columns[PG_POINT_COLUMNS_MAX];
+    struct pg_array places; /* of their contexts, parallel */
+};
+
+/*
+ * Gathers the readings of the batch: with `places`, of all contexts, whose places (by index) they note; with
+ * NULL, of those that are COMMIT_DONE. 0, or -1 with the failure. postgres_points_wipe() serves after both.
+ */
+MUST_CHECK int postgres_points_gather(struct pg_points *points, const struct commit *commit,
+                                      const int64_t *ids, const size_t *places, struct failure *failure);
+MUST_CHECK int postgres_points_put(struct pg_points *points, struct pg_parameters *parameters,
+                                   struct failure *failure);
+void postgres_points_wipe(struct pg_points *points);
 
 /* Sends the readings of the contexts that are COMMIT_DONE. 0, or -1 with the failure. */
 MUST_CHECK int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *commit,

@@ -1,8 +1,9 @@
 /*
- * A batch in one transaction and two round trips. The first begins, locks the rows in their order, moves the
- * windows of those that are what they were taken for, and proves contexts: statements that the server carries
- * out one after the other, each of which sees what was committed while the one before it waited for its
- * locks. The second writes the readings of those that moved, and commits.
+ * A batch in one transaction. Nearly all batches only move windows and write readings: postgres_moves.c does
+ * those in one round trip. Whatever else there is to do takes two. The first begins, locks the rows in their
+ * order, moves the windows of those that are what they were taken for, and proves contexts: statements that
+ * the server carries out one after the other, each of which sees what was committed while the one before it
+ * waited for its locks. The second writes the readings of those that moved, and commits.
  *
  * Where the connection is lost in the COMMIT, nobody knows whether it was carried out. The batch has failed
  * then: its devices are told to try again, the gateway reads the rows anew, and what was stored after all is
@@ -25,6 +26,7 @@ struct batch {
     size_t proofs; /* contexts that are to be proven */
     size_t lost;   /* contexts that lost messages */
     size_t firsts; /* contexts whose first message it may be: that closes the device's older wire */
+    size_t others; /* contexts of which more changes than top and bits of a window */
     int first_proof;
     int *proof_of;       /* by place of the statement behind the first: index of the context */
     int64_t series_gone; /* as the transaction sees it */
@@ -34,6 +36,11 @@ struct batch {
 static bool is_move(const struct commit_context *context)
 {
     return context->before.proven && context->after.proven;
+}
+
+static bool is_plain_move(const struct commit_context *context)
+{
+    return is_move(context) && context->before.window.lower == context->after.window.lower;
 }
 
 static bool is_proof(const struct commit_context *context)
@@ -333,6 +340,7 @@ static void count_kinds(struct batch *batch)
         batch->proofs += is_proof(&batch->commit->contexts[i]);
         batch->lost += batch->pg->notes.items[i].lost > 0;
         batch->firsts += commit_is_first(&batch->commit->contexts[i]);
+        batch->others += !is_plain_move(&batch->commit->contexts[i]);
     }
 }
 
@@ -355,9 +363,15 @@ static int know_series(struct postgres *pg, struct failure *failure)
 static int try_once(struct batch *batch, struct failure *failure)
 {
     struct postgres *pg = batch->pg;
+    int done = 0;
 
-    if (know_series(pg, failure) != 0 || postgres_series_find(pg, batch->commit, batch->ids, failure) != 0 ||
-        judge(batch, failure) != 0)
+    if (know_series(pg, failure) != 0 || postgres_series_find(pg, batch->commit, batch->ids, failure) != 0)
+        return -1;
+    if (batch->commit->way == READINGS_HERE && batch->others + batch->lost + batch->firsts == 0)
+        done = postgres_moves_commit(pg, batch->commit, batch->ids, failure);
+    if (done != 0)
+        return done;
+    if (judge(batch, failure) != 0)
         return -1;
     if (batch->series_gone != pg->series_gone) {
         pg->series_known = false;
@@ -380,9 +394,10 @@ static size_t reading_room(const struct commit *commit)
 static int run(struct batch *batch, struct failure *failure)
 {
     static const enum pg_statement used[] = {
-        PG_BEGIN,         PG_COMMIT,        PG_SERIES_LOCK,         PG_SERIES_GONE,   PG_DEVICES_HOLD,
-        PG_CONTEXTS_HOLD, PG_CONTEXTS_MOVE, PG_CONTEXTS_DUE_DELETE, PG_ISSUED_T_HOLD, PG_CONTEXT_PROVE,
-        PG_POINTS_ADD,    PG_DEVICES_LOST,  PG_WIRES_HOLD_OF,       PG_WIRES_CLOSE,
+        PG_BEGIN,         PG_COMMIT,        PG_SERIES_LOCK,   PG_SERIES_GONE,
+        PG_DEVICES_HOLD,  PG_CONTEXTS_HOLD, PG_CONTEXTS_MOVE, PG_CONTEXTS_DUE_DELETE,
+        PG_ISSUED_T_HOLD, PG_CONTEXT_PROVE, PG_POINTS_ADD,    PG_DEVICES_LOST,
+        PG_WIRES_HOLD_OF, PG_WIRES_CLOSE,   PG_MOVES_ADD,     PG_MOVES_HOLD,
     };
     int done = 0;
 

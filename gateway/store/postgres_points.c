@@ -7,6 +7,8 @@
 
 enum column { TIME, SERIES, PIV, RECEIVED, EARLY, NUMBER, WHOLE, TEXT, DATA, COLUMNS };
 
+_Static_assert(COLUMNS == PG_POINT_COLUMNS_MAX, "every column has an array");
+
 static const enum pg_type types[COLUMNS] = {PG_TIMESTAMPTZ, PG_INT8, PG_INT8, PG_TIMESTAMPTZ, PG_INT8,
                                             PG_FLOAT8,      PG_INT8, PG_TEXT, PG_BYTEA};
 
@@ -56,37 +58,60 @@ static void put_point(struct pg_array *arrays, const struct commit_message *mess
     put_value(arrays, reading);
 }
 
-static int gather(struct pg_array *arrays, const struct commit *commit, const int64_t *ids,
-                  struct failure *failure)
+int postgres_points_gather(struct pg_points *points, const struct commit *commit, const int64_t *ids,
+                           const size_t *places, struct failure *failure)
 {
+    *points = (struct pg_points){0};
     for (int i = 0; i < COLUMNS; i++)
-        pg_array_begin(&arrays[i], types[i]);
+        pg_array_begin(&points->columns[i], types[i]);
+    pg_array_begin(&points->places, PG_INT8);
     for (size_t i = 0; i < commit->message_count; i++) {
         const struct commit_message *message = &commit->messages[i];
-        if (commit->contexts[message->context].verdict != COMMIT_DONE)
+        if (places == NULL && commit->contexts[message->context].verdict != COMMIT_DONE)
             continue;
         for (size_t r = message->first; r < message->first + message->count; r++) {
             if (ids[r] == 0)
                 return fail(failure, "cannot enter a series: its device is not in the registry");
-            put_point(arrays, message, &commit->readings[r], ids[r]);
+            put_point(points->columns, message, &commit->readings[r], ids[r]);
+            if (places != NULL)
+                pg_array_number(&points->places, (int64_t)places[message->context]);
         }
     }
     return 0;
 }
 
+/* The server fills up an array that is shorter than the others with NULLs, so one of nothing else is not
+ * sent. */
+int postgres_points_put(struct pg_points *points, struct pg_parameters *parameters, struct failure *failure)
+{
+    for (int i = 0; i < COLUMNS; i++) {
+        if (points->columns[i].nulls == points->columns[i].count && !points->columns[i].failed)
+            pg_array_begin(&points->columns[i], types[i]);
+        if (pg_array_add(parameters, &points->columns[i], failure) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void postgres_points_wipe(struct pg_points *points)
+{
+    for (int i = 0; i < COLUMNS; i++)
+        pg_array_wipe(&points->columns[i]);
+    pg_array_wipe(&points->places);
+}
+
 int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *commit, const int64_t *ids,
                          struct failure *failure)
 {
-    struct pg_array arrays[COLUMNS] = {0};
+    struct pg_points points;
     struct pg_parameters parameters = {.count = 0};
-    int result = gather(arrays, commit, ids, failure);
+    int result = postgres_points_gather(&points, commit, ids, NULL, failure);
 
-    for (int i = 0; i < COLUMNS && result == 0; i++)
-        result = pg_array_add(&parameters, &arrays[i], failure);
-    if (result == 0 && arrays[TIME].count > 0)
+    if (result == 0)
+        result = postgres_points_put(&points, &parameters, failure);
+    if (result == 0 && points.columns[TIME].count > 0)
         pg_pipeline_send(pipeline, PG_POINTS_ADD, &parameters);
-    for (int i = 0; i < COLUMNS; i++)
-        pg_array_wipe(&arrays[i]);
+    postgres_points_wipe(&points);
     return result;
 }
 

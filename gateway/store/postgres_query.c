@@ -2,6 +2,7 @@
 #include "gateway/store/postgres.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,7 @@ void pg_array_begin(struct pg_array *array, enum pg_type type)
 {
     array->used = 0;
     array->count = 0;
+    array->nulls = 0;
     array->failed = false;
     uint8_t *at = array_room(array, ARRAY_HEADER);
     if (at == NULL)
@@ -187,6 +189,7 @@ void pg_array_null(struct pg_array *array)
         return;
     put_32(at, UINT32_MAX);
     array->count++;
+    array->nulls++;
 }
 
 void pg_array_wipe(struct pg_array *array)
@@ -242,7 +245,7 @@ bool pg_copy(const PGresult *result, int row, int column, char *out, size_t size
 
 /* ---- one statement ---- */
 
-static const int all_binary[PG_PARAMETERS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static const int all_binary[PG_PARAMETERS_MAX] = {[0 ... PG_PARAMETERS_MAX - 1] = 1};
 
 static bool is_good(const PGresult *result)
 {
@@ -412,6 +415,14 @@ void pg_pipeline_send(struct pg_pipeline *pipeline, enum pg_statement id,
     pipeline->count++;
 }
 
+static void note_failure(struct pg_pipeline *pipeline, const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+    snprintf(pipeline->state, sizeof(pipeline->state), "%s", state == NULL ? "" : state);
+    postgres_fail(pipeline->pg, result, pipeline->what, pipeline->failure);
+}
+
 /* One statement's results; false at the first that is an error. */
 static bool take_results(struct pg_pipeline *pipeline, int number, pg_taker *take, void *context)
 {
@@ -424,7 +435,7 @@ static bool take_results(struct pg_pipeline *pipeline, int number, pg_taker *tak
             take(context, number, result);
         if (!is_good(result)) {
             if (good && !pipeline->failed)
-                postgres_fail(pg, result, pipeline->what, pipeline->failure);
+                note_failure(pipeline, result);
             good = false;
         }
         PQclear(result);

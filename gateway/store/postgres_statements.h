@@ -11,6 +11,10 @@
 #define PG_LOCK_MIGRATE "1651862578, " PG_THIS_SCHEMA
 #define PG_LOCK_SERIES  "1651862579, " PG_THIS_SCHEMA /* shared: uses ids of series; alone: deletes some */
 
+/* Of the arrays of a statement the planner does not see how long they are: so a plan for any length is as
+ * good to it as one for these, and it makes none for each batch. One of them is enough. */
+#define PG_FIRST_ARRAY "(SELECT $1::bigint[])"
+
 /* The clock: a test's, or the database's own. Stable within a statement. */
 #define PG_NOW(parameter)                                                                                    \
     "coalesce(" parameter "::bigint, floor(extract(epoch FROM statement_timestamp()))::bigint)"
@@ -221,15 +225,16 @@
                                                                                                              \
     X(SERIES_LOCK, "SELECT pg_advisory_xact_lock_shared(" PG_LOCK_SERIES ")")                                \
     X(SERIES_GONE, "SELECT value FROM numbers WHERE name = 'series_gone'")                                   \
-    X(CONTEXTS_HOLD,                                                                                         \
-      "SELECT 1 FROM contexts c JOIN (SELECT u.device, u.id_context"                                         \
-      " FROM unnest($1::bigint[], $2::bytea[]) AS u(device, id_context)"                                     \
-      " UNION SELECT p.device, p.id_context FROM contexts p WHERE p.device = ANY($3::bigint[])) w"           \
-      " ON w.device = c.device AND w.id_context = c.id_context"                                              \
-      " ORDER BY c.device, c.id_context FOR NO KEY UPDATE OF c")                                             \
+    X(CONTEXTS_HOLD, "SELECT 1 FROM contexts c JOIN (SELECT u.device, u.id_context"                          \
+                     " FROM unnest(" PG_FIRST_ARRAY ", $2::bytea[]) AS u(device, id_context)"                \
+                     " UNION SELECT p.device, p.id_context FROM contexts p WHERE p.device = ANY((SELECT "    \
+                     "$3::bigint[])::bigint[])) w"                                                           \
+                     " ON w.device = c.device AND w.id_context = c.id_context"                               \
+                     " ORDER BY c.device, c.id_context FOR NO KEY UPDATE OF c")                              \
     X(CONTEXTS_MOVE,                                                                                         \
       "UPDATE contexts c SET top = w.top, bits = w.bits, lower = w.lower, seen = greatest(c.seen, w.seen)"   \
-      " FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"      \
+      " FROM unnest(" PG_FIRST_ARRAY                                                                         \
+      ", $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],"                               \
       " $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) AS w(device, id_context, top, bits, lower," \
       " seen, old_top, old_bits, old_lower, place)"                                                          \
       " WHERE c.device = w.device AND c.id_context = w.id_context AND c.proven"                              \
@@ -289,6 +294,32 @@
       " unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[],"              \
       " $6::float8[], $7::bigint[], $8::text[], $9::bytea[]) WITH ORDINALITY"                                \
       " AS w(time, series, piv, received, early, number, whole, text, data, k)")                             \
+    X(MOVES_ADD,                                                                                             \
+      "WITH moved AS (UPDATE contexts c SET top = w.top, bits = w.bits, seen = greatest(c.seen, w.seen)"     \
+      " FROM unnest(" PG_FIRST_ARRAY ", $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[],"              \
+      " $6::bigint[], $7::bigint[], $8::bigint[]) WITH ORDINALITY AS w(device, id_context, top, bits,"       \
+      " lower, seen, old_top, old_bits, place)"                                                              \
+      " WHERE c.device = w.device AND c.id_context = w.id_context AND c.proven"                              \
+      " AND (c.closes_at = 0 OR c.closes_at > " PG_NOW(                                                      \
+          "$9") ")"                                                                                          \
+                " AND c.top = w.old_top AND c.bits = w.old_bits AND c.lower = w.lower RETURNING w.place),"   \
+                " added AS (INSERT INTO points (time, tx, series, piv, received, early, number, whole, k, "  \
+                "text, data)"                                                                                \
+                " SELECT p.time, (SELECT pg_current_xact_id()::text::bigint), p.series, p.piv, p.received, " \
+                "p.early,"                                                                                   \
+                " p.number, p.whole, p.k, p.text, p.data FROM unnest($10::bigint[], $11::timestamptz[],"     \
+                " $12::bigint[], $13::bigint[], $14::timestamptz[], $15::bigint[], $16::float8[], "          \
+                "$17::bigint[],"                                                                             \
+                " $18::text[], $19::bytea[]) WITH ORDINALITY AS p(place, time, series, piv, received, "      \
+                "early, number,"                                                                             \
+                " whole, text, data, k) WHERE (p.place IN (SELECT place FROM moved)) IS TRUE)"               \
+                " SELECT o.place FROM generate_series(1::bigint, cardinality(" PG_FIRST_ARRAY                \
+                ")::bigint) AS o(place)"                                                                     \
+                " WHERE o.place NOT IN (SELECT place FROM moved)")                                           \
+    X(MOVES_HOLD,                                                                                            \
+      "SELECT 1 / (NOT EXISTS (SELECT 1 FROM devices WHERE id = ANY($1::bigint[]) AND revoked)"              \
+      " AND coalesce((SELECT value FROM numbers WHERE name = 'series_gone'), -1) = $2::bigint)::integer,"    \
+      " (SELECT value FROM numbers WHERE name = 'generation')")                                              \
     X(EXPIRE_IS_DUE, "SELECT EXISTS (SELECT 1 FROM points WHERE time < $1::timestamptz),"                    \
                      " EXISTS (SELECT 1 FROM series WHERE last <= $2::bigint)")                              \
     X(POINTS_DELETE, "DELETE FROM points WHERE (time, tx, k) IN (SELECT time, tx, k FROM points"             \

@@ -188,6 +188,7 @@ struct commit {
     size_t message_count;
     const struct reading *readings;
     enum readings_way way;
+    int64_t generation; /* out: what generation() says, where the store read it along; else as it was */
 };
 
 /*

@@ -292,7 +292,12 @@ static void test_of_a_commit(void **state)
     const struct commit_message messages[2] = {
         {.context = 0, .piv = 5, .received = 10, .first = 0, .count = 1},
         {.context = 1, .piv = 6, .received = 20, .first = 1, .count = 2}};
-    const struct commit commit = {contexts, 2, messages, 2, readings, READINGS_OUT};
+    const struct commit commit = {.contexts = contexts,
+                                  .context_count = 2,
+                                  .messages = messages,
+                                  .message_count = 2,
+                                  .readings = readings,
+                                  .way = READINGS_OUT};
     struct failure failure;
 
     (void)state;
