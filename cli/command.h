@@ -47,6 +47,7 @@ extern const struct command command_simulate;
 extern const struct command command_backup;
 extern const struct command command_restore;
 extern const struct command command_restored;
+extern const struct command command_migrate;
 extern const struct command command_completion;
 extern const struct command command_help;
 

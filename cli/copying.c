@@ -47,6 +47,11 @@ int copying_goes_on(struct failure *failure)
     return stopped ? fail(failure, "stopped; nothing was changed") : 0;
 }
 
+bool copying_is_stopped(void)
+{
+    return stopped != 0;
+}
+
 void copying_end(void)
 {
     for (size_t i = 0; i < SIGNALS; i++)

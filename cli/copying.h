@@ -13,6 +13,9 @@ struct store_progress copying_begin(void);
 /* 0, or -1 with the failure if a signal has come since: to be asked before what cannot be taken back. */
 MUST_CHECK int copying_goes_on(struct failure *failure);
 
+/* Whether a signal has come since. */
+bool copying_is_stopped(void);
+
 /* Signals are as they were. */
 void copying_end(void);
 

@@ -47,7 +47,7 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     int result = COMMAND_FAILED;
 
     (void)argc, (void)argv;
-    if (database_open(&store, &options->database, STORE_ALONE, failure) == 0 &&
+    if (database_open(&store, &options->database, STORE_LEFT, failure) == 0 &&
         database_vault(&vault, store, &options->database, failure) == 0 &&
         confirm("Every device has to prove itself anew then; those that can hear no reply need 'bulla device "
                 "trust'.",

@@ -403,18 +403,15 @@ static int publish(const char *path, char *temporary, const char *text, size_t l
     return result == 0 ? sync_folder(path) : -1;
 }
 
-/* 1 made, 0 another program made one at the same time. */
-static int make_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failure *failure)
+int vault_save(const struct vault *vault, const char *path, struct failure *failure)
 {
     char text[KEY_TEXT_SIZE + 1];
     char *temporary;
     int result;
 
-    if (draw(key, VAULT_KEY_SIZE, failure) != 0)
-        return -1;
     if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
         return fail(failure, "cannot write the master key %s: no memory is left", path);
-    format_key(key, text);
+    format_key(vault->key, text);
     result = publish(path, temporary, text, sizeof(text));
     if (result != 0 && errno != EEXIST)
         fail(failure, "cannot write the master key %s: %s; is the folder there and writable?", path,
@@ -424,6 +421,12 @@ static int make_key(const char *path, uint8_t key[VAULT_KEY_SIZE], struct failur
     OPENSSL_cleanse(text, sizeof(text));
     free(temporary);
     return result;
+}
+
+/* 1 made, 0 another program made one at the same time. */
+static int make_key(struct vault *vault, const char *path, struct failure *failure)
+{
+    return draw(vault->key, VAULT_KEY_SIZE, failure) != 0 ? -1 : vault_save(vault, path, failure);
 }
 
 /* ---- opening ---- */
@@ -439,7 +442,7 @@ static int get_key(struct vault *vault, const char *path, bool registry_is_new, 
                     "docs/gateway.md, Damage). Nothing was changed.",
                     path);
     if (found == 0)
-        found = make_key(path, vault->key, failure);
+        found = make_key(vault, path, failure);
     if (found == 0) /* made by another program just now */
         found = read_key(path, vault->key, registry_is_new, failure);
     if (found == 0)

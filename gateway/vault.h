@@ -35,6 +35,9 @@ MUST_CHECK int vault_open(struct vault *vault, struct store *store, const char *
                           struct failure *failure);
 void vault_wipe(struct vault *vault);
 
+/* Writes the master key into a new file, mode 0600, durably: 1, or 0 if there is a file of that name. */
+MUST_CHECK int vault_save(const struct vault *vault, const char *path, struct failure *failure);
+
 /* Whether somebody besides its owner (and those whom a service manager lets in) may read a master key's file.
  */
 struct stat;

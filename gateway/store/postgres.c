@@ -84,6 +84,7 @@ const struct store_ops store_postgres = {
     .restore_begin = no_restore,
     .restore_compare = no_compare,
     .restore_finish = no_finish,
+    .transfer = &postgres_transfer,
     .meta_get = postgres_meta_get,
     .meta_put = postgres_meta_put,
     .device_add = postgres_device_add,

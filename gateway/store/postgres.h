@@ -49,8 +49,15 @@ struct postgres {
     struct series_cache series;
     bool series_known;   /* what follows was read */
     int64_t series_gone; /* how often series were deleted */
-    bool in_wires;       /* between wires_begin() and wires_end() */
-    bool nodes_entered;  /* there: groups' nodes */
+    struct {             /* what is read out and written in (transfer.h) */
+        enum transfer_table table;
+        bool coming;     /* rows of a query */
+        PGresult *waits; /* a row that was not taken yet */
+        int64_t tx;      /* the transaction's number; 0: not known yet */
+        int64_t early;   /* points in it whose time is before all */
+    } transfer;
+    bool in_wires;      /* between wires_begin() and wires_end() */
+    bool nodes_entered; /* there: groups' nodes */
     struct commit_notes notes;
 };
 
@@ -339,6 +346,19 @@ MUST_CHECK int postgres_moves_commit(struct postgres *pg, struct commit *commit,
 MUST_CHECK int postgres_series_find(struct postgres *pg, const struct commit *commit, int64_t *ids,
                                     struct failure *failure);
 
+#define POSTGRES_SERIES_KEY 32 /* bytes: SHA-256 */
+
+/* The key of a series: a digest of what tells a device's series apart. False where there is no SHA-256. */
+MUST_CHECK bool postgres_series_digest(const struct series_key *key, const char *type, size_t type_len,
+                                       uint8_t digest[POSTGRES_SERIES_KEY]);
+
+/* Writes ? for what people cannot be shown of bytes that are no text. */
+void postgres_show_bytes(char *bytes, size_t len);
+
+/* ---- postgres_transfer.c ---- */
+
+extern const struct transfer_ops postgres_transfer;
+
 /* ---- postgres_points.c: readings, written ---- */
 
 struct pg_points {
@@ -382,6 +402,12 @@ static inline int64_t pg_time_of(int64_t time)
     if (time < PG_EARLIEST)
         return PG_BEFORE_ALL;
     return time == INT64_MAX ? INT64_MAX : time - PG_EPOCH;
+}
+
+/* And back. */
+static inline int64_t pg_micros(int64_t column)
+{
+    return column == PG_BEFORE_ALL || column == INT64_MAX ? column : column + PG_EPOCH;
 }
 
 /* ---- postgres_follow.c ---- */

@@ -2,6 +2,7 @@
  * The connection to a server: made with libpq's own parameters (the URL, PG… variables, PGPASSFILE, sslmode,
  * service files), and made again when the server went away and came back.
  */
+#include "gateway/store/move.h"
 #include "gateway/store/postgres.h"
 
 #include <stdio.h>
@@ -166,6 +167,7 @@ void postgres_close(struct store *store)
 {
     struct postgres *pg = postgres_of(store);
 
+    PQclear(pg->transfer.waits);
     PQfinish(pg->conn);
     series_cache_forget(&pg->series);
     commit_notes_wipe(&pg->notes);
@@ -381,6 +383,8 @@ static int set_up(struct postgres *pg, struct failure *failure)
         result = take_use(pg, failure);
     if (result == 0)
         result = postgres_schema_open(pg, failure);
+    if (result == 0)
+        result = move_allows(&pg->store, postgres_meta_get, pg->mode, pg->label, failure);
     if (result == 0)
         result = postgres_durability(pg, pg->caution, sizeof(pg->caution), failure);
     return result;

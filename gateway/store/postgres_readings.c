@@ -7,11 +7,6 @@
 
 /* ---- rows ---- */
 
-static int64_t time_of(int64_t column)
-{
-    return column == PG_BEFORE_ALL || column == INT64_MAX ? column : column + PG_EPOCH;
-}
-
 static void read_bytes(const PGresult *result, int at, int column, const char **bytes, size_t *len)
 {
     *bytes = PQgetvalue(result, at, column);
@@ -71,7 +66,7 @@ int postgres_show(struct postgres *pg, const PGresult *result, int at, reading_v
     int type = series_type_parse(PQgetvalue(result, at, TYPE), (size_t)PQgetlength(result, at, TYPE));
     struct reading_row row = {
         .device = PQgetvalue(result, at, DEVICE),
-        .received = time_of(pg_get_number(result, at, RECEIVED)),
+        .received = pg_micros(pg_get_number(result, at, RECEIVED)),
         .seq = (uint64_t)pg_get_number(result, at, PIV),
     };
 
@@ -79,7 +74,7 @@ int postgres_show(struct postgres *pg, const PGresult *result, int at, reading_v
         return fail(failure, "a series' row is damaged; see docs/gateway.md, Damage (%s)", pg->label);
     row.reading.type = (enum reading_type)type;
     row.reading.format = (uint16_t)pg_get_number(result, at, FORMAT);
-    row.reading.time = PQgetisnull(result, at, EARLY) ? time_of(pg_get_number(result, at, TIME))
+    row.reading.time = PQgetisnull(result, at, EARLY) ? pg_micros(pg_get_number(result, at, TIME))
                                                       : pg_get_number(result, at, EARLY);
     read_name(result, at, NAME, NAME_BYTES, &row.reading.name, &row.reading.name_len);
     read_name(result, at, UNIT, UNIT_BYTES, &row.reading.unit, &row.reading.unit_len);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "gateway/store/move.h"
+
 /* ---- meta ---- */
 
 int postgres_meta_get(struct store *store, const char *name, void *value, size_t *len,
@@ -131,7 +133,8 @@ static int unprove(struct postgres *pg, const void *challenge, size_t len, const
     pg_bytes(&parameters, challenge, len);
     if (marked < 0 || pg_run(pg, PG_META_REPLACE, &parameters, what, failure) < 0 ||
         pg_run(pg, PG_SESSIONS_VOID, NULL, what, failure) < 0 ||
-        postgres_raise_wires(pg, what, failure) != 0 || postgres_raise_generation(pg, what, failure) != 0)
+        postgres_raise_wires(pg, what, failure) != 0 || postgres_raise_generation(pg, what, failure) != 0 ||
+        postgres_transfer.note(&pg->store, MOVE_LEAVING, NULL, 0, failure) != 0)
         return -1;
     return marked;
 }

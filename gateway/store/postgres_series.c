@@ -5,8 +5,6 @@
 
 #include <openssl/evp.h>
 
-#define KEY_SIZE 32 /* SHA-256 */
-
 static const char what[] = "enter the series";
 
 /* ---- what is asked of the database ---- */
@@ -34,18 +32,25 @@ static bool hash_part(EVP_MD_CTX *hash, const void *bytes, uint64_t len)
 }
 
 /* What tells a device's series apart, in a size that an index takes. Lengths go first, little-endian. */
-static bool make_key(const struct series_key *key, uint8_t digest[KEY_SIZE])
+bool postgres_series_digest(const struct series_key *key, const char *type, size_t type_len,
+                            uint8_t digest[POSTGRES_SERIES_KEY])
 {
-    const char *type = reading_type_text(key->type);
     const uint8_t format[2] = {(uint8_t)(key->format >> 8), (uint8_t)key->format};
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     bool good = hash != NULL && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
                 hash_part(hash, key->name, key->name_len) && hash_part(hash, key->unit, key->unit_len) &&
-                hash_part(hash, type, strlen(type)) && hash_part(hash, format, sizeof(format)) &&
+                hash_part(hash, type, type_len) && hash_part(hash, format, sizeof(format)) &&
                 EVP_DigestFinal_ex(hash, digest, NULL) == 1;
 
     EVP_MD_CTX_free(hash);
     return good;
+}
+
+void postgres_show_bytes(char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] < ' ' || bytes[i] > '~')
+            bytes[i] = '?';
 }
 
 /* As text, and as it came where that is not text. What people see of the latter has ? for what cannot be
@@ -58,12 +63,13 @@ static void put_name(struct pg_array *text, struct pg_array *bytes, const char *
         return;
     }
     char *shown = malloc(len);
-    for (size_t i = 0; shown != NULL && i < len; i++)
-        shown[i] = name[i] >= ' ' && name[i] <= '~' ? name[i] : '?';
-    if (shown == NULL)
+    if (shown == NULL) {
         text->failed = true;
-    else
+    } else {
+        memcpy(shown, name, len);
+        postgres_show_bytes(shown, len);
         pg_array_bytes(text, shown, len);
+    }
     free(shown);
     pg_array_bytes(bytes, name, len);
 }
@@ -71,10 +77,10 @@ static void put_name(struct pg_array *text, struct pg_array *bytes, const char *
 static void want_series(struct wanted *wanted, const struct series_key *key, size_t reading)
 {
     const char *type = reading_type_text(key->type);
-    uint8_t digest[KEY_SIZE] = {0};
+    uint8_t digest[POSTGRES_SERIES_KEY] = {0};
     int64_t first, last;
 
-    wanted->failed = wanted->failed || !make_key(key, digest);
+    wanted->failed = wanted->failed || !postgres_series_digest(key, type, strlen(type), digest);
     series_hours_around(wanted->commit->readings[reading].time, &first, &last);
     pg_array_number(&wanted->columns[DEVICE], key->device);
     pg_array_bytes(&wanted->columns[KEY], digest, sizeof(digest));

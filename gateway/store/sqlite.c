@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gateway/owner.h"
+#include "gateway/store/move.h"
 
 /* Checkpoints copy the log back after so many pages; the log's file is cut to the limit when it starts over.
  */
@@ -215,6 +216,8 @@ void sqlite_close_database(struct sqlite *sqlite)
         sqlite3_finalize(sqlite->statements[i]);
         sqlite->statements[i] = NULL;
     }
+    sqlite3_finalize(sqlite->transfer.query);
+    sqlite->transfer.query = NULL;
     sqlite3_close(sqlite->db);
     sqlite->db = NULL;
 }
@@ -309,7 +312,8 @@ static int open_path(struct store **store, const char *path, enum store_open_mod
         return fail(failure, "no memory is left to open %s", path);
     if (check_there(sqlite, failure) != 0 ||
         (sqlite->lock = sqlite_lock(path, store_is_alone(mode), failure)) < 0 ||
-        open_database(sqlite, failure) != 0) {
+        open_database(sqlite, failure) != 0 ||
+        move_allows(&sqlite->store, sqlite_meta_get, mode, path, failure) != 0) {
         sqlite_close(&sqlite->store);
         return -1;
     }
@@ -361,6 +365,7 @@ const struct store_ops store_sqlite = {
     .restore_begin = sqlite_restore_begin,
     .restore_compare = sqlite_restore_compare,
     .restore_finish = sqlite_restore_finish,
+    .transfer = &sqlite_transfer,
     .meta_get = sqlite_meta_get,
     .meta_put = sqlite_meta_put,
     .device_add = sqlite_device_add,

@@ -33,6 +33,11 @@ struct sqlite {
     struct sqlite_series series;
     struct commit_notes notes; /* commit's scratch */
     struct parcels parcels;    /* what the transaction under way sends out */
+    struct {                   /* what is read out (transfer.h) */
+        sqlite3_stmt *query;
+        enum transfer_table table;
+        bool waits; /* the query stands on a row that was not taken yet */
+    } transfer;
     bool generation_known;
     int64_t data_version; /* at which `generation` was read */
     int64_t generation;
@@ -122,6 +127,10 @@ void sqlite_close_database(struct sqlite *sqlite);
 
 /* Takes the database's lock, shared or alone: a descriptor that holds it until it is closed, or -1. */
 MUST_CHECK int sqlite_lock(const char *path, bool alone, struct failure *failure);
+
+/* ---- sqlite_transfer.c ---- */
+
+extern const struct transfer_ops sqlite_transfer;
 
 /* ---- sqlite_copy.c ---- */
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/store/move.h"
 #include "gateway/store/sqlite.h"
 
 #define STEP_PAGES 1024
@@ -201,6 +202,8 @@ int sqlite_restored(struct store *store, const void *challenge, size_t len, int6
         result = sqlite_run_id(sqlite, ST_WIRES_RAISE, what, failure);
     if (result >= 0)
         result = sqlite_run_id(sqlite, ST_GENERATION_RAISE, what, failure);
+    if (result >= 0)
+        result = sqlite_transfer.note(store, MOVE_LEAVING, NULL, 0, failure);
     if (sqlite_end(sqlite, result, what, failure) < 0)
         return -1;
     *contexts = marked;

@@ -8,8 +8,6 @@
 
 #include <openssl/evp.h>
 
-#include "gateway/decode/reading.h"
-
 /* ---- the tables ---- */
 
 #define NUMBER(name)                                                                                         \
@@ -47,16 +45,19 @@ static const struct transfer_column columns_of_session_ids[] = {
 static const struct transfer_column columns_of_series[] = {
     NUMBER("id"),     NUMBER("device"),    TEXT("name"),    TEXT("unit"),  TEXT("type"),
     NUMBER("format"), TEXT("device_name"), NUMBER("first"), NUMBER("last")};
-static const struct transfer_column columns_of_points[] = {[POINT_TIME] = NUMBER("time"),
-                                                           [POINT_PLACE] = NUMBER("place"),
-                                                           [POINT_SERIES] = NUMBER("series"),
-                                                           [POINT_TYPE] = NUMBER("type"),
-                                                           [POINT_PIV] = NUMBER("piv"),
-                                                           [POINT_RECEIVED] = NUMBER("received"),
-                                                           [POINT_VALUE] = {"value", TRANSFER_VALUE}};
+static const struct transfer_column columns_of_points[] = {
+    [POINT_TIME] = NUMBER("time"),         [POINT_PLACE] = NUMBER("place"),
+    [POINT_SERIES] = NUMBER("series"),     [POINT_PIV] = NUMBER("piv"),
+    [POINT_RECEIVED] = NUMBER("received"), [POINT_VALUE] = {"value", TRANSFER_VALUE}};
 static const struct transfer_column columns_of_events[] = {
     NUMBER("authentic"), NUMBER("id"),        NUMBER("time"), TEXT("kind"),
     NUMBER("device"),    TEXT("device_name"), TEXT("source"), TEXT("detail")};
+static const struct transfer_column columns_of_outbox[] = {NUMBER("n"),         NUMBER("received"),
+                                                           NUMBER("points"),    NUMBER("all_points"),
+                                                           NUMBER("all_bytes"), BYTES("parcel")};
+static const struct transfer_column columns_of_sinks[] = {
+    TEXT("name"),        NUMBER("n"),    NUMBER("points"),  NUMBER("bytes"), NUMBER("added"),
+    NUMBER("confirmed"), NUMBER("lost"), NUMBER("refused"), TEXT("holder"),  NUMBER("lease")};
 static const struct transfer_column columns_of_numbers[] = {TEXT("name"), NUMBER("value")};
 
 #define SHAPE(of, name, keys)                                                                                \
@@ -77,6 +78,8 @@ const struct transfer_shape transfer_shapes[TRANSFER_TABLES] = {
     [TRANSFER_SERIES] = SHAPE(series, "series", 1),
     [TRANSFER_POINTS] = SHAPE(points, "points", 2),
     [TRANSFER_EVENTS] = SHAPE(events, "events", 2),
+    [TRANSFER_OUTBOX] = SHAPE(outbox, "outbox", 1),
+    [TRANSFER_SINKS] = SHAPE(sinks, "sinks", 1),
     [TRANSFER_NUMBERS] = SHAPE(numbers, "numbers", 1),
 };
 
@@ -134,6 +137,14 @@ int transfer_rows_add(struct transfer_rows *rows, size_t len, struct transfer_ce
     return 1;
 }
 
+void transfer_rows_drop(struct transfer_rows *rows, size_t count)
+{
+    size_t columns = transfer_shapes[rows->table].count;
+
+    rows->count -= count;
+    memmove(rows->cells, rows->cells + count * columns, rows->count * columns * sizeof(*rows->cells));
+}
+
 void transfer_set_number(struct transfer_cell *cell, int64_t value)
 {
     cell->kind = TRANSFER_INTEGER;
@@ -164,16 +175,14 @@ void transfer_set_bytes(struct transfer_rows *rows, struct transfer_cell *cell, 
     transfer_point_at(cell, kind, at, len);
 }
 
-enum transfer_kind transfer_kind_of(int64_t type)
+void transfer_names(char *out, size_t size, enum transfer_table table, size_t count, const char *quote)
 {
-    static const enum transfer_kind kinds[READING_TYPE_COUNT] = {
-        [READING_REAL] = TRANSFER_REAL,       [READING_INTEGER] = TRANSFER_INTEGER,
-        [READING_BOOLEAN] = TRANSFER_INTEGER, [READING_TEXT] = TRANSFER_TEXT,
-        [READING_DATA] = TRANSFER_BYTES,      [READING_SUM] = TRANSFER_REAL,
-        [READING_PAYLOAD] = TRANSFER_BYTES,   [READING_UNDECODED] = TRANSFER_BYTES,
-    };
+    size_t used = 0;
 
-    return type >= 0 && type < READING_TYPE_COUNT ? kinds[type] : TRANSFER_NULL;
+    out[0] = '\0';
+    for (size_t i = 0; i < count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s%s%s", i == 0 ? "" : ", ", quote,
+                                 transfer_shapes[table].columns[i].name, quote);
 }
 
 /* ---- keys ---- */
@@ -198,6 +207,14 @@ int transfer_key_keep(struct transfer_key *key, enum transfer_table table, const
         key->cells[i].value.bytes.at = key->texts[i];
     }
     return 0;
+}
+
+void transfer_key_copy(struct transfer_key *to, const struct transfer_key *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < to->count; i++)
+        if (is_text(&to->cells[i]))
+            to->cells[i].value.bytes.at = to->texts[i];
 }
 
 static int compare(const struct transfer_cell *a, const struct transfer_cell *b)

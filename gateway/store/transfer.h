@@ -36,6 +36,8 @@
     X(SERIES, "series")                                                                                      \
     X(POINTS, "points")                                                                                      \
     X(EVENTS, "events")                                                                                      \
+    X(OUTBOX, "outbox")                                                                                      \
+    X(SINKS, "sinks")                                                                                        \
     X(NUMBERS, "numbers")
 
 enum transfer_table {
@@ -46,16 +48,7 @@ enum transfer_table {
 };
 
 /* Columns of points. */
-enum {
-    POINT_TIME,
-    POINT_PLACE,
-    POINT_SERIES,
-    POINT_TYPE,
-    POINT_PIV,
-    POINT_RECEIVED,
-    POINT_VALUE,
-    POINT_COLUMNS
-};
+enum { POINT_TIME, POINT_PLACE, POINT_SERIES, POINT_PIV, POINT_RECEIVED, POINT_VALUE, POINT_COLUMNS };
 
 enum transfer_kind {
     TRANSFER_NULL,
@@ -63,7 +56,7 @@ enum transfer_kind {
     TRANSFER_REAL,
     TRANSFER_TEXT, /* bytes that are text; they may hold anything, zeros too */
     TRANSFER_BYTES,
-    TRANSFER_VALUE, /* of a column: any of the above, as a point's type says */
+    TRANSFER_VALUE, /* of a column: any of the above but NULL */
 };
 
 struct transfer_cell {
@@ -128,6 +121,9 @@ static inline struct transfer_cell *transfer_row(const struct transfer_rows *row
     return rows->cells + i * transfer_shapes[rows->table].count;
 }
 
+/* Takes the first rows out. */
+void transfer_rows_drop(struct transfer_rows *rows, size_t count);
+
 void transfer_set_number(struct transfer_cell *cell, int64_t value);
 void transfer_set_real(struct transfer_cell *cell, double value);
 
@@ -138,8 +134,8 @@ void transfer_set_bytes(struct transfer_rows *rows, struct transfer_cell *cell, 
 /* The same, for what lasts as long as the rows. */
 void transfer_point_at(struct transfer_cell *cell, enum transfer_kind kind, const void *bytes, size_t len);
 
-/* The kind of a point's value by its type; TRANSFER_NULL if there is no such type. */
-enum transfer_kind transfer_kind_of(int64_t type);
+/* "a, b, c": the names of the first `count` columns, each between `quote`s. `size` is enough for all. */
+void transfer_names(char *out, size_t size, enum transfer_table table, size_t count, const char *quote);
 
 /* ---- keys ---- */
 
@@ -155,6 +151,9 @@ struct transfer_key {
 /* Keeps the key of a row: 0, or -1 where a text in it is longer than any is. */
 MUST_CHECK int transfer_key_keep(struct transfer_key *key, enum transfer_table table,
                                  const struct transfer_cell *row, struct failure *failure);
+
+/* A copy with texts of its own. */
+void transfer_key_copy(struct transfer_key *to, const struct transfer_key *from);
 
 /* Whether a row lies behind the key, in the table's order. */
 bool transfer_is_behind(const struct transfer_key *key, const struct transfer_cell *row);
@@ -205,6 +204,9 @@ enum transfer_direction {
 };
 
 struct transfer_ops {
+    unsigned without;  /* tables that it does not have (bits: 1 << enum transfer_table): nothing is in them */
+    bool text_is_utf8; /* it takes no other text, nor zeros in it, but for names, units and values */
+
     /* Begins a transaction. Until end() nothing of the store but these functions is called. */
     int (*begin)(struct store *store, enum transfer_direction direction, struct failure *failure);
     /* Ends it: TRANSFER_IN is committed if `result` is not negative. Returns it, or -1 with the failure (for

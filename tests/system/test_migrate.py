@@ -1,0 +1,449 @@
+"""A registry moves from one database to another: whole, resumable, compared, and safe from replays (`bulla migrate`)."""
+
+import errno
+import json
+import os
+import pty
+import random
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+import program
+import rich_registry
+from cryptojs_device import KEY, CryptoJsDevice, refused, start_crypto_js, taken
+from http_client import Connection
+from postgres import Postgres
+from program import BINARY, SANITIZER, environment, wait_until
+from python_device import PythonDevice, senml
+
+KILLS = 20
+KILLS_LONG = 200
+TABLES = ["meta", "devices", "tombstones", "labels", "contexts", "gateway_ids", "wires", "wire_hashes", "session_ids", "series", "points",
+          "events", "outbox", "sinks", "numbers"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = Postgres().start()
+    yield server
+    server.remove()
+
+
+class Databases:
+    """New databases of each kind, and what the tests do to them from outside."""
+
+    def __init__(self, folder, server):
+        self.folder = folder
+        self.server = server
+        self.count = 0
+
+    def new(self, kind):
+        """The URL of one that is empty, or of a file that is not there yet."""
+        self.count += 1
+        if kind == "sqlite":
+            return "t%d.db" % self.count
+        return self.server.make_database("m_%08x" % random.SystemRandom().randrange(2**32))
+
+    def run(self, url, sql):
+        if "://" in url:
+            return self.server.psql(sql, url.split("/")[3].split("?")[0])
+        with sqlite3.connect(self.folder / url) as db:
+            done = db.execute(sql).fetchall()
+        db.close()
+        return done
+
+
+@pytest.fixture
+def databases(tmp_path, server):
+    return Databases(tmp_path, server)
+
+
+@pytest.fixture
+def bulla(tmp_path):
+    return program.Commands(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory):
+    """A folder with a rich registry in bulla.db, which is copied for each test."""
+    folder = tmp_path_factory.mktemp("rich")
+    rich_registry.make(program.Commands(folder), points=10_000)
+    return folder
+
+
+@pytest.fixture
+def rich_db(rich, tmp_path):
+    for name in ("bulla.db", "bulla.key"):
+        shutil.copy(rich / name, tmp_path)
+    return "bulla.db"
+
+
+def migrate(bulla, source, target, *arguments, **options):
+    return bulla.run("migrate", "--from", source, "--to", target, "--key", "bulla.key", *arguments, **options)
+
+
+def move(bulla, source, target):
+    """Moves, and gives what the comparison says, by table."""
+    said = json.loads(migrate(bulla, source, target, "--format", "json").stdout)
+    assert [table["table"] for table in said["tables"]] == TABLES
+    assert all(table["equal"] for table in said["tables"])
+    return {table["table"]: table for table in said["tables"]}
+
+
+def rows_of(path):
+    """Everything in a file, as it stands there; but what a move changes on purpose."""
+    db = sqlite3.connect(path)
+    db.text_factory = bytes
+    names = [row[0].decode() for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_stat%'")]
+    rows = {name: sorted(db.execute("SELECT * FROM %s" % name).fetchall(), key=repr) for name in names}
+    db.close()
+    rows["meta"] = [row for row in rows["meta"] if row[0] in (b"keycheck", b"rekey", b"identity", b"floor", b"issued_t")]
+    rows["contexts"] = [row[:2] + row[3:] for row in rows["contexts"]]
+    rows["session_ids"] = sorted((row[:5] + row[6:] for row in rows["session_ids"]), key=repr)
+    return rows
+
+
+def seen(bulla, db):
+    """What people see of a registry."""
+    commands = (["readings", "--format", "jsonl", "-n", "all"], ["events", "--format", "jsonl", "-n", "all"], ["device", "list", "--format", "json"])
+    said = [bulla(*command, "--db", db) for command in commands]
+    return said + [bulla("device", "show", name, "--format", "json", "--db", db) for name in ("kitchen", "küche ☕", "lost", "o'hara \"x\"")]
+
+
+def unproven(text):
+    """What `device show` says of a device whose contexts are no longer proven."""
+    return text.replace('"proven":true', '"proven":false')
+
+
+# ---- pairs ----
+
+
+@pytest.mark.parametrize("kinds", [("sqlite", "postgres", "sqlite"), ("sqlite", "sqlite"), ("postgres", "postgres", "sqlite")],
+                         ids="-".join)
+def test_everything_arrives(bulla, rich_db, databases, tmp_path, kinds):
+    """Through databases of those kinds, one after another: in the end the rows are those of the beginning."""
+    before, looked = rows_of(tmp_path / rich_db), seen(bulla, rich_db)
+    at, sums = rich_db, []
+    if kinds[0] != "sqlite":
+        at = databases.new(kinds[0])
+        move(bulla, rich_db, at)
+    for kind in kinds[1:]:
+        to = databases.new(kind)
+        sums.append(move(bulla, at, to))
+        assert "was moved to" in bulla.run("readings", "--db", at, status=1).stderr
+        at = to
+        last = seen(bulla, at)
+        assert last[:3] == looked[:3]
+        assert [unproven(text) for text in last[3:]] == [unproven(text) for text in looked[3:]]
+    assert all(s["points"]["rows"] == sums[0]["points"]["rows"] > 10_000 for s in sums)
+    after = rows_of(tmp_path / at)
+    assert after.keys() == before.keys()
+    for table in before:
+        if table == "sqlite_sequence":
+            assert all(dict(after[table])[name] >= number for name, number in before[table])
+        else:
+            assert after[table] == before[table], table
+    db = sqlite3.connect(tmp_path / at)
+    assert db.execute("SELECT count(*) FROM contexts WHERE proven").fetchone() == (0,)
+    assert db.execute("SELECT count(*) FROM session_ids WHERE spent = 0").fetchone() == (0,)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def test_it_says_what_was_done(bulla, rich_db, databases):
+    target = databases.new("postgres")
+    done = migrate(bulla, rich_db, target)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["TABLE", "ROWS", "CHECKSUM", "COMPARED"]
+    assert [line.split()[0] for line in lines[1:16]] == TABLES and all(line.split()[3] == "equal" for line in lines[1:16])
+    assert "a second" in done.stdout and "--key bulla.key" in done.stdout and "unproven" in done.stdout
+    assert "was moved to" in migrate(bulla, rich_db, target, status=1).stderr
+    assert "was moved to" in migrate(bulla, rich_db, databases.new("sqlite"), status=1).stderr
+
+
+def test_the_key_goes_along_where_it_lies_beside_the_file(bulla, rich_db, tmp_path):
+    assert "folder" in bulla.run("migrate", "--from", rich_db, "--to", "other/new.db", status=1).stderr
+    (tmp_path / "other").mkdir()
+    said = bulla("migrate", "--from", rich_db, "--to", "other/new.db")
+    assert "put beside it: other/new.key" in said
+    assert (tmp_path / "other" / "new.key").read_text() == (tmp_path / "bulla.key").read_text()
+    assert (tmp_path / "other" / "new.key").stat().st_mode & 0o777 == 0o600
+    assert bulla("device", "export", "kitchen", "--db", "other/new.db").startswith("bulla:kitchen?")
+
+
+def test_progress(bulla, rich_db, databases, tmp_path):
+    """A bar on a terminal; else lines, which a short move has none of."""
+    main, other = pty.openpty()
+    target = databases.new("postgres")
+    process = subprocess.Popen([BINARY, "migrate", "--from", rich_db, "--to", target, "--key", "bulla.key"], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                               stderr=other, env=environment())
+    os.close(other)
+    text = b""
+    while True:
+        try:
+            part = os.read(main, 65536)
+        except OSError as error:
+            assert error.errno == errno.EIO
+            break
+        if not part:
+            break
+        text += part
+    os.close(main)
+    assert process.wait(60) == 0
+    assert b"copying [" in text and b"comparing [" in text and b"100 %" in text and b"/s" in text
+    assert migrate(bulla, target, databases.new("sqlite"), "--quiet").stderr == ""
+
+
+# ---- refusals ----
+
+
+def test_refusals(bulla, rich_db, databases, make_gateway, tmp_path):
+    postgres = databases.new("postgres")
+    assert "--to" in bulla.run("migrate", "--from", rich_db, status=2).stderr
+    assert "in use" in migrate(bulla, rich_db, rich_db, status=1).stderr
+    gateway = make_gateway().start()
+    assert "in use by process %d" % gateway.process.pid in migrate(bulla, rich_db, postgres, status=1).stderr
+    gateway.stop()
+    gateway = make_gateway("--key", "bulla.key", db=postgres).start()
+    assert "in use" in migrate(bulla, rich_db, postgres, status=1).stderr
+    gateway.stop()
+    assert "not empty" in migrate(bulla, rich_db, postgres, status=1).stderr
+    assert "is the path right?" in migrate(bulla, "none.db", databases.new("sqlite"), status=1).stderr
+    assert bulla.run("readings", "--db", rich_db).returncode == 0  # nothing was marked by all that
+
+
+def test_another_key_is_refused(bulla, rich_db, databases, tmp_path):
+    (tmp_path / "other.key").write_text("ab" * 32 + "\n")
+    (tmp_path / "other.key").chmod(0o600)
+    for key in ("other.key", "none.key"):
+        done = bulla.run("migrate", "--from", rich_db, "--to", databases.new("postgres"), "--key", key, status=1)
+        assert "master key" in done.stderr
+    (tmp_path / "new.key").write_text("cd" * 32 + "\n")
+    (tmp_path / "new.key").chmod(0o600)
+    assert "not the one" in bulla.run("migrate", "--from", rich_db, "--to", "new.db", status=1).stderr
+    assert not (tmp_path / "none.key").exists()
+    bulla("device", "list", "--db", rich_db)
+
+
+def start(bulla, source, target, *arguments, **options):
+    return subprocess.Popen([BINARY, "migrate", "--from", source, "--to", target, "--key", "bulla.key", *arguments], cwd=bulla.folder,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), **options)
+
+
+def half(bulla, databases, source, target, number=signal.SIGINT):
+    """Begins a move, and stops it when some of the points have arrived."""
+    process = start(bulla, source, target)
+    try:
+        wait_until(lambda: arrived(databases, target) > 0 or process.poll() is not None, 60, "points")
+    finally:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert not SANITIZER.search(err), err
+    return process.returncode, err
+
+
+def arrived(databases, target):
+    """Points in the target, while it is written to."""
+    try:
+        if "://" in target:
+            return int(databases.run(target, "SELECT count(*) FROM points"))
+        db = sqlite3.connect("file:%s?mode=ro" % (databases.folder / target), uri=True)
+        try:
+            return db.execute("SELECT count(*) FROM %s" % rich_registry.points_table(db)).fetchone()[0]
+        finally:
+            db.close()
+    except (AssertionError, sqlite3.Error):
+        return 0  # not there yet
+
+
+def test_neither_can_be_used_halfway(bulla, rich_db, databases):
+    """Nobody opens either side; another move does not begin; given up, all is as it was."""
+    target = databases.new("postgres")
+    status, err = half(bulla, databases, rich_db, target)
+    assert status == 1 and "stopped" in err and "again to go on" in err
+    for command in (["device", "list"], ["readings"], ["events"], ["device", "add", "x"], ["backup", "b.db"], ["restored", "--yes"], ["serve"],
+                    ["check"], ["tail", "-n", "0"]):
+        done = bulla.run(*command, "--db", target, "--key", "bulla.key", status=1)
+        assert "only a part of a registry" in done.stderr + done.stdout, command
+    for command in (["device", "list"], ["readings"], ["events"], ["device", "add", "x"], ["backup", "b.db"], ["serve"], ["check"]):
+        done = bulla.run(*command, "--db", rich_db, status=1)
+        assert "is being moved to" in done.stderr + done.stdout, command
+    other = databases.new("postgres")
+    assert "being moved to" in migrate(bulla, rich_db, other, status=1).stderr
+    bulla.run("device", "add", "one", "--db", "one.db")
+    assert "another registry" in bulla.run("migrate", "--from", "one.db", "--to", target, status=1).stderr
+    assert "is deleted" in migrate(bulla, rich_db, target, "--abandon").stdout
+    assert bulla("device", "list", "--db", rich_db).count("\n") == 6
+    assert bulla("device", "list", "--db", target).count("\n") == 1
+    move(bulla, rich_db, target)
+    assert "restored" in migrate(bulla, rich_db, target, "--abandon", status=1).stderr
+
+
+def test_restored_brings_the_old_one_back(bulla, rich_db, databases):
+    move(bulla, rich_db, databases.new("postgres"))
+    assert "restored" in bulla.run("readings", "--db", rich_db, status=1).stderr
+    bulla("restored", "--yes", "--db", rich_db)
+    assert bulla("device", "list", "--db", rich_db).count("\n") == 6
+
+
+# ---- killed, cut off, full ----
+
+
+def test_killed_again_and_again(bulla, rich_db, databases, rng, long_run, tmp_path):
+    """SIGKILL at any moment, and the same command again: in the end the rows are those of the beginning."""
+    before = rows_of(tmp_path / rich_db)
+    at, kills, moves, longest = rich_db, 0, 0, 1.0
+    while kills < (KILLS_LONG if long_run else KILLS) or "://" in at:
+        to = databases.new("postgres" if moves % 2 == 0 else "sqlite")
+        while True:
+            process = start(bulla, at, to)
+            begun = time.monotonic()
+            try:
+                process.wait(rng.uniform(0, longest))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+            out, err = process.communicate(timeout=60)
+            assert not SANITIZER.search(err), err
+            if process.returncode == 0 or "already" in err:  # it was killed when all was done
+                break
+            assert process.returncode == -signal.SIGKILL, err
+            longest = max(longest, 1.5 * (time.monotonic() - begun))
+        at = to
+        moves += 1
+    after = rows_of(tmp_path / at)
+    for table in before:
+        if table != "sqlite_sequence":
+            assert after[table] == before[table], table
+
+
+def test_the_target_goes_away(bulla, rich_db, databases, server):
+    target = databases.new("postgres")
+    process = start(bulla, rich_db, target)
+    wait_until(lambda: arrived(databases, target) > 0 or process.poll() is not None, 60, "points")
+    server.kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and target.split("/")[3].split("?")[0] in err, err
+    assert "is the server running" in migrate(bulla, rich_db, target, status=1).stderr
+    server.start()
+    move(bulla, rich_db, target)
+
+
+def test_the_disk_is_full(bulla, rich_db, databases, tmp_path):
+    """The target's file may not grow any more."""
+
+    def bound():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
+
+    process = start(bulla, rich_db, "full.db", preexec_fn=bound)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and ("disk" in err) and "full.db" in err, err
+    move(bulla, rich_db, "full.db")
+
+
+# ---- what is compared ----
+
+
+TAMPER = {
+    "devices": "UPDATE devices SET revoked = false WHERE name = 'lost'",
+    "contexts": "UPDATE contexts SET top = top - 1 WHERE device = 2 AND top > 5",
+    "tombstones": "DELETE FROM tombstones",
+    "wire_hashes": "DELETE FROM wire_hashes WHERE hash = '\\x" + "00" * 32 + "'",
+    "points": "DELETE FROM points WHERE (time, tx, k) = (SELECT time, tx, k FROM points LIMIT 1)",
+    "events": "UPDATE events SET detail = detail || '.' WHERE id = 1000",
+    "numbers": "UPDATE numbers SET value = value - 1 WHERE name = 'floor'",
+}
+
+
+@pytest.mark.parametrize("table", TAMPER)
+def test_a_row_that_was_changed_is_found(bulla, rich_db, databases, table):
+    """Stopped before the comparison, then changed from outside."""
+    target = databases.new("postgres")
+    process = start(bulla, rich_db, target)
+    try:
+        wait_until(lambda: process.poll() is not None or noted(databases, target, b"\n%d\n0\n" % len(TABLES)), 60, "all rows")
+    finally:
+        process.kill()
+    process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it was through before it could be stopped")
+    databases.run(target, TAMPER[table])
+    done = migrate(bulla, rich_db, target, status=1)
+    assert "the rows of %s differ" % table in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("DIFFERENT")] == [table]
+    assert "only a part" in bulla.run("readings", "--db", target, status=1).stderr
+    migrate(bulla, rich_db, target, "--abandon")
+    move(bulla, rich_db, target)
+
+
+def noted(databases, target, end):
+    """Whether the target's note ends so."""
+    try:
+        text = databases.run(target, "SELECT encode(value, 'hex') FROM meta WHERE name = 'arriving'")
+    except AssertionError:
+        return False
+    return bytes.fromhex(text).endswith(end)
+
+
+# ---- served afterwards ----
+
+
+@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+def test_devices_prove_themselves_and_nothing_is_stored_twice(bulla, databases, make_gateway, tmp_path, kind):
+    """Every message from before is sent again: each is refused. Then the devices go on, and a gateway from before finds
+    that the registry has left."""
+    devices = [PythonDevice(bulla.add("kitchen")), PythonDevice(bulla.add("shed", "--counter"))]
+    gateway = make_gateway().start()
+    old = []
+    with Connection(gateway.port) as connection:
+        for value in range(70):  # more than a window
+            old += [device.send(connection, senml(n=value)) for device in devices]
+        unsent = [device.seal(senml(n=1000)) for device in devices]  # recorded on the way, and held back
+    gateway.stop()
+    target = databases.new(kind)
+    move(bulla, "bulla.db", target)
+    after = make_gateway("--key", "bulla.key", db=target).start()
+    with Connection(after.port) as connection:
+        for message in [*old, *unsent, *old]:
+            assert connection.post(message.data).status in (200, 401, 409)
+        assert len(bulla.readings("--db", target, "-n", "all")) == 140
+        for device in devices:
+            assert connection.post(device.seal(senml(n=2000)).data).status == 401  # not without a challenge
+            device.send(connection, senml(n=2001))
+        for message in [*old, *unsent]:
+            assert connection.post(message.data).status in (200, 401, 409)
+    after.stop()
+    values = [row["value"] for row in bulla.readings("--db", target, "-n", "all")]
+    assert sorted(values) == sorted([*range(70), *range(70), 2001, 2001])
+    old_gateway = bulla.run("serve", "--db", "bulla.db", "--listen", "127.0.0.1:0", "--admin", "off", status=1)
+    assert "was moved to" in old_gateway.stderr
+
+
+def test_an_older_wire_goes_on(bulla, databases, make_gateway, tmp_path):
+    crypto_js = start_crypto_js()
+    try:
+        (tmp_path / "keys").write_text("passphrase=%s\n" % KEY)
+        (tmp_path / "keys").chmod(0o600)
+        bulla("device", "add", "balcony", "--wire", "cryptojs", "--id", "12FA", "--keys", "@keys")
+        bulla.add("kitchen")  # so that there is a native one, too
+        shed = CryptoJsDevice(crypto_js, make_gateway().start())
+        shed.wait_for_route()
+        bodies = [shed.data(number, value=number) for number in (1, 2, 3)]
+        assert all(taken(shed.post("data", body)) for body in bodies)
+        shed.gateway.stop()
+        target = databases.new("postgres")
+        move(bulla, "bulla.db", target)
+        shed.gateway = make_gateway("--key", "bulla.key", db=target).start()
+        shed.wait_for_route()
+        assert all(refused(shed.post("data", body)) for body in bodies) and shed.number() == 3
+        assert taken(shed.post("data", shed.data(4, value=4)))
+        assert [row["value"] for row in bulla.readings("--db", target)] == [1, 2, 3, 4]
+    finally:
+        crypto_js.close()
