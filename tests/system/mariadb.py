@@ -8,7 +8,6 @@ mariadb.py [--like-mysql] COMMAND...
 
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -57,6 +56,8 @@ def find_program(name):
 class MariaDB:
     """A server, not started yet. Port and data stay the same over restarts. `folder`: where its data goes (a folder of its own)."""
 
+    dump = "mariadb-dump"  # what makes copies
+
     def __init__(self, like_mysql=False, folder=None, **settings):
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulla-mariadb-", dir="/tmp"))  # a short path: sockets
         self.data = self.folder / "data"
@@ -81,6 +82,10 @@ class MariaDB:
                                "--innodb-log-file-size=32M"],
                               cwd="/", capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
+
+        self.init_path = self.folder / "init.sql"  # at each start; a line is a statement
+        self.init_path.write_text("CREATE USER IF NOT EXISTS bulla@localhost;\nGRANT ALL ON `%`.* TO bulla@localhost;\n")
+        self.settings["init_file"] = self.init_path
 
     def start(self, wait=True, **settings):
         assert self.process is None
@@ -109,8 +114,8 @@ class MariaDB:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().replace("\t", "|")
 
-    def url(self, database="bulla", user="root", options=""):
-        """By the unix socket."""
+    def url(self, database="bulla", user="bulla", options=""):
+        """By the unix socket, where the user needs no password and has all rights to databases, but none to the server."""
         return "mysql://%s@/%s?socket=%s%s" % (user, database, self.socket, options)
 
     def tcp_url(self, database="bulla", user="bulla", password=None, options=""):
@@ -123,19 +128,22 @@ class MariaDB:
     def make_user(self, name="bulla", password="", rights="ALL", database="bulla"):
         self.sql("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'; GRANT %s ON %s.* TO '%s'@'%%'" % (name, password, rights, database, name), "")
 
-    def end_connections(self):
-        """Of everybody but who says so. How many there were."""
-        ids = re.findall(r"^(\d+)$", self.sql("SELECT id FROM information_schema.processlist WHERE id != CONNECTION_ID()"
-                                              " AND user NOT IN ('system user', 'event_scheduler')", ""), re.M)
-        for number in ids:
+    def end_connections(self, database):
+        """Those of the program."""
+        for number in self.sql("SELECT id FROM information_schema.processlist WHERE db = '%s'" % database, "").split():
             self._client("KILL CONNECTION %s" % number, "")  # it may have gone by itself
-        return len(ids)
+
+    def stop_writing(self, database, stopped):
+        """An operator does, of all databases of the server, and takes it back."""
+        self.sql("SET GLOBAL read_only = %d" % stopped, "")
 
     def stop(self, number=signal.SIGTERM, seconds=60):
+        """SIGTERM (as SIGINT, for which this server has no ear) ends every connection; SIGKILL leaves it to the next start to put
+        things right."""
         if self.process is None:
             return
         try:
-            os.kill(self.process.pid, number)
+            os.kill(self.process.pid, signal.SIGTERM if number == signal.SIGINT else number)
         except ProcessLookupError:
             pass
         self.process.wait(seconds)

@@ -109,6 +109,17 @@ class Postgres:
         self.psql("CREATE DATABASE %s" % name)
         return self.url(name)
 
+    def end_connections(self, database):
+        """Those of the program."""
+        self.psql("SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'bulla'"
+                  " AND datname = '%s'" % database)
+
+    def stop_writing(self, database, stopped):
+        """An operator does, and takes it back."""
+        self.psql("SET default_transaction_read_only = off; ALTER DATABASE %s SET default_transaction_read_only = %s"
+                  % (database, "on" if stopped else "off"))
+        self.end_connections(database)
+
     def stop(self, number=signal.SIGINT, seconds=30):
         """SIGINT ends every connection; SIGQUIT and SIGKILL leave it to the next start to put things right."""
         if self.process is None:

@@ -44,6 +44,11 @@ def new_database(server):
     return name
 
 
+def name_of(url):
+    """The name of a database that new_database() made."""
+    return re.search(r"/(t_\w+)\?", url)[1]
+
+
 @pytest.fixture
 def database(server):
     """The URL of an empty database."""
@@ -86,7 +91,7 @@ def kills(long_run):
 # ---- commands ----
 
 
-def test_every_command(bulla, make_gateway):
+def test_every_command(server, bulla, make_gateway):
     """What works on a file works on a server too."""
     line = bulla.add("kitchen", "--label", "site=roof")
     gateway = make_gateway().start()
@@ -99,7 +104,7 @@ def test_every_command(bulla, make_gateway):
     assert bulla.events()[0]["kind"] == "challenged"
     assert "kitchen" in bulla("device", "show", "kitchen")
     refused = bulla.run("backup", "copy.db", status=1)
-    assert "pg_dump" in refused.stderr
+    assert server.dump in refused.stderr
     assert "in use by" in bulla.run("restored", "--yes", status=1).stderr
     gateway.stop()
     assert "1 contexts are unproven" in bulla("restored", "--yes")
@@ -186,8 +191,7 @@ def test_connections_that_are_ended(server, bulla, make_gateway):
     value = 0
     while time.monotonic() < end:
         if value % 20 == 10:
-            server.psql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'bulla'"
-                        " AND datname = '%s'" % re.search(r"/(t_\w+)\?", bulla.db)[1])
+            server.end_connections(name_of(bulla.db))
         value += 1
         send_until(device, gateway, value, statuses)
     assert value > 50, statuses
@@ -196,19 +200,15 @@ def test_connections_that_are_ended(server, bulla, make_gateway):
 
 def test_read_only(server, bulla, make_gateway):
     """An operator stops all writing: nothing is stored, and it is said why; and takes it back."""
-    name = re.search(r"/(t_\w+)\?", bulla.db)[1]
     device = PythonDevice(bulla.add("a", "--counter"))
     gateway = make_gateway().start()
-    end = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = 'bulla' AND datname = '%s'"
-    server.psql("ALTER DATABASE %s SET default_transaction_read_only = on" % name)
-    server.psql(end % name)
+    server.stop_writing(name_of(bulla.db), True)
     message = device.seal(senml(value=1))
     for _ in range(3):
         assert post(gateway.port, message.data).status == 503
     wait_until(lambda: "takes no writes" in gateway.text(), what="the reason in the log")
     assert re.search(r"problem +writing", bulla.run("check", status=None).stdout)
-    server.psql("SET default_transaction_read_only = off; ALTER DATABASE %s RESET default_transaction_read_only" % name)
-    server.psql(end % name)
+    server.stop_writing(name_of(bulla.db), False)
     wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
     assert post(gateway.port, message.data).status == 200
     assert [row["value"] for row in bulla.readings()] == [1]
@@ -219,7 +219,7 @@ def test_the_sandbox_lets_it_connect_again(own_server, tmp_path, env, make_gatew
     """By name and over TCP, from behind the filter of system calls."""
     url = own_server.url(new_database(own_server))
     own_server.psql("ALTER ROLE bulla PASSWORD 'geheim'")
-    name = re.search(r"/(t_\w+)\?", url)[1]
+    name = name_of(url)
     device = PythonDevice(program.Commands(tmp_path, url, env).add("a", "--counter"))
     monkeypatch.setattr(program, "BINARY", os.environ["BULLA_RELEASE_BIN"])
     gateway = make_gateway(db="postgres://bulla@localhost:%d/%s" % (own_server.port, name), env={"PGPASSWORD": "geheim"}).start()

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* mysql://root@/bulla?socket=PATH: where the socket's path begins. */
+/* mysql://bulla@/bulla?socket=PATH: where the socket's path begins. */
 static const char *socket_of_server(void)
 {
     const char *url = getenv("BULLA_TEST_MYSQL");
@@ -55,7 +55,7 @@ static void make(struct fixture *f)
     snprintf(f->folder, sizeof(f->folder), "t_%ld_%u", (long)getpid(), count++);
     snprintf(sql, sizeof(sql), "CREATE DATABASE %s", f->folder);
     execute(NULL, sql, unused, sizeof(unused));
-    snprintf(f->path, sizeof(f->path), "mysql://root@/%s?socket=%s", f->folder, socket_of_server());
+    snprintf(f->path, sizeof(f->path), "mysql://bulla@/%s?socket=%s", f->folder, socket_of_server());
 }
 
 static int open_url(struct fixture *f, enum store_open_mode mode, struct store **store)
