@@ -128,4 +128,10 @@ const struct store_ops store_mysql = {
     .wires_version = maria_wires_version,
     .wires_each = maria_wires_each,
     .wire_of = maria_wire_of,
+    .sink_add = maria_sink_add,
+    .sinks_each = maria_sinks_each,
+    .sink_forget = maria_sink_forget,
+    .sinks_update = maria_sinks_update,
+    .outbox_read = maria_outbox_read,
+    .outbox_trim = maria_outbox_trim,
 };

@@ -4,7 +4,8 @@
  * another in a circle (InnoDB would find that out, and end one of them):
  *
  *     the number 'series_gone', the number 'wires', devices (by id), contexts (by device, id_context),
- *     series (by device, digest), other numbers (issued_t, floor, points, events_…, generation)
+ *     series (by device, digest), other numbers (issued_t, points, floor, events_…, generation), the outbox's
+ * end
  *
  * The server's isolation is READ COMMITTED: a statement sees what was committed before it began, so what is
  * to be true of a row is read after the lock on it.
@@ -20,6 +21,7 @@
 
 #include <mysql.h>
 
+#include "gateway/sink/parcel.h"
 #include "gateway/store/commit_notes.h"
 #include "gateway/store/mysql_statements.h"
 #include "gateway/store/mysql_url.h"
@@ -60,6 +62,7 @@ struct mysql {
     bool in_wires;       /* between wires_begin() and wires_end() */
     bool nodes_entered;  /* there: groups' nodes */
     struct commit_notes notes;
+    struct parcels parcels; /* what the transaction under way sends out */
 };
 
 static inline struct mysql *mysql_of(struct store *store)
@@ -434,5 +437,22 @@ int maria_session_issue(struct store *store, const char *topic, const char id[WI
                         struct failure *failure);
 int maria_session_spend(struct store *store, const char *topic, const char id[WIRE_SESSION_ID],
                         const uint8_t *hash, struct failure *failure);
+
+/* ---- mysql_outbox.c ---- */
+
+/* Adds to the batch what writes the parcels. The last lock of a transaction. */
+void maria_outbox_send(struct mq_batch *batch, const struct parcels *parcels);
+
+/* Inside a transaction: writes those of my->parcels, which may be none. 0, or -1. */
+MUST_CHECK int maria_outbox_add(struct mysql *my, const char *what, struct failure *failure);
+
+int maria_sink_add(struct store *store, const char *name, int64_t now, struct failure *failure);
+int maria_sinks_each(struct store *store, sink_visitor *visit, void *context, struct failure *failure);
+int maria_sink_forget(struct store *store, const char *name, struct failure *failure);
+int maria_sinks_update(struct store *store, const char *holder, struct sink_update *updates, size_t count,
+                       int64_t now, struct failure *failure);
+int maria_outbox_read(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit, void *context,
+                      struct failure *failure);
+int maria_outbox_trim(struct store *store, size_t most, struct failure *failure);
 
 #endif

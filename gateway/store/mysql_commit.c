@@ -470,17 +470,30 @@ static void send_closed_wires(const struct batch *batch, struct mq_batch *round)
     mq_batch_add(round, MQ_WIRES_RAISE, NULL);
 }
 
+/* What goes out stands under a lock that is taken last. */
+static int send_out(struct batch *batch, struct mq_batch *round, struct failure *failure)
+{
+    if (parcels_of_commit(&batch->my->parcels, batch->commit, failure) != 0)
+        return -1;
+    maria_outbox_send(round, &batch->my->parcels);
+    return 0;
+}
+
 static int write_and_commit(struct batch *batch, struct failure *failure)
 {
     struct mq_batch round;
+    int result = 0;
 
     mq_batch_begin(&round, batch->my, NULL, NULL, what, failure);
     send_rows(batch, &round);
-    int result = maria_points_send(&round, batch->commit, batch->ids, failure);
+    if (batch->commit->way != READINGS_OUT)
+        result = maria_points_send(&round, batch->commit, batch->ids, failure);
     if (batch->lost > 0)
         send_lost(batch, &round);
     send_gone(batch, &round);
     send_closed_wires(batch, &round);
+    if (result == 0 && batch->commit->way != READINGS_HERE)
+        result = send_out(batch, &round, failure);
     mq_batch_add(&round, MQ_COMMIT, NULL);
     batch->committing = result == 0;
     result = mq_batch_end(&round, result);
@@ -514,14 +527,21 @@ static int know_series(struct mysql *my, struct failure *failure)
     return 0;
 }
 
+/* What only goes out needs none. */
+static int find_series(struct batch *batch, struct failure *failure)
+{
+    if (batch->commit->way == READINGS_OUT)
+        return 0;
+    return maria_series_find(batch->my, batch->commit, batch->ids, failure);
+}
+
 /* 1 done; 0 series were deleted since their ids were found: nothing was done. */
 static int try_once(struct batch *batch, struct failure *failure)
 {
     struct mysql *my = batch->my;
 
     batch->committing = false;
-    if (know_series(my, failure) != 0 || maria_series_find(my, batch->commit, batch->ids, failure) != 0 ||
-        read_rows(batch, failure) != 0)
+    if (know_series(my, failure) != 0 || find_series(batch, failure) != 0 || read_rows(batch, failure) != 0)
         return -1;
     if (batch->series_gone != my->series_gone) {
         my->series_known = false;

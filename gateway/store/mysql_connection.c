@@ -180,6 +180,7 @@ void maria_close(struct store *store)
     maria_disconnect(my);
     series_cache_forget(&my->series);
     commit_notes_wipe(&my->notes);
+    parcels_wipe(&my->parcels);
     mysql_url_free(my->url);
     free(my);
 }

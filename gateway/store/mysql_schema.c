@@ -30,6 +30,9 @@
  * spent; `spent` counts up in a topic. 'wires' among the numbers counts the changes to both, and its row is
  * locked by whoever makes one; so is that of 'series_gone', shared, by who uses a series. The two numbers of
  * events are the last ids of their kind.
+ *
+ * `outbox` has the parcels that sinks have not confirmed; `all_points` and `all_bytes` count all that there
+ * were, up to and including the row, and so do a sink's for what it has confirmed, and `outbox_end`.
  */
 #define MAKE  "CREATE TABLE IF NOT EXISTS "
 #define ID    "id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY"
@@ -96,6 +99,16 @@ static const char *const first[] = {
     MAKE "session_ids (n BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, topic VARBINARY(255) NOT NULL,"
          " id VARBINARY(32) NOT NULL, issued BIGINT NOT NULL, retired BIGINT NOT NULL DEFAULT 0,"
          " spent BIGINT NOT NULL DEFAULT 0, hash VARBINARY(32), UNIQUE KEY session_ids_id (topic, id))" TABLE,
+
+    MAKE "outbox (n BIGINT NOT NULL PRIMARY KEY, received BIGINT NOT NULL, points BIGINT NOT NULL,"
+         " all_points BIGINT NOT NULL, all_bytes BIGINT NOT NULL, parcel LONGBLOB NOT NULL)" TABLE,
+    MAKE "outbox_end (one TINYINT NOT NULL PRIMARY KEY, n BIGINT NOT NULL, points BIGINT NOT NULL,"
+         " bytes BIGINT NOT NULL)" TABLE,
+    "INSERT INTO outbox_end (one, n, points, bytes) VALUES (1, 0, 0, 0) ON DUPLICATE KEY UPDATE one = one",
+    MAKE "sinks (name VARBINARY(255) NOT NULL PRIMARY KEY, n BIGINT NOT NULL, points BIGINT NOT NULL,"
+         " bytes BIGINT NOT NULL, added BIGINT NOT NULL, confirmed BIGINT NOT NULL DEFAULT 0,"
+         " lost BIGINT NOT NULL DEFAULT 0, refused BIGINT NOT NULL DEFAULT 0,"
+         " holder VARBINARY(32) NOT NULL DEFAULT X'', lease BIGINT NOT NULL DEFAULT 0)" TABLE,
     NULL,
 };
 
@@ -142,13 +155,15 @@ static int check_version(struct mysql *my, int version, struct failure *failure)
 static int begin_schema(struct mysql *my, struct failure *failure)
 {
     int there = read_number(my, "SELECT COUNT(*) " OF_THIS_DATABASE "= 'bulla_schema'", 0, failure);
-    int others = there != 0 ? 0
-                            : read_number(my,
-                                          "SELECT COUNT(*) " OF_THIS_DATABASE
-                                          "IN ('meta', 'numbers', 'devices', 'tombstones', 'labels',"
-                                          " 'contexts', 'gateway_ids', 'series', 'points', 'readings',"
-                                          " 'events', 'wires', 'wire_hashes', 'session_ids')",
-                                          0, failure);
+    int others =
+        there != 0 ? 0
+                   : read_number(
+                         my,
+                         "SELECT COUNT(*) " OF_THIS_DATABASE
+                         "IN ('meta', 'numbers', 'devices', 'tombstones', 'labels',"
+                         " 'contexts', 'gateway_ids', 'series', 'points', 'readings',"
+                         " 'events', 'wires', 'wire_hashes', 'session_ids', 'outbox', 'outbox_end', 'sinks')",
+                         0, failure);
 
     if (there < 0 || others < 0)
         return -1;

@@ -40,6 +40,10 @@
 /* Those of a few series. */
 #define MQ_POINTS_OF "points p FORCE INDEX (points_series)"
 
+/* The last row of the outbox that every sink has passed, seen at one moment: a sink that is added later
+ * begins behind it. */
+#define MQ_ALL_PASSED "(SELECT LEAST(e.n, COALESCE((SELECT MIN(s.n) FROM sinks s), e.n)) FROM outbox_end e)"
+
 #define MQ_EVENT_IS_SELECTED "($1 IS NULL OR kind = $1) AND ($2 IS NULL OR device_name = $2)"
 
 #define MQ_STATEMENTS_DATA(X)                                                                                \
@@ -80,6 +84,34 @@
     X(SERIES_GONE_HOLD, "SELECT value FROM numbers WHERE name = 'series_gone' FOR UPDATE SKIP LOCKED")       \
     X(SERIES_DELETE, "DELETE FROM series WHERE last <= $3 AND NOT EXISTS (SELECT 1 FROM points"              \
                      " WHERE time < $1 OR (time = $1 AND beyond < $2)) LIMIT $4")                            \
+                                                                                                             \
+    X(OUTBOX_HOLD, "SELECT n FROM outbox_end FOR UPDATE")                                                    \
+    X(OUTBOX_TAKE, "UPDATE outbox_end SET n = n + 1, points = points + $1, bytes = bytes + $2")              \
+    X(OUTBOX_ADD, "INSERT INTO outbox (n, received, points, all_points, all_bytes, parcel)"                  \
+                  " SELECT n, $1, $2, points, bytes, $3 FROM outbox_end")                                    \
+    X(OUTBOX_AFTER, "SELECT n, received, points, all_points, all_bytes, parcel FROM outbox WHERE n > $1"     \
+                    " AND n <= COALESCE((SELECT n FROM outbox WHERE n > $1 AND all_bytes >= $2 +"            \
+                    " (SELECT all_bytes - OCTET_LENGTH(parcel) FROM outbox WHERE n > $1 ORDER BY n LIMIT 1)" \
+                    " ORDER BY n LIMIT 1), 9223372036854775807) ORDER BY n")                                 \
+    X(OUTBOX_OLDEST, "SELECT n FROM outbox FORCE INDEX (PRIMARY) WHERE n <= " MQ_ALL_PASSED                  \
+                     " ORDER BY n LIMIT $1 FOR UPDATE SKIP LOCKED")                                          \
+    X(OUTBOX_DELETE, "DELETE o FROM outbox o FORCE INDEX (PRIMARY) WHERE o.n IN ($1)")                       \
+    X(SINK_COUNT, "SELECT COUNT(*) FROM sinks")                                                              \
+    X(SINK_ADD, "INSERT INTO sinks (name, n, points, bytes, added) SELECT $1, n, points, bytes, $2"          \
+                " FROM outbox_end")                                                                          \
+    X(SINK_DELETE, "DELETE FROM sinks WHERE name = $1")                                                      \
+    X(SINKS, "SELECT s.name, s.n, s.points, s.bytes, s.added, s.confirmed, s.lost, s.refused, s.holder,"     \
+             " s.lease, e.n, e.points, e.bytes,"                                                             \
+             " COALESCE((SELECT o.received FROM outbox o WHERE o.n > s.n ORDER BY o.n LIMIT 1), 0)"          \
+             " FROM sinks s CROSS JOIN outbox_end e ORDER BY s.name")                                        \
+    X(SINK_UPDATE,                                                                                           \
+      "UPDATE sinks SET points = IF($3 > n, $4, points), bytes = IF($3 > n, $5, bytes),"                     \
+      " confirmed = IF($3 > n, " MQ_NOW(                                                                     \
+          "$8") ", confirmed), n = GREATEST(n, $3),"                                                         \
+                " lost = lost + $6, refused = refused + $7, holder = IF($9 > 0, $2, X''),"                   \
+                " lease = IF($9 > 0, " MQ_NOW(                                                               \
+                    "$8") " + $9, 0)"                                                                        \
+                          " WHERE name = $1 AND (holder IN (X'', $2) OR lease <= " MQ_NOW("$8") ")")         \
                                                                                                              \
     X(EVENTS_TAKE, "UPDATE numbers SET value = LAST_INSERT_ID(value + $2) WHERE name = $1")                  \
     X(EVENTS_ADD,                                                                                            \

@@ -55,15 +55,26 @@ int maria_wires_begin(struct store *store, struct failure *failure)
         return mq_end(my, -1, take_it, failure);
     my->in_wires = true;
     my->nodes_entered = false;
+    parcels_begin(&my->parcels);
     return 0;
+}
+
+/* What is last: the operator's number, if nodes were entered, and what goes out. */
+static int end_inside(struct mysql *my, struct failure *failure)
+{
+    if (my->nodes_entered && maria_raise_generation(my, take_it, failure) != 0)
+        return -1;
+    if (parcels_end(&my->parcels, failure) != 0)
+        return -1;
+    return maria_outbox_add(my, take_it, failure);
 }
 
 int maria_wires_end(struct store *store, int result, struct failure *failure)
 {
     struct mysql *my = mysql_of(store);
 
-    if (result >= 0 && my->nodes_entered && maria_raise_generation(my, take_it, failure) != 0)
-        result = -1;
+    if (result >= 0)
+        result = end_inside(my, failure);
     my->in_wires = false;
     if (mq_end(my, result, take_it, failure) >= 0)
         return 0;
@@ -295,7 +306,10 @@ static int write_readings(struct mysql *my, const struct wire_change *change, ui
                                   .message_count = 1,
                                   .readings = change->readings};
 
-    return change->count == 0 ? 0 : maria_points_add(my, &commit, change_it, failure);
+    if (change->count > 0 && change->way != READINGS_OUT &&
+        maria_points_add(my, &commit, change_it, failure) != 0)
+        return -1;
+    return change->way == READINGS_HERE ? 0 : parcels_add_wire(&my->parcels, change, seq, failure);
 }
 
 int maria_wire_change(struct store *store, const struct wire_change *change, struct failure *failure)
