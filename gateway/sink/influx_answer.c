@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/decode/utf8.h"
+
 #define QUOTED 160 /* bytes of the server's words */
 
 /* ---- what the server says ---- */
@@ -40,11 +42,14 @@ static void copy_words(const char *body, size_t len, char out[QUOTED + 1])
         char c = *at;
         if (quoted && c == '\\' && at + 1 < body + len)
             c = unescape(*++at);
-        out[used++] = c == '\0' || (c > '\0' && c < ' ') || c == 0x7f ? ' ' : c;
+        out[used++] = (uint8_t)c < ' ' || c == 0x7f ? ' ' : c;
     }
     while (used > 0 && out[used - 1] == ' ')
         used--;
     out[used] = '\0';
+    if (!utf8_is_text(out, used)) /* it is none, or was cut in the middle of a character */
+        for (size_t i = 0; i < used; i++)
+            out[i] = (uint8_t)out[i] < 0x80 ? out[i] : '?';
 }
 
 /* A server, or what stands before it, may send back what it got. */

@@ -51,6 +51,8 @@ log-enabled = false
 %(http)s
 """
 
+REALS = {"value", "sum"}  # JSON does not tell a double that is whole from an integer
+
 
 def lines_of(settings):
     return "\n".join("%s = %s" % (name.replace("_", "-"), json.dumps(value)) for name, value in settings.items())
@@ -135,12 +137,13 @@ class Influx:
         return result.get("series", [])
 
     def rows(self, query="SELECT * FROM readings", database="bulla"):
-        """The rows of all series, each a dictionary; columns without a value are left out."""
+        """The rows of all series, each a dictionary; what has no value is left out."""
         found = []
         for series in self.command(query, database, "GET"):
             for values in series["values"]:
                 row = dict(zip(series["columns"], values), **series.get("tags", {}))
-                found.append({name: value for name, value in row.items() if value is not None})
+                found.append({name: float(value) if name in REALS else value for name, value in row.items()
+                              if value is not None})
         return found
 
     def write(self, lines, database="bulla"):

@@ -27,6 +27,16 @@ __attribute__((noreturn)) static void give_up(const char *why)
 
 /* ---- points ---- */
 
+static unsigned digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c == '\0' ? NULL : strchr(digits, c);
+
+    if (at == NULL)
+        give_up("this is no hexadecimal text");
+    return (unsigned)(at - digits);
+}
+
 static size_t read_hex(const char *hex, uint8_t *out, size_t size)
 {
     size_t len = strlen(hex) / 2;
@@ -34,8 +44,7 @@ static size_t read_hex(const char *hex, uint8_t *out, size_t size)
     if (len > size)
         give_up("the hexadecimal text is too long");
     for (size_t i = 0; i < len; i++)
-        if (sscanf(hex + 2 * i, "%2hhx", &out[i]) != 1)
-            give_up("this is no hexadecimal text");
+        out[i] = (uint8_t)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
     return len;
 }
 
