@@ -1,6 +1,6 @@
 /*
- * What an InfluxDB answers, and what its URL may be: any bytes. What is said of an answer is one short line of
- * text, never a secret; and a URL that is taken is shown and posted to without its secrets.
+ * What an InfluxDB answers, and what its URL may be: any bytes. What is said of an answer is one short line
+ * of text, never a secret; and a URL that is taken is shown and posted to without its secrets.
  */
 #include "require.h"
 

@@ -1,6 +1,6 @@
 /*
- * Readings of any names, texts and bytes as lines of InfluxDB's protocol, read back by its rules: one line, one
- * point, its tags and its value what they were. Whatever a name holds, nothing gets out of its place.
+ * Readings of any names, texts and bytes as lines of InfluxDB's protocol, read back by its rules: one line,
+ * one point, its tags and its value what they were. Whatever a name holds, nothing gets out of its place.
  */
 #include "require.h"
 
@@ -26,8 +26,8 @@ static void expect(struct cursor *cursor, const char *text)
     cursor->at += len;
 }
 
-/* A tag's value ends at a comma or space that is not escaped. A backslash may stand before its end only as the
- * escape of what it escapes. */
+/* A tag's value ends at a comma or space that is not escaped. A backslash may stand before its end only as
+ * the escape of what it escapes. */
 static size_t read_tag(struct cursor *cursor, char *out)
 {
     size_t len = 0;
@@ -89,7 +89,7 @@ static void check_bytes(struct cursor *cursor, const struct reading *reading)
                utf8_is_text((const char *)reading->value.bytes.at, reading->value.bytes.len);
     size_t len;
 
-    expect(cursor, text                                ? " text="
+    expect(cursor, text                                 ? " text="
                    : reading->type == READING_PAYLOAD   ? " payload="
                    : reading->type == READING_UNDECODED ? " undecoded="
                                                         : " data=");
@@ -115,7 +115,8 @@ static void check_line(const struct sink_point *point, size_t len)
     check_tag(&cursor, ",name=", point->reading.name, point->reading.name_len);
     check_tag(&cursor, ",unit=", point->reading.unit, point->reading.unit_len);
     check_bytes(&cursor, &point->reading);
-    snprintf(end, sizeof(end), ",seq=%lldi %lld\n", (long long)point->piv, (long long)influx_line_time(point));
+    snprintf(end, sizeof(end), ",seq=%lldi %lld\n", (long long)point->piv,
+             (long long)influx_line_time(point));
     expect(&cursor, end);
     require(cursor.at == cursor.end);
 }

@@ -38,6 +38,10 @@ struct postgres {
     char caution[200];  /* what is wrong with how it keeps things, or "" */
     enum store_open_mode mode;
     bool prepared[PG_STATEMENT_COUNT]; /* on this connection */
+    char state[6];                     /* the last failure's SQLSTATE; "" if the server did not say one */
+
+    /* What a new connection is made ready for: the registry, or what else lies in a database (sinks). */
+    int (*set_up)(struct postgres *pg, struct failure *failure);
 
     /* a server that is away */
     int64_t retry_at;      /* milliseconds of the monotonic clock: not before */

@@ -91,6 +91,7 @@ int postgres_fail(struct postgres *pg, const PGresult *result, const char *what,
     char text[160];
 
     pg->may_pass = advice->may_pass;
+    snprintf(pg->state, sizeof(pg->state), "%s", state == NULL ? "" : state);
     if (message == NULL)
         message = pg->is_silent      ? "the server did not answer in time"
                   : pg->conn == NULL ? "there is no connection"
@@ -146,6 +147,8 @@ static char *conninfo_of(const char *location)
     return asprintf(&conninfo, "postgres:%s", location) < 0 ? NULL : conninfo;
 }
 
+static int set_up_registry(struct postgres *pg, struct failure *failure);
+
 struct postgres *postgres_new(const char *location, enum store_open_mode mode, struct failure *failure)
 {
     struct postgres *pg = calloc(1, sizeof(*pg));
@@ -156,6 +159,7 @@ struct postgres *postgres_new(const char *location, enum store_open_mode mode, s
         return NULL;
     }
     pg->mode = mode;
+    pg->set_up = set_up_registry;
     series_cache_init(&pg->series);
     if (read_url(pg, failure) == 0)
         return pg;
@@ -372,13 +376,11 @@ bool postgres_is_connected(const struct postgres *pg)
     return pg->conn != NULL && PQstatus(pg->conn) == CONNECTION_OK;
 }
 
-/* A connection that the session, the lock and the schema are on; else none. */
-static int set_up(struct postgres *pg, struct failure *failure)
+/* The lock and the schema are on the connection. */
+static int set_up_registry(struct postgres *pg, struct failure *failure)
 {
-    int result = begin_session(pg, failure);
+    int result = postgres_schema_there(pg, failure);
 
-    if (result == 0)
-        result = postgres_schema_there(pg, failure);
     if (result == 0)
         result = take_use(pg, failure);
     if (result == 0)
@@ -388,6 +390,13 @@ static int set_up(struct postgres *pg, struct failure *failure)
     if (result == 0)
         result = postgres_durability(pg, pg->caution, sizeof(pg->caution), failure);
     return result;
+}
+
+static int set_up(struct postgres *pg, struct failure *failure)
+{
+    int result = begin_session(pg, failure);
+
+    return result == 0 ? pg->set_up(pg, failure) : result;
 }
 
 int postgres_connect(struct postgres *pg, struct failure *failure)

@@ -36,6 +36,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         server = self.server.influx
+        if server.server is None:  # stopped, and this connection was kept
+            self.close_connection = True
+            return None
         server.requests.append((self.path, dict(self.headers), body))
         url = urllib.parse.urlsplit(self.path)
         arguments = dict(urllib.parse.parse_qsl(url.query, strict_parsing=True))

@@ -17,7 +17,7 @@ SESSION = "0102030405060708"
 def point(value=1.0, type="real", name="temperature", unit="", device="kitchen", piv=0, index=0, time=FIRST, context=SESSION,
           device_id=1, format=0):
     """A reading as sinks take it. Bytes are a value of their own (and names, too): not JSON's."""
-    made = {"device": device, "device_id": device_id, "context": context, "piv": piv, "index": index, "received": time + 1000,
+    made = {"device": device, "device_id": device_id, "context": context, "piv": piv, "index": index, "received": min(time + 1000, 2**63 - 1),
             "time": time, "type": type, "format": format}
     for key, content in (("name", name), ("unit", unit), ("value", value)):
         made[key + "_hex" if isinstance(content, bytes) else key] = content.hex() if isinstance(content, bytes) else content
