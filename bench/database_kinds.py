@@ -5,11 +5,11 @@ the gateway writes to: transactions of BULK_ROWS rows, as durable as the gateway
 """
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
+import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.append(os.path.join(ROOT, "tests", "system"))  # they start the servers for the tests, too
@@ -27,6 +27,10 @@ def bulk_rows(batch):
     first = batch * BULK_ROWS
     return [((first + i) * 20, i % SERIES + 1, first + i, (first + i) % 100_000 / 1000, i + 1)
             for i in range(BULK_ROWS)]
+
+
+def clock_time(microseconds):
+    return f"2026-01-01 00:{microseconds // 60_000_000 % 60:02}:{microseconds % 60_000_000 / 1e6:09.6f}Z"
 
 
 def run_client(command, lines):
@@ -137,14 +141,14 @@ class Postgres:
     def _copy(self, rows):
         yield f"COPY {self.columns} FROM STDIN;\n"
         for at, series, piv, value, place in rows:
-            when = f"2026-01-01 00:{at // 60_000_000 % 60:02}:{at // 1_000_000 % 60:02}.{at % 1_000_000:06}Z"
+            when = clock_time(at)
             yield f"{when}\t{piv // BULK_ROWS}\t{series}\t{piv}\t{when}\t{value}\t{place}\n"
         yield "\\.\n"
 
     def _insert(self, rows):
         yield f"INSERT INTO {self.columns} VALUES\n"
         for i, (at, series, piv, value, place) in enumerate(rows):
-            when = f"'2026-01-01 00:{at // 60_000_000 % 60:02}:{at // 1_000_000 % 60:02}.{at % 1_000_000:06}Z'"
+            when = f"'{clock_time(at)}'"
             comma = "" if i == 0 else ","
             yield f"{comma}({when},{piv // BULK_ROWS},{series},{piv},{when},{value},{place})\n"
         yield ";\n"
@@ -154,12 +158,92 @@ class Postgres:
             self.server.remove()
 
 
-def find_program(name):
-    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin")
+class MariaDb:
+    """With the server's own defaults, where tests have others. Or a MySQL, by its URL."""
+
+    name = "MariaDB"
+    defaults = {"innodb_buffer_pool_size": "128M", "innodb_log_file_size": "96M", "max_connections": 151}
+
+    def __init__(self, folder, url=None):
+        self.folder = folder
+        self.server = None
+        self.url = url
+        self.client = ["mariadb"]
+        if url is None:
+            self._start(folder)
+        else:
+            self._take(urllib.parse.urlsplit(url))
+
+    def _start(self, folder):
+        import mariadb  # pylint: disable=import-outside-toplevel
+        try:
+            self.client = [mariadb.find_program("mariadb"), "--no-defaults", "--user=root", "--database=bulla"]
+            mariadb.find_program("mariadbd")
+        except AssertionError as error:
+            raise Missing("MariaDB") from error
+        self.server = mariadb.MariaDB(folder=folder, **self.defaults).start()
+        self.client.append(f"--socket={self.server.socket}")
+        self.url = self.server.make_database()
+
+    def _take(self, url):
+        """The client reads the same option files as the gateway. A password is not given as an argument."""
+        options = dict(urllib.parse.parse_qsl(url.query))
+        said = {"user": url.username, "host": url.hostname, "port": url.port, "database": url.path.lstrip("/"),
+                "socket": options.get("socket")}
+        self.client += [f"--{name}={urllib.parse.unquote(str(value))}" for name, value in said.items() if value]
+        if url.password:
+            os.environ["MYSQL_PWD"] = urllib.parse.unquote(url.password)
+
+    @property
+    def pid(self):
+        return self.server.process.pid if self.server else None
+
+    def _ask(self, *lines):
+        return run_client([*self.client, "--batch", "--skip-column-names", "--local-infile=1",
+                           "--init-command=SET time_zone = '+00:00'"], lines)
+
+    def version(self):
+        return self._ask("SELECT VERSION();\n")[0].split("-")[0]
+
+    def count(self):
+        return int(self._ask("SELECT COUNT(*) FROM points;\n")[0])
+
+    def bulk(self, batches):
+        return {"LOAD DATA": self._bulk(batches, self._load), "multi-row INSERT": self._bulk(batches, self._insert)}
+
+    def _bulk(self, batches, write):
+        """Rows a second, by the server's clock."""
+        clock = "SELECT UNIX_TIMESTAMP(NOW(6));\n"
+        script = ["CREATE TABLE bulk LIKE points;\n", clock]
+        for batch in range(batches):
+            script += write(batch)
+        lines = self._ask(*script, clock, "DROP TABLE bulk;\n")
+        return batches * BULK_ROWS / (float(lines[1]) - float(lines[0]))
+
+    columns = "bulk (time, beyond, n, series, piv, received, number)"
+
+    @staticmethod
+    def _values(batch):
+        for at, series, piv, value, _ in bulk_rows(batch):
+            yield f"{clock_time(at)[:-1]}", "0", str(piv), str(series), str(piv), str(at), str(value)
+
+    def _load(self, batch):
+        path = os.path.join(self.folder, f"bulk-{batch}")
+        with open(path, "w", encoding="ascii") as file:
+            file.writelines("\t".join(row) + "\n" for row in self._values(batch))
+        yield f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {self.columns.replace(' ', ' CHARACTER SET ascii ', 1)};\n"
+
+    def _insert(self, batch):
+        rows = [f"('{row[0]}',{','.join(row[1:])})" for row in self._values(batch)]
+        yield f"INSERT INTO {self.columns} VALUES\n" + ",\n".join(rows) + ";\n"
+
+    def stop(self):
+        if self.server:
+            self.server.remove()
 
 
 # By the URL's scheme, in the order of the table. Each is measured beside SQLite, which comes first.
-KINDS = {"sqlite": Sqlite, "postgres": Postgres}
+KINDS = {"sqlite": Sqlite, "postgres": Postgres, "mysql": MariaDb}
 
 
 def scheme_of(url):
