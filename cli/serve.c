@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/settings.h"
+#include "cli/sink_options.h"
 #include "gateway/http.h"
 #include "gateway/source/mqtt_topic.h"
 
@@ -22,6 +23,10 @@ struct serve_values {
     struct option_strings brokers;
     const char *topic;
     const char *share;
+    struct option_strings sinks;
+    int64_t sink_keep_size; /* bytes */
+    int64_t sink_keep_age;  /* seconds */
+    bool keep_here;
     unsigned log_level;
     int64_t max_connections;
     int64_t idle;
@@ -114,6 +119,37 @@ static const struct option options_table[] = {
          "of them",
      .parse = option_mqtt_share,
      .offset = offsetof(struct serve_values, share)},
+    {.name = "sink",
+     .argument = "URL|@FILE",
+     .help = "readings go to this database instead of --db, which keeps them until it has them; a file has "
+             "the URL in its first line and KEY = VALUE in the others; may be given again, and each goes on "
+             "at its own pace",
+     .parse = option_sink,
+     .repeatable = true,
+     .offset = offsetof(struct serve_values, sinks)},
+    {.name = "sink-keep-size",
+     .argument = "SIZE",
+     .help =
+         "what may wait for a sink: bytes, or such as 500M, 2G; with more, devices are told to come again",
+     .fallback = "1G",
+     .parse = option_size,
+     .least = 65536,
+     .most = INT64_C(1) << 50,
+     .live = true,
+     .offset = offsetof(struct serve_values, sink_keep_size)},
+    {.name = "sink-keep-age",
+     .argument = "AGE",
+     .help = "lets readings go for a sink that it has not taken for so long: such as 12h, 30d; forever: none",
+     .fallback = "30d",
+     .parse = option_age,
+     .least = 1,
+     .most = INT64_C(36500) * 86400,
+     .live = true,
+     .offset = offsetof(struct serve_values, sink_keep_age)},
+    {.name = "keep-here",
+     .help = "stores readings in --db as well, where they go to sinks",
+     .parse = option_flag,
+     .offset = offsetof(struct serve_values, keep_here)},
     {.name = "log-level",
      .argument = "LEVEL",
      .help = "error, warn, info or debug",
@@ -171,7 +207,8 @@ static const struct option options_table[] = {
     {0},
 };
 
-_Static_assert(OPTION_STRINGS_MAX <= SERVE_BROKERS_MAX, "as many as can be said find a place");
+_Static_assert(OPTION_STRINGS_MAX <= SERVE_BROKERS_MAX && OPTION_STRINGS_MAX <= SERVE_SINKS_MAX,
+               "as many as can be said find a place");
 
 static void fill(struct serve_options *options, const struct serve_values *values)
 {
@@ -183,6 +220,10 @@ static void fill(struct serve_options *options, const struct serve_values *value
         .broker_count = values->brokers.count,
         .topic = values->topic,
         .share = values->share,
+        .sink_count = values->sinks.count,
+        .sink_keep_bytes = values->sink_keep_size,
+        .sink_keep_seconds = values->sink_keep_age,
+        .keep_here = values->keep_here,
         .log_level = (enum log_level)values->log_level,
         .max_connections = (unsigned)values->max_connections,
         .idle_seconds = (unsigned)values->idle,
@@ -193,6 +234,8 @@ static void fill(struct serve_options *options, const struct serve_values *value
     };
     for (size_t i = 0; i < values->brokers.count; i++)
         options->brokers[i] = values->brokers.texts[i];
+    for (size_t i = 0; i < values->sinks.count; i++)
+        options->sinks[i] = values->sinks.texts[i];
 }
 
 /* ---- reading the file anew ---- */

@@ -7,7 +7,8 @@
 #include "gateway/core/answer.h"
 #include "gateway/core/older.h"
 
-static int read_secrets(struct registry *registry, const char *key, int64_t now, struct failure *failure)
+static int read_secrets(struct registry *registry, const char *key, int64_t now, struct outbox *outbox,
+                        struct failure *failure)
 {
     struct vault *vault = &registry->vault;
     struct store *store = registry->store;
@@ -16,6 +17,8 @@ static int read_secrets(struct registry *registry, const char *key, int64_t now,
         vault_registry_secret(vault, store, "identity", registry->identity, failure) < 0 ||
         vault_registry_secret(vault, store, "challenge", registry->challenge_key, failure) < 0 ||
         gateway_id_draw(store, now, registry->gateway_id, failure) < 0)
+        return -1;
+    if (outbox_enter(outbox, store, now, failure) < 0)
         return -1;
     return older_read_roster(store, now, &registry->roster, failure);
 }
@@ -26,7 +29,7 @@ static bool may_pass(const struct store *store)
 }
 
 int registry_open(struct registry *registry, const char *db, const char *key, int64_t now,
-                  struct failure *failure)
+                  struct outbox *outbox, struct failure *failure)
 {
     char path[PATH_MAX];
     int result;
@@ -37,7 +40,7 @@ int registry_open(struct registry *registry, const char *db, const char *key, in
     result = store_open(&registry->store, db, STORE_CREATE, failure);
     if (result < 0)
         return result;
-    if (read_secrets(registry, key != NULL ? key : path, now, failure) == 0)
+    if (read_secrets(registry, key != NULL ? key : path, now, outbox, failure) == 0)
         return 0;
     result = may_pass(registry->store) ? STORE_AWAY : -1;
     registry_close(registry);

@@ -6,6 +6,7 @@
 #define REGISTRY_H
 
 #include "gateway/core/challenge.h"
+#include "gateway/core/outbox.h"
 #include "gateway/core/roster.h"
 #include "gateway/vault.h"
 
@@ -20,12 +21,12 @@ struct registry {
 
 /*
  * Opens the store at `db` (and makes or migrates it), its master key (`key`: a file; NULL: where it lies by
- * default), and reads what stands above. `now` is in Unix seconds. Returns 0; STORE_AWAY with the failure
- * where it may go well later, be it that no server answers or that it takes no writes now; or -1 with the
- * failure. Where it is not 0 nothing is open.
+ * default), reads what stands above, and enters the sinks of `outbox`. `now` is in Unix seconds. Returns 0;
+ * STORE_AWAY with the failure where it may go well later, be it that no server answers or that it takes no
+ * writes now; or -1 with the failure. Where it is not 0 nothing is open.
  */
 MUST_CHECK int registry_open(struct registry *registry, const char *db, const char *key, int64_t now,
-                             struct failure *failure);
+                             struct outbox *outbox, struct failure *failure);
 
 /* Closes the store and wipes what is secret; the roster is not looked at. */
 void registry_close(struct registry *registry);

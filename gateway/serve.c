@@ -1,5 +1,6 @@
 #include "gateway/serve.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "gateway/registry.h"
 #include "gateway/secret.h"
 #include "gateway/service.h"
+#include "gateway/sink/sinks.h"
 #include "gateway/status.h"
 #include "gateway/storer.h"
 
@@ -50,6 +52,7 @@ struct gateway {
     uv_loop_t loop;
     struct storer storer;
     struct source_list sources;
+    struct sinks sinks;
     struct admin admin;
     bool has_admin;
     bool announced;
@@ -79,8 +82,11 @@ static int64_t clock_now(void *context)
 
 static void submit(struct gateway *gateway, bool idle_work)
 {
-    struct cycle *cycle = pipeline_take(&gateway->pipeline, idle_work);
+    struct cycle *cycle;
 
+    if (gateway->pipeline.open && gateway->pipeline.running == NULL)
+        sinks_collect(&gateway->sinks, &gateway->pipeline);
+    cycle = pipeline_take(&gateway->pipeline, idle_work);
     if (cycle == NULL)
         return;
     store_watch_submit(&gateway->watch, uv_now(&gateway->loop));
@@ -167,7 +173,10 @@ static void close_if_drained(struct gateway *gateway)
 
 static void on_stored(struct gateway *gateway)
 {
+    uint64_t readings = gateway->pipeline.counters.readings;
+
     pipeline_finish(&gateway->pipeline);
+    sinks_grant(&gateway->sinks, &gateway->pipeline.outbox, gateway->pipeline.counters.readings != readings);
     submit(gateway, false); /* the next batch commits while the replies go out */
     sources_flush(&gateway->sources);
     close_if_drained(gateway);
@@ -202,6 +211,20 @@ static void tell_caution(struct gateway *gateway)
                  log_quote(quoted, sizeof(quoted), caution));
 }
 
+/* It holds what it has not confirmed, for ever. */
+static void tell_unused_sinks(struct gateway *gateway)
+{
+    const struct outbox *outbox = &gateway->pipeline.outbox;
+
+    for (size_t i = 0; i < outbox->row_count; i++)
+        if (!outbox_has(outbox, outbox->rows[i].name))
+            log_line(
+                &gateway->log, LOG_LEVEL_WARN, "sink-unused",
+                "sink=%s detail=\"this gateway is not given that sink, for which readings are kept: if no "
+                "other is either, let it go: bulla sinks forget\"",
+                outbox->rows[i].name);
+}
+
 /* It can serve from now on. */
 static void begin(struct gateway *gateway)
 {
@@ -211,6 +234,8 @@ static void begin(struct gateway *gateway)
     registry->roster = NULL;
     bulla_wipe(registry->challenge_key, sizeof(registry->challenge_key));
     tell_caution(gateway);
+    tell_unused_sinks(gateway);
+    sinks_grant(&gateway->sinks, &gateway->pipeline.outbox, true);
     sources_begin(&gateway->sources, registry->identity);
     announce(gateway);
 }
@@ -218,7 +243,7 @@ static void begin(struct gateway *gateway)
 static int open_registry(struct gateway *gateway, struct failure *failure)
 {
     return registry_open(&gateway->registry, gateway->options->db, gateway->options->key,
-                         clock_now(NULL) / 1000000, failure);
+                         clock_now(NULL) / 1000000, &gateway->pipeline.outbox, failure);
 }
 
 /* On the store's thread. */
@@ -339,6 +364,8 @@ static void apply(struct gateway *gateway, const struct serve_options *fresh)
     gateway->log.level = fresh->log_level;
     if (fresh->keep_seconds != gateway->pipeline.config.keep_seconds)
         pipeline_keep(&gateway->pipeline, fresh->keep_seconds);
+    gateway->pipeline.outbox.keep_bytes = fresh->sink_keep_bytes;
+    sinks_keep(&gateway->sinks, fresh->sink_keep_seconds);
 }
 
 /* All of the file holds, or nothing of it. */
@@ -398,6 +425,23 @@ static void fit_descriptors(struct gateway *gateway, struct serve_options *optio
     options->max_connections = (unsigned)most;
 }
 
+/* Who holds a sink: for people, and another one at each start. */
+static void open_outbox(struct gateway *gateway, const struct serve_options *options)
+{
+    enum readings_way way = options->keep_here ? READINGS_BOTH : READINGS_OUT;
+    char host[HOST_NAME_MAX + 1] = "";
+    char holder[SINK_HOLDER_MAX + 1];
+    uint16_t chance = 0;
+
+    if (gethostname(host, sizeof(host) - 1) != 0 ||
+        getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
+        chance = (uint16_t)uv_hrtime();
+    snprintf(holder, sizeof(holder), "%.15s:%d:%04x", host, (int)getpid() % 10000000, chance);
+    outbox_init(&gateway->pipeline.outbox, &gateway->log, holder,
+                gateway->sinks.count > 0 ? way : READINGS_HERE, options->sink_keep_bytes,
+                gateway->sinks.names, gateway->sinks.count);
+}
+
 static int open_pipeline(struct gateway *gateway, const struct serve_options *options,
                          struct failure *failure)
 {
@@ -411,8 +455,10 @@ static int open_pipeline(struct gateway *gateway, const struct serve_options *op
         .clock = clock_now,
     };
 
-    if (pipeline_init(&gateway->pipeline, &config) == 0)
+    if (pipeline_init(&gateway->pipeline, &config) == 0) {
+        open_outbox(gateway, options);
         return 0;
+    }
     pipeline_wipe(&gateway->pipeline);
     return fail(failure, "out of memory: choose a smaller --queue");
 }
@@ -499,6 +545,15 @@ static _Noreturn void leave(struct gateway *gateway)
     _exit(EXIT_SUCCESS);
 }
 
+/* What they have written is noted; another gateway may go on at once. */
+static void leave_sinks(struct gateway *gateway)
+{
+    if (!gateway->pipeline.open || gateway->sinks.count == 0)
+        return;
+    sinks_collect(&gateway->sinks, &gateway->pipeline);
+    outbox_leave(&gateway->pipeline.outbox, gateway->registry.store, clock_now(NULL) / 1000000);
+}
+
 /* Serves until the pipeline is drained after a signal. */
 static int run(struct gateway *gateway, const struct hardening *hardening,
                const struct serve_options *options, struct failure *failure)
@@ -506,7 +561,9 @@ static int run(struct gateway *gateway, const struct hardening *hardening,
     if (open_listeners(gateway, options, failure) < 0)
         return -1;
     if (hardening_take(hardening, HARDENING_BOUND, failure) < 0 ||
+        sinks_start(&gateway->sinks, failure) < 0 ||
         storer_start(&gateway->storer, &gateway->loop, on_done, gateway, failure) < 0) {
+        sinks_stop(&gateway->sinks);
         close_listeners(gateway);
         return -1;
     }
@@ -519,8 +576,10 @@ static int run(struct gateway *gateway, const struct hardening *hardening,
     service_close(&gateway->service);
     close_handles(gateway);
     close_listeners(gateway);
+    sinks_stop(&gateway->sinks);
     if (!storer_stop(&gateway->storer, STOP_PATIENCE))
         leave(gateway);
+    leave_sinks(gateway);
     return gateway->result;
 }
 
@@ -565,13 +624,25 @@ static int serve_loop(struct gateway *gateway, const struct hardening *hardening
     return result;
 }
 
+static int open_sinks(struct gateway *gateway, const struct serve_options *options, struct failure *failure)
+{
+    const struct sinks_config config = {
+        .urls = options->sinks,
+        .count = options->sink_count,
+        .db = options->db,
+        .keep_seconds = options->sink_keep_seconds,
+        .log = &gateway->log,
+        .clock = clock_now,
+    };
+
+    return sinks_open(&gateway->sinks, &config, failure);
+}
+
 static int serve_hardened(struct gateway *gateway, const struct serve_options *asked, struct failure *failure)
 {
     struct serve_options options = *asked;
-    const struct hardening hardening = {.user = options.user,
-                                        .sandbox = options.sandbox,
-                                        .calls = options.broker_count > 0 || store_is_server(options.db),
-                                        .log = &gateway->log};
+    struct hardening hardening = {.user = options.user, .sandbox = options.sandbox, .log = &gateway->log};
+    int result = -1;
 
     gateway->options = &options;
     gateway->log.level = options.log_level;
@@ -580,7 +651,13 @@ static int serve_hardened(struct gateway *gateway, const struct serve_options *a
     if (hardening_take(&hardening, HARDENING_FIRST, failure) < 0)
         return -1;
     fit_descriptors(gateway, &options);
-    return serve_loop(gateway, &hardening, &options, failure);
+    if (open_sinks(gateway, &options, failure) == 0) {
+        hardening.calls =
+            options.broker_count > 0 || store_is_server(options.db) || sinks_call(&gateway->sinks);
+        result = serve_loop(gateway, &hardening, &options, failure);
+    }
+    sinks_close(&gateway->sinks);
+    return result;
 }
 
 int serve(const struct serve_options *options, struct failure *failure)

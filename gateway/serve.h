@@ -26,6 +26,7 @@ struct serve_changes {
 };
 
 #define SERVE_BROKERS_MAX 16
+#define SERVE_SINKS_MAX   16
 
 struct serve_options {
     const char *db;                         /* store's URL or path */
@@ -34,8 +35,13 @@ struct serve_options {
     const char *admin;                      /* administrator's: likewise; "off": none */
     const char *brokers[SERVE_BROKERS_MAX]; /* MQTT: URLs, or @FILE (gateway/mqtt/url.h) */
     size_t broker_count;
-    const char *topic; /* that is subscribed there: a filter that ends in +/up */
-    const char *share; /* as a member of this group (MQTT 5), or NULL */
+    const char *topic;                  /* that is subscribed there: a filter that ends in +/up */
+    const char *share;                  /* as a member of this group (MQTT 5), or NULL */
+    const char *sinks[SERVE_SINKS_MAX]; /* other databases that get the readings: URLs, or @FILE */
+    size_t sink_count;
+    int64_t sink_keep_bytes;   /* that may wait for a sink; then devices are told to try again */
+    int64_t sink_keep_seconds; /* that a reading waits for a sink; 0: for ever */
+    bool keep_here;            /* readings are stored in `db` as well */
     enum log_level log_level;
     unsigned max_connections; /* of the devices' listener */
     unsigned idle_seconds;    /* an idle connection is closed after that */

@@ -1,6 +1,7 @@
 #include "gateway/core/outbox.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void outbox_init(struct outbox *outbox, struct log *log, const char *holder, enum readings_way way,
@@ -13,6 +14,14 @@ void outbox_init(struct outbox *outbox, struct log *log, const char *holder, enu
     outbox->keep_bytes = keep_bytes;
     for (size_t i = 0; i < count && i < SINKS_MAX; i++)
         outbox->sinks[outbox->count++].name = names[i];
+}
+
+bool outbox_has(const struct outbox *outbox, const char *name)
+{
+    for (size_t i = 0; i < outbox->count; i++)
+        if (strcmp(outbox->sinks[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 /* ---- to the store ---- */
@@ -192,22 +201,37 @@ void outbox_note(struct outbox *outbox, const struct outbox_work *work, int64_t 
 
 /* ---- without the store's thread ---- */
 
-int outbox_look(struct outbox *outbox, struct store *store, int64_t now, struct failure *failure)
+static int look(struct outbox *outbox, struct outbox_work *work, struct store *store, int64_t now,
+                struct failure *failure)
 {
-    static struct outbox_work work; /* one thread is all that there is yet */
+    outbox->looked = 0;
+    outbox_plan(outbox, work, now * 1000000);
+    outbox_run(work, store, now);
+    if (work->failed) {
+        *failure = work->failure;
+        return -1;
+    }
+    outbox_note(outbox, work, now);
+    return 0;
+}
+
+int outbox_enter(struct outbox *outbox, struct store *store, int64_t now, struct failure *failure)
+{
+    struct outbox_work *work;
+    int result;
 
     if (outbox->way == READINGS_HERE)
         return 0;
-    memset(&work, 0, sizeof(work));
-    outbox->looked = 0;
-    outbox_plan(outbox, &work, now * 1000000);
-    outbox_run(&work, store, now);
-    if (work.failed) {
-        *failure = work.failure;
-        return -1;
-    }
-    outbox_note(outbox, &work, now);
-    return 0;
+    if (store->ops->sink_add == NULL)
+        return fail(failure, "this kind of database cannot keep readings for sinks yet");
+    for (size_t i = 0; i < outbox->count; i++)
+        if (store->ops->sink_add(store, outbox->sinks[i].name, now, failure) < 0)
+            return -1;
+    work = calloc(1, sizeof(*work));
+    result =
+        work == NULL ? fail(failure, "no memory is left for sinks") : look(outbox, work, store, now, failure);
+    free(work);
+    return result;
 }
 
 void outbox_leave(struct outbox *outbox, struct store *store, int64_t now)

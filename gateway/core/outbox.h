@@ -69,14 +69,20 @@ static inline bool outbox_is_full(const struct outbox *outbox)
     return outbox->full_since != 0;
 }
 
+/* Whether this gateway writes to a sink of that name. */
+bool outbox_has(const struct outbox *outbox, const char *name);
+
 /* Says in the cycle what is to be noted, if it is time for that. `now`: microseconds since 1970. */
 void outbox_plan(struct outbox *outbox, struct outbox_work *work, int64_t now);
 
 /* Learns from a cycle that is through. `now`: Unix seconds. */
 void outbox_note(struct outbox *outbox, const struct outbox_work *work, int64_t now);
 
-/* All of a look at once, before the store's thread is there: 0, or -1 with the failure. */
-MUST_CHECK int outbox_look(struct outbox *outbox, struct store *store, int64_t now, struct failure *failure);
+/*
+ * Enters the sinks in the registry where they are not there yet, and has a first look at it, before it is
+ * used: 0, or -1 with the failure. On whichever thread; nobody else may use the outbox meanwhile.
+ */
+MUST_CHECK int outbox_enter(struct outbox *outbox, struct store *store, int64_t now, struct failure *failure);
 
 /* The last note of what sinks have confirmed, when the store's thread is gone: lets the sinks go, too. What
  * cannot be noted is written again by whoever comes next. */

@@ -11,10 +11,14 @@ static const struct {
 
 const char *outcome_word(enum outcome outcome)
 {
+    if (outcome == OUTCOME_SINK_REFUSED)
+        return "sink-refused";
     return outcomes[outcome].word;
 }
 
 bool outcome_authentic(enum outcome outcome)
 {
+    if (outcome == OUTCOME_SINK_REFUSED)
+        return true;
     return outcomes[outcome].authentic;
 }

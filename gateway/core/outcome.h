@@ -26,7 +26,11 @@ enum outcome {
 #define OUTCOME_ENUM(name, word, authentic) name,
     OUTCOMES(OUTCOME_ENUM)
 #undef OUTCOME_ENUM
-        OUTCOME_COUNT
+        OUTCOME_COUNT,
+
+    /* What the journal tells besides, of no message: a reading that is stored, and that a sink never takes.
+     */
+    OUTCOME_SINK_REFUSED = OUTCOME_COUNT,
 };
 
 const char *outcome_word(enum outcome outcome);

@@ -105,6 +105,9 @@ void pipeline_receive(struct pipeline *pipeline, struct inbound *inbound);
  */
 struct cycle *pipeline_take(struct pipeline *pipeline, bool idle_work);
 
+/* Has it written to the journal that a sink (its name) never takes a reading of that device. */
+void pipeline_note_sink(struct pipeline *pipeline, int64_t device, const char *sink, const char *detail);
+
 /* The store is through with the cycle taken last: answers its messages. */
 void pipeline_finish(struct pipeline *pipeline);
 

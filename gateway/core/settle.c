@@ -77,6 +77,20 @@ __attribute__((format(printf, 4, 0))) static void note(struct pipeline *pipeline
         log_refusal(pipeline, inbound, entry);
 }
 
+void pipeline_note_sink(struct pipeline *pipeline, int64_t device, const char *sink, const char *detail)
+{
+    int64_t now = pipeline->config.clock(pipeline->config.clock_context);
+    struct journal_entry *entry = journal_note(&pipeline->journal, now, OUTCOME_SINK_REFUSED, device);
+    size_t used;
+
+    pipeline->counters.events_withheld = pipeline->journal.withheld;
+    if (entry == NULL)
+        return;
+    used = strlen(entry->detail);
+    snprintf(entry->source, sizeof(entry->source), "%.*s", JOURNAL_SOURCE - 1, sink);
+    snprintf(entry->detail + used, sizeof(entry->detail) - used, "%.*s", JOURNAL_DETAIL - 1, detail);
+}
+
 void settle_answer(struct pipeline *pipeline, struct inbound *inbound, enum outcome outcome,
                    const uint8_t *reply, size_t len)
 {

@@ -73,10 +73,11 @@ def test_the_package_s_settings_are_the_defaults():
 def test_the_protocol_s_words_are_the_program_s():
     page = (MANUAL / "bulla-protocol.7").read_text()
     refused = subprocess.run([BINARY, "events", "--kind", "?"], capture_output=True, text=True).stderr
-    words = re.findall(r"[a-z]+", refused.partition("is not one of: ")[2].splitlines()[0])
+    words = re.findall(r"[a-z-]+", refused.partition("is not one of: ")[2].splitlines()[0])
     assert len(words) >= 7
     for word in words:
-        assert word == "reset" or re.search(r"(?m)^\.It Em %s$" % word, page), word  # that is an older wire's
+        own = word in ("reset", "sink-refused")  # an older wire's, and no message's
+        assert own or re.search(r"(?m)^\.It Em %s$" % word, page), word
     for status in re.findall(r"(?m)^\| (\d{3})", (REPOSITORY / "spec" / "PROTOCOL.md").read_text()):
         assert re.search(r"(?m)^\.It %s Ta" % status, page), status
     for format_number in (112, 110, 50, 0, 60, 42):
@@ -94,7 +95,7 @@ def test_the_pages_name_each_other():
 
 def test_the_order_of_sections():
     """As mdoc(7) has them."""
-    order = ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "BROKERS", "KEYS", "RELOADING", "SIGNALS", "ENVIRONMENT", "FILES",
+    order = ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "BROKERS", "SINKS", "KEYS", "RELOADING", "SIGNALS", "ENVIRONMENT", "FILES",
              "EXIT STATUS", "EXAMPLES", "SEE ALSO", "STANDARDS", "CAVEATS", "SECURITY CONSIDERATIONS"]
     for page in PAGES:
         sections = re.findall(r"(?m)^\.Sh (.*)$", page.read_text())
