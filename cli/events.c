@@ -26,14 +26,16 @@ static const char *const formats[] = {[EVENTS_TABLE] = "table", [EVENTS_JSONL] =
 
 /* The outcomes of PROTOCOL 4 but for "stored", which is no event; and what sinks never take. */
 static const char *const kinds[] = {
-    "malformed", "unknown", "revoked", "forged", "challenged", "duplicate", "stale", "reset", "sink-refused", NULL,
+    "malformed", "unknown", "revoked", "forged",       "challenged",
+    "duplicate", "stale",   "reset",   "sink-refused", NULL,
 };
 
 static const struct option options_table[] = {
     {.name = "kind",
      .letter = 'k',
      .argument = "KIND",
-     .help = "only malformed, unknown, revoked, forged, challenged, duplicate, stale, reset or sink-refused ones",
+     .help =
+         "only malformed, unknown, revoked, forged, challenged, duplicate, stale, reset or sink-refused ones",
      .parse = option_word,
      .words = kinds,
      .offset = offsetof(struct events_options, kind)},

@@ -45,7 +45,7 @@ struct drain_report {
 
 struct drain_config {
     struct sink *sink;
-    const char *db; /* the registry: opened at the first step, and anew where that failed */
+    const char *db;           /* the registry: opened at the first step, and anew where that failed */
     int64_t (*clock)(void *); /* microseconds since 1970 */
     void *clock_context;
 };
@@ -54,15 +54,15 @@ struct drain {
     struct drain_config config;
     struct store *store; /* NULL: it is not open. drain_wipe() closes it */
     struct drain_report report;
-    atomic_llong keep;  /* seconds that a reading waits for the sink; 0: for ever */
-    atomic_bool stop;   /* no further write is begun */
-    unsigned tries;     /* that failed, since one went well */
-    uint64_t chance;    /* state of the jitter's numbers */
-    uint8_t *bytes;     /* parcels of the batch under way */
+    atomic_llong keep; /* seconds that a reading waits for the sink; 0: for ever */
+    atomic_bool stop;  /* no further write is begun */
+    unsigned tries;    /* that failed, since one went well */
+    uint64_t chance;   /* state of the jitter's numbers */
+    uint8_t *bytes;    /* parcels of the batch under way */
     size_t used;
     struct sink_point *points; /* what is in them */
     size_t count;
-    struct outbox_place end; /* behind the last of them */
+    struct outbox_place end;                       /* behind the last of them */
     struct drain_refusal refusals[DRAIN_REFUSALS]; /* of the batch under way */
     uint64_t refused;
 };

@@ -243,10 +243,11 @@ static void tell_lost(struct sinks *sinks, struct sinks_entry *entry, const char
 
     if (lost == 0 || (entry->lost_told > 0 && now - entry->lost_when < LOST_TOLD_EVERY))
         return;
-    log_line(sinks->log, LOG_LEVEL_ERROR, "sink-lost",
-             "sink=%s readings=%" PRIu64 " damaged=%" PRIu64
-             " detail=\"they waited for longer than --sink-keep-age, and the sink does not get them any more\"",
-             name, lost, entry->shown.damaged);
+    log_line(
+        sinks->log, LOG_LEVEL_ERROR, "sink-lost",
+        "sink=%s readings=%" PRIu64 " damaged=%" PRIu64
+        " detail=\"they waited for longer than --sink-keep-age, and the sink does not get them any more\"",
+        name, lost, entry->shown.damaged);
     entry->lost_told = entry->shown.lost;
     entry->lost_when = now;
 }
@@ -259,8 +260,9 @@ static void tell_refusals(struct sinks *sinks, struct sinks_entry *entry, const 
         char device[2 * sizeof(refusal->device)];
         char reading[2 * sizeof(refusal->name)];
         char why[2 * sizeof(refusal->why)];
-        log_line(sinks->log, LOG_LEVEL_ERROR, "sink-refused", "sink=%s device=%s name=%s seq=%" PRIu64 " detail=%s",
-                 name, log_quote(device, sizeof(device), refusal->device),
+        log_line(sinks->log, LOG_LEVEL_ERROR, "sink-refused",
+                 "sink=%s device=%s name=%s seq=%" PRIu64 " detail=%s", name,
+                 log_quote(device, sizeof(device), refusal->device),
                  log_quote(reading, sizeof(reading), refusal->name), refusal->piv,
                  log_quote(why, sizeof(why), refusal->why));
         pipeline_note_sink(pipeline, refusal->device_id, name, refusal->why);

@@ -85,7 +85,8 @@ void sinks_keep(struct sinks *sinks, int64_t seconds);
 /* Takes what the threads have done to pipeline->outbox, and tells log and journal of it. */
 void sinks_collect(struct sinks *sinks, struct pipeline *pipeline);
 
-/* Tells the threads which sinks are theirs, and that there may be something to do. `stored`: more was stored. */
+/* Tells the threads which sinks are theirs, and that there may be something to do. `stored`: more was stored.
+ */
 void sinks_grant(struct sinks *sinks, const struct outbox *outbox, bool stored);
 
 #endif

@@ -124,7 +124,7 @@ def test_every_kind_of_event_is_explained():
     """In docs/operating.md: what it means, and what to do."""
     text = (REPOSITORY / "docs" / "operating.md").read_text()
     refused = subprocess.run([BINARY, "events", "--kind", "?"], capture_output=True, text=True).stderr
-    words = re.findall(r"[a-z]+", refused.partition("is not one of: ")[2].splitlines()[0])
+    words = re.findall(r"[a-z-]+", refused.partition("is not one of: ")[2].splitlines()[0])
     assert len(words) >= 7
     for word in [*words, "busy"]:
         section = re.search(r"(?ms)^### %s\n(.*?)(?=^##)" % word, text)
