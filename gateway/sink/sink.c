@@ -7,14 +7,12 @@
 #include "gateway/url_file.h"
 
 extern const struct sink_ops sink_influx;
+extern const struct sink_ops sink_mysql;
 extern const struct sink_ops sink_postgres;
 extern const struct sink_ops sink_sqlite;
 
 const struct sink_ops *const sink_kinds[] = {
-    &sink_influx,
-    &sink_postgres,
-    &sink_sqlite,
-    NULL,
+    &sink_influx, &sink_postgres, &sink_mysql, &sink_sqlite, NULL,
 };
 
 /* ---- which kind ---- */

@@ -77,7 +77,7 @@ static int name_postgres(const PQconninfoOption *options, char name[SINK_NAME_SI
 static int fail_typed(struct failure *failure)
 {
     return fail(failure, "a password in a URL can be read by every user of this machine; write the URL and "
-                         "'password = ...' into a file (mode 0600) and give @FILE, or use PGPASSFILE");
+                         "'password = ...' into a file (mode 0600) and give @FILE");
 }
 
 static int check_postgres(const char *url, const struct sink_address *address, char name[SINK_NAME_SIZE],
@@ -148,4 +148,53 @@ char *sql_postgres_location(const struct sink_address *address, char name[SINK_N
     if (location == NULL)
         fail(failure, "memory is out");
     return location;
+}
+
+/* ---- MariaDB and MySQL ---- */
+
+static void add_option(struct text *text, bool *first, const char *key, const char *value)
+{
+    if (value == NULL)
+        return;
+    add(text, *first ? "?" : "&");
+    add(text, key);
+    add(text, "=");
+    add_encoded(text, value);
+    *first = false;
+}
+
+static int name_mysql(const struct mysql_url *url, char name[SINK_NAME_SIZE], struct failure *failure)
+{
+    struct text text = {.at = name, .size = SINK_NAME_SIZE};
+    bool first = true;
+    char port[16] = "";
+
+    if (url->port != 0)
+        snprintf(port, sizeof(port), ":%u", url->port);
+    add(&text, "mysql://");
+    add_encoded(&text, url->host == NULL ? "" : url->host);
+    add(&text, port);
+    add(&text, "/");
+    add_encoded(&text, url->database == NULL ? "" : url->database);
+    add_option(&text, &first, "socket", url->socket);
+    add_option(&text, &first, "option-file", url->option_file);
+    if (text.full)
+        return fail(failure, "it is too long to be kept as a name: %d bytes at most", SINK_NAME_SIZE - 1);
+    return 0;
+}
+
+int sql_mysql_take(const struct sink_address *address, struct mysql_url *url, char name[SINK_NAME_SIZE],
+                   struct failure *failure)
+{
+    const char *password;
+
+    if (url->password != NULL && !address->in_file)
+        return fail_typed(failure);
+    if (read_settings(address, &password, failure) < 0)
+        return -1;
+    if (password != NULL && url->password != NULL)
+        return fail(failure, "password is said twice; keep one of them");
+    if (password != NULL && (url->password = strdup(password)) == NULL)
+        return fail(failure, "memory is out");
+    return name_mysql(url, name, failure);
 }

@@ -6,6 +6,7 @@
 #define SINK_SQL_ADDRESS_H
 
 #include "gateway/sink/sink.h"
+#include "gateway/store/mysql_url.h"
 
 /*
  * What follows "postgres:" in the URL, with the password of its file (password = ...) as another parameter:
@@ -13,5 +14,10 @@
  */
 MUST_CHECK char *sql_postgres_location(const struct sink_address *address, char name[SINK_NAME_SIZE],
                                        struct failure *failure);
+
+/* Says what the database is called, and sees that its password was not typed; that of the file's lines goes
+ * into `url`. 0, or -1 with what is wrong. */
+MUST_CHECK int sql_mysql_take(const struct sink_address *address, struct mysql_url *url,
+                              char name[SINK_NAME_SIZE], struct failure *failure);
 
 #endif

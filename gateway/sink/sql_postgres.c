@@ -2,17 +2,14 @@
  * PostgreSQL as a sink: a batch is one INSERT of what is not there yet, over the connection that the store
  * has (store/postgres_connection.c), for another purpose.
  */
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
-#include <sys/socket.h>
 
 #include "gateway/sink/sql_address.h"
+#include "gateway/sink/sql_hold.h"
 #include "gateway/sink/sql_row.h"
 #include "gateway/store/postgres.h"
 
@@ -45,10 +42,7 @@ struct sql_postgres {
     struct sink sink; /* first */
     struct postgres *pg;
     struct pg_array arrays[COLUMNS];
-
-    pthread_mutex_t lock; /* over what interrupt() uses */
-    int socket;           /* a second descriptor of the connection while a batch is written, or -1 */
-    bool interrupted;
+    struct sql_hold hold;
 };
 
 static const char what[] = "write readings";
@@ -171,11 +165,10 @@ static void postgres_sink_close(struct sink *sink)
         pg_array_wipe(&sql->arrays[i]);
     if (sql->pg != NULL)
         postgres_close(&sql->pg->store);
-    pthread_mutex_destroy(&sql->lock);
+    sql_hold_wipe(&sql->hold);
     free(sql);
 }
 
-/* The word of the scheme stands for itself in libpq's URLs, and so does what follows the colon. */
 static int connect_later(struct sql_postgres *sql, const struct sink_address *address,
                          struct failure *failure)
 {
@@ -198,8 +191,7 @@ static int postgres_sink_open(struct sink **sink, const struct sink_address *add
 
     if (sql == NULL)
         return fail(failure, "memory is out");
-    pthread_mutex_init(&sql->lock, NULL);
-    sql->socket = -1;
+    sql_hold_init(&sql->hold);
     if (connect_later(sql, address, failure) < 0) {
         postgres_sink_close(&sql->sink);
         return -1;
@@ -285,28 +277,6 @@ static bool is_refusal(const char *state)
            strcmp(state, "P0001") == 0;
 }
 
-/* Holds the connection for interrupt() to end it. false: that has happened. */
-static bool hold(struct sql_postgres *sql)
-{
-    bool held;
-
-    pthread_mutex_lock(&sql->lock);
-    held = !sql->interrupted;
-    if (held)
-        sql->socket = fcntl(PQsocket(sql->pg->conn), F_DUPFD_CLOEXEC, 3);
-    pthread_mutex_unlock(&sql->lock);
-    return held;
-}
-
-static void release(struct sql_postgres *sql)
-{
-    pthread_mutex_lock(&sql->lock);
-    if (sql->socket >= 0)
-        close(sql->socket);
-    sql->socket = -1;
-    pthread_mutex_unlock(&sql->lock);
-}
-
 static int write_rows(struct sql_postgres *sql, const struct sink_batch *batch, struct failure *failure)
 {
     struct pg_parameters parameters = {.count = 0};
@@ -314,13 +284,13 @@ static int write_rows(struct sql_postgres *sql, const struct sink_batch *batch, 
 
     if (gather(sql, batch, &parameters, failure) != 0)
         return SINK_AWAY;
-    if (!hold(sql)) {
+    if (!sql_hold_take(&sql->hold, PQsocket(sql->pg->conn))) {
         fail(failure, "the gateway is being stopped");
         return SINK_AWAY;
     }
     sql->pg->state[0] = '\0';
-    result = pg_query(sql->pg, PG_SINK_ADD, &parameters, what, failure);
-    release(sql);
+    result = pg_query(sql->pg, PG_FLAT_ADD, &parameters, what, failure);
+    sql_hold_release(&sql->hold);
     PQclear(result);
     if (result != NULL)
         return SINK_WRITTEN;
@@ -348,16 +318,9 @@ static int postgres_sink_write(struct sink *sink, const struct sink_batch *batch
     return result;
 }
 
-/* Whatever waits for the server finds its connection ended. */
 static void postgres_sink_interrupt(struct sink *sink)
 {
-    struct sql_postgres *sql = (struct sql_postgres *)sink;
-
-    pthread_mutex_lock(&sql->lock);
-    sql->interrupted = true;
-    if (sql->socket >= 0)
-        shutdown(sql->socket, SHUT_RDWR);
-    pthread_mutex_unlock(&sql->lock);
+    sql_hold_interrupt(&((struct sql_postgres *)sink)->hold);
 }
 
 const struct sink_ops sink_postgres = {

@@ -46,6 +46,9 @@ struct mysql {
     char label[128];   /* what people call it: host:port/database */
     char caution[200]; /* what is wrong with how it keeps things, or "" */
     enum store_open_mode mode;
+
+    /* What a new connection is made ready for: the registry, or what else lies in a database (sinks). */
+    int (*set_up)(struct mysql *my, struct failure *failure);
     bool setting_up;     /* a new connection is being told what it is for */
     bool in_transaction; /* between mq_begin() and mq_end(): never on another connection than it began on */
     bool conflict;       /* the last failure was a deadlock, or a lock that did not come */

@@ -146,6 +146,8 @@ static void make_label(struct mysql *my)
              port, url->database == NULL ? "" : url->database);
 }
 
+static int set_up_registry(struct mysql *my, struct failure *failure);
+
 struct mysql *maria_new(const char *location, enum store_open_mode mode, struct failure *failure)
 {
     struct mysql *my = calloc(1, sizeof(*my));
@@ -156,6 +158,7 @@ struct mysql *maria_new(const char *location, enum store_open_mode mode, struct 
         return NULL;
     }
     my->mode = mode;
+    my->set_up = set_up_registry;
     my->url = mysql_url_parse(location, failure);
     if (my->url == NULL) {
         free(my);
@@ -475,18 +478,23 @@ bool maria_is_connected(const struct mysql *my)
     return my->conn != NULL;
 }
 
-/* A connection that the session, the lock and the schema are on; else none. */
-static int set_up(struct mysql *my, struct failure *failure)
+/* The lock and the schema are on the connection. */
+static int set_up_registry(struct mysql *my, struct failure *failure)
 {
-    int result = begin_session(my, failure);
+    int result = take_use(my, failure);
 
-    if (result == 0)
-        result = take_use(my, failure);
     if (result == 0)
         result = maria_schema_open(my, failure);
     if (result == 0)
         result = maria_durability(my, my->caution, sizeof(my->caution), failure);
     return result;
+}
+
+static int set_up(struct mysql *my, struct failure *failure)
+{
+    int result = begin_session(my, failure);
+
+    return result == 0 ? my->set_up(my, failure) : result;
 }
 
 static int connect_anew(struct mysql *my, struct failure *failure)

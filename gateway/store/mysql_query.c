@@ -16,7 +16,7 @@
 
 static const char *const statement_sql[] = {
 #define MQ_SQL(id, sql) sql,
-    MQ_STATEMENTS_REGISTRY(MQ_SQL) MQ_STATEMENTS_DATA(MQ_SQL)
+    MQ_STATEMENTS_REGISTRY(MQ_SQL) MQ_STATEMENTS_DATA(MQ_SQL) MQ_STATEMENTS_FLAT(MQ_SQL)
 #undef MQ_SQL
 };
 

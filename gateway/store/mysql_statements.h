@@ -117,9 +117,15 @@
     X(WIRES_RAISE, "UPDATE numbers SET value = value + 1 WHERE name IN ('generation', 'wires')")             \
     X(CONTEXT_DELETE, "DELETE FROM contexts WHERE device = $1 AND id_context = $2")
 
+/* What a database is told that is a sink (gateway/sink/sql_mysql.c). */
+#define MQ_STATEMENTS_FLAT(X)                                                                                \
+    X(FLAT_ADD, "INSERT INTO bulla_readings (device, time, far, name, value, unit, type, `integer`, text,"   \
+                " data, format, seq, received, device_id, context, place) VALUES $1"                         \
+                " ON DUPLICATE KEY UPDATE place = bulla_readings.place")
+
 enum mq_statement {
 #define MQ_ENUM(id, sql) MQ_##id,
-    MQ_STATEMENTS_REGISTRY(MQ_ENUM) MQ_STATEMENTS_DATA(MQ_ENUM)
+    MQ_STATEMENTS_REGISTRY(MQ_ENUM) MQ_STATEMENTS_DATA(MQ_ENUM) MQ_STATEMENTS_FLAT(MQ_ENUM)
 #undef MQ_ENUM
         MQ_STATEMENT_COUNT
 };

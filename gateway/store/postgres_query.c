@@ -10,13 +10,13 @@
 
 static const char *const statement_sql[] = {
 #define PG_SQL(id, sql) sql,
-    PG_STATEMENTS_PREPARED(PG_SQL) PG_STATEMENTS_SINK(PG_SQL) PG_STATEMENTS_PLANNED(PG_SQL)
+    PG_STATEMENTS_PREPARED(PG_SQL) PG_STATEMENTS_FLAT(PG_SQL) PG_STATEMENTS_PLANNED(PG_SQL)
 #undef PG_SQL
 };
 
 static const char *const statement_names[] = {
 #define PG_NAME(id, sql) #id,
-    PG_STATEMENTS_PREPARED(PG_NAME) PG_STATEMENTS_SINK(PG_NAME)
+    PG_STATEMENTS_PREPARED(PG_NAME) PG_STATEMENTS_FLAT(PG_NAME)
 #undef PG_NAME
 };
 

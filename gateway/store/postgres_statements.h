@@ -365,8 +365,8 @@
     " OR pg_visible_in_snapshot(p.tx::text::xid8, " snapshot "::text::pg_snapshot))"
 
 /* What a database is told that is a sink (gateway/sink/sql_postgres.c). */
-#define PG_STATEMENTS_SINK(X)                                                                                \
-    X(SINK_ADD,                                                                                              \
+#define PG_STATEMENTS_FLAT(X)                                                                                \
+    X(FLAT_ADD,                                                                                              \
       "INSERT INTO bulla_readings (device, time, far, name, value, unit, type, \"integer\", text, data,"     \
       " format, seq, received, device_id, context, place)"                                                   \
       " SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::bigint[], $4::text[], $5::float8[],"         \
@@ -416,7 +416,7 @@
 
 enum pg_statement {
 #define PG_ENUM(id, sql) PG_##id,
-    PG_STATEMENTS_PREPARED(PG_ENUM) PG_STATEMENTS_SINK(PG_ENUM) PG_PREPARED_COUNT,
+    PG_STATEMENTS_PREPARED(PG_ENUM) PG_STATEMENTS_FLAT(PG_ENUM) PG_PREPARED_COUNT,
     PG_BEFORE_PLANNED = PG_PREPARED_COUNT - 1,
     PG_STATEMENTS_PLANNED(PG_ENUM)
 #undef PG_ENUM

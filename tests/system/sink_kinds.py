@@ -13,6 +13,7 @@ import urllib.parse
 
 from influx import Influx
 from influx2 import Influx2
+from mariadb import MariaDB
 from postgres import Postgres
 
 # Names that InfluxDB's tags can not hold as they are (gateway/sink/influx_line.h).
@@ -196,6 +197,49 @@ class PostgresKind(SqlKind):
         self.server.remove()
 
 
+class MysqlKind(SqlKind):
+    """MariaDB; MySQL's own server is not in Debian."""
+    name = "mysql"
+
+    def start(self):
+        self.server = MariaDB(innodb_flush_log_at_trx_commit=2).start()
+        self.number = 0
+
+    def begin(self):
+        self.number += 1
+        self.database = "sink%d" % self.number
+        self.make_again()
+        self.url = self.server.url(self.database)
+
+    def make_again(self):
+        self.server.make_database(self.database)
+
+    def drop(self):
+        self.server.sql("DROP DATABASE %s" % self.database, "")
+
+    def read(self):
+        lines = self.server.sql(
+            "SELECT JSON_OBJECT('device', device, 'name', HEX(name), 'unit', HEX(unit), 'type', type, 'value', CAST(value AS CHAR), "
+            "'integer', `integer`, 'text', HEX(text), 'data', HEX(data), 'format', format, 'seq', seq, 'time', "
+            "IF(far != 0, far, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', time))) FROM bulla_readings", self.database)
+        for line in lines.split("\n") if lines else []:
+            row = json.loads(line)
+            for name in ("name", "unit", "text"):
+                row[name] = bytes.fromhex(row[name]).decode() if row[name] is not None else None
+            row["data"] = bytes.fromhex(row["data"]) if row["data"] is not None else None
+            row["value"] = float(row["value"]) if row["value"] is not None else None
+            yield self.tuple_of(row)
+
+    def go(self):
+        self.server.kill()
+
+    def come_back(self):
+        self.server.start()
+
+    def remove(self):
+        self.server.remove()
+
+
 class SqliteKind(SqlKind):
     name = "sqlite"
     is_server = False
@@ -236,4 +280,4 @@ class SqliteKind(SqlKind):
         shutil.rmtree(self.folder + ".away", ignore_errors=True)
 
 
-KINDS = {kind.name: kind for kind in (Influx1Kind, Influx2Kind, PostgresKind, SqliteKind)}
+KINDS = {kind.name: kind for kind in (Influx1Kind, Influx2Kind, PostgresKind, MysqlKind, SqliteKind)}

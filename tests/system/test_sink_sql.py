@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from mariadb import MariaDB
 from postgres import Postgres
 from sinks import FIRST, Writer, point, refusal
 from test_store_faults import Disk, fault_library, sanitizer_libraries  # noqa: F401 (a fixture)
@@ -239,3 +240,86 @@ def test_a_gateway_that_ends_does_not_wait(server, database):
         assert "being stopped" in writer.away([point(piv=1)])
         held.join()
     assert json.loads(database("SELECT json_agg(seq) FROM bulla_readings")) == [0]
+
+
+# ---- MariaDB ----
+
+
+@pytest.fixture(scope="module")
+def maria():
+    mariadb = MariaDB(innodb_flush_log_at_trx_commit=2)
+    try:
+        yield mariadb.start()
+    finally:
+        mariadb.remove()
+
+
+@pytest.fixture
+def empty(maria):
+    maria.sql("DROP DATABASE IF EXISTS sink", "")
+    maria.make_database("sink")
+    return lambda sql: maria.sql(sql, "sink")
+
+
+def test_mysql_for_people(maria, empty):
+    with Writer(maria.url("sink")) as writer:
+        assert writer.name == "mysql:///sink?socket=%s" % str(maria.socket).replace("/", "%2F")
+        writer.written([point(23.4, unit="Cel", piv=0), point("offen 🌡", "text", name="Tür", piv=1, time=FIRST + 1)])
+    assert empty("SELECT * FROM bulla_readings_plain ORDER BY time").split("\n") == [
+        "kitchen|2023-11-14 22:13:20.000000|temperature|23.4|Cel|NULL",
+        "kitchen|2023-11-14 22:13:20.000001|Tür|NULL|NULL|offen 🌡"]
+    empty("INSERT INTO bulla_readings_schema VALUES (99)")
+    with Writer(maria.url("sink")) as writer:
+        assert "newer bulla" in writer.away([point(piv=1)])
+
+
+def test_mysql_rights_and_passwords(maria, empty, tmp_path):
+    with Writer(maria.url("sink")) as writer:
+        writer.written([point()])
+    empty("CREATE OR REPLACE USER writer@'%' IDENTIFIED BY 'p w&:@x'")
+    empty("GRANT SELECT ON sink.bulla_readings_schema TO writer@'%'")
+    file = tmp_path / "sink"
+    file.write_text("%s\npassword = p w&:@x\n" % maria.tcp_url("sink", user="writer"))
+    file.chmod(0o600)
+    with Writer("@sink", folder=tmp_path) as writer:
+        assert writer.name == "mysql://127.0.0.1:%d/sink" % maria.port
+        assert "the user lacks rights" in writer.away([point(piv=1)])
+        empty("GRANT SELECT, INSERT, UPDATE ON sink.bulla_readings TO writer@'%'")
+        wait_written(writer, [point(piv=1)])
+        empty("SET GLOBAL read_only = 1")
+        assert "takes no writes now" in writer.away([point(piv=2)])
+        empty("SET GLOBAL read_only = 0")
+        wait_written(writer, [point(piv=2)])
+    file.write_text("%s\npassword = wr0ng\n" % maria.tcp_url("sink", user="writer"))
+    with Writer("@sink", folder=tmp_path) as writer:
+        assert "wr0ng" not in writer.away([point()])
+    said = refusal(maria.tcp_url("sink", user="writer", password="s3cret"))
+    assert "can be read by every user" in said and "s3cret" not in said
+    assert empty("SELECT COUNT(*) FROM bulla_readings") == "3"
+
+
+def test_mysql_rules_and_tables(maria, empty):
+    with Writer(maria.url("sink"), halve=True) as writer:
+        writer.written([point(piv=0)])
+        empty("ALTER TABLE bulla_readings ADD CONSTRAINT warm CHECK (value > 0)")
+        refused = writer.written([point(float(piv - 5), piv=piv) for piv in range(1, 11)])
+        assert [place for place, _ in refused] == [0, 1, 2, 3, 4] and "warm" in refused[0][1]
+        empty("DROP TABLE bulla_readings, bulla_readings_schema")
+        writer.away([point(piv=1)])
+        wait_written(writer, [point(piv=1)])
+    assert empty("SELECT seq FROM bulla_readings") == "1"
+
+
+def test_mysql_does_not_wait_for_an_end(maria, empty):
+    """interrupt(): an INSERT that waits for a lock ends at once."""
+    with Writer(maria.url("sink")) as writer:
+        writer.written([point()])
+        held = threading.Thread(target=empty, args=("LOCK TABLES bulla_readings WRITE; SELECT SLEEP(4); UNLOCK TABLES",))
+        held.start()
+        time.sleep(0.5)
+        threading.Timer(0.3, os.kill, (writer.process.pid, signal.SIGUSR1)).start()
+        begun = time.monotonic()
+        writer.away([point(piv=1)])
+        assert time.monotonic() - begun < 1.5
+        assert "being stopped" in writer.away([point(piv=1)])
+        held.join()
