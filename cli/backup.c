@@ -42,7 +42,7 @@ static int back_up(struct store *store, const struct vault *vault, const char *p
     int result = vault_renew(vault, "challenge", challenge, failure);
 
     if (result == 0) {
-        backup.progress = copying_begin();
+        backup.progress = copying_begin(store->ops->is_server ? "rows" : "pages");
         result = store->ops->backup(store, &backup, failure);
         copying_end();
     }

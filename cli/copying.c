@@ -16,9 +16,10 @@ static void on_signal(int number)
 /* A line that is written over on a terminal; nowhere else. */
 static int tell(void *context, int64_t done, int64_t all)
 {
-    (void)context;
+    const char *unit = context;
+
     if (isatty(STDERR_FILENO) == 1)
-        fprintf(stderr, "\r%3d %% of %" PRId64 " pages%s", all > 0 ? (int)(done * 100 / all) : 100, all,
+        fprintf(stderr, "\r%3d %% of %" PRId64 " %s%s", all > 0 ? (int)(done * 100 / all) : 100, all, unit,
                 done >= all ? "\n" : "");
     return stopped;
 }
@@ -29,7 +30,7 @@ static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 static struct sigaction former[SIGNALS];
 
-struct store_progress copying_begin(void)
+struct store_progress copying_begin(const char *unit)
 {
     struct sigaction action = {.sa_handler = on_signal}; /* not SA_RESTART: it interrupts a question */
 
@@ -39,7 +40,7 @@ struct store_progress copying_begin(void)
         if (former[i].sa_handler == SIG_IGN) /* under nohup */
             sigaction(signals[i], &former[i], NULL);
     }
-    return (struct store_progress){.tell = tell};
+    return (struct store_progress){.tell = tell, .context = (void *)(uintptr_t)unit};
 }
 
 int copying_goes_on(struct failure *failure)

@@ -87,7 +87,7 @@ static int tell(void *context, bool comparing, enum transfer_table table, int64_
 struct move_progress moving_begin(struct moving *moving, bool quiet)
 {
     *moving = (struct moving){.quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1};
-    (void)copying_begin();
+    (void)copying_begin("");
     return (struct move_progress){.tell = tell, .context = moving};
 }
 

@@ -148,14 +148,16 @@ static int replace(struct store *copy, const struct restore_options *options, st
         return -1;
     puts("\nThe backup is in place of the database.");
     if (kept[0] != '\0')
-        printf("What it replaced is kept as %s; never put that back as it is.\n", kept);
+        printf("What it replaced is kept as %s%s.\n", kept,
+               store_is_server(options->database.db) ? ", a backup as any other"
+                                                     : "; never put that back as it is");
     return 0;
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
     const struct restore_options *options = values;
-    struct store_progress progress = copying_begin();
+    struct store_progress progress = copying_begin(store_is_server(options->database.db) ? "rows" : "pages");
     struct store *copy = NULL;
     int result;
 

@@ -114,7 +114,7 @@ static int tell(struct run *run, bool comparing, enum transfer_table table, stru
     if (run->progress == NULL || run->progress->tell == NULL ||
         run->progress->tell(run->progress->context, comparing, table, run->done, run->all) == 0)
         return 0;
-    return fail(failure, "stopped; %s", again);
+    return fail(failure, "stopped; %s", run->result != NULL ? again : "nothing was changed");
 }
 
 static bool has(const struct store *store, enum transfer_table table)

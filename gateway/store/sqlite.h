@@ -157,6 +157,15 @@ struct sqlite *sqlite_open_single(const char *path, struct failure *failure);
 /* Whether SQLite finds it sound; `name` is what to call it. */
 MUST_CHECK int sqlite_check_integrity(struct sqlite *sqlite, const char *name, struct failure *failure);
 
+/*
+ * Writes a backup (ops->backup()) of what `fill` puts into an empty file: under a temporary name first, where
+ * it is made safe, checked, and synced.
+ */
+typedef int sqlite_filler(void *context, const char *path, const struct store_backup *backup,
+                          struct failure *failure);
+MUST_CHECK int sqlite_make_backup(const struct store_backup *backup, sqlite_filler *fill, void *context,
+                                  struct failure *failure);
+
 int sqlite_backup(struct store *store, const struct store_backup *backup, struct failure *failure);
 int sqlite_restored(struct store *store, const void *challenge, size_t len, int64_t *contexts,
                     struct failure *failure);

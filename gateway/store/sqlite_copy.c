@@ -233,13 +233,10 @@ static int check_no_log_beside(const char *path, struct failure *failure)
     return 0;
 }
 
-static int check_target(const struct sqlite *sqlite, const char *path, bool replace, struct failure *failure)
+static int check_target(const char *path, bool replace, struct failure *failure)
 {
     struct stat status;
 
-    if (sqlite_part_of(path, sqlite->path) != NULL)
-        return fail(failure, "%s is the database itself, or a name that belongs to it; give another name",
-                    path);
     if (check_no_log_beside(path, failure) != 0)
         return -1;
     if (lstat(path, &status) != 0)
@@ -251,11 +248,12 @@ static int check_target(const struct sqlite *sqlite, const char *path, bool repl
     return replace ? 0 : fail(failure, "%s is there already; give another name, or --force", path);
 }
 
-static int fill_copy(struct sqlite *sqlite, const char *temporary, const struct store_backup *backup,
-                     struct failure *failure)
+/* All pages of the database. */
+static int fill_pages(void *context, const char *temporary, const struct store_backup *backup,
+                      struct failure *failure)
 {
+    struct sqlite *sqlite = context;
     struct sqlite *copy = sqlite_new(temporary);
-    int64_t marked;
 
     if (copy == NULL)
         return fail(failure, "no memory is left to make a backup");
@@ -263,14 +261,20 @@ static int fill_copy(struct sqlite *sqlite, const char *temporary, const struct 
     if (result == 0)
         result = sqlite_copy_pages(sqlite, copy, &backup->progress, failure);
     sqlite_close(&copy->store);
-    copy = result == 0 ? sqlite_open_single(temporary, failure) : NULL;
+    return result;
+}
+
+/* What is done to a copy before it may be called a backup. */
+static int make_safe(const char *temporary, const struct store_backup *backup, struct failure *failure)
+{
+    struct sqlite *copy = sqlite_open_single(temporary, failure);
+    int64_t marked;
+
     if (copy == NULL)
         return -1;
-    copy->store.now = sqlite->store.now;
-    copy->store.now_context = sqlite->store.now_context;
-    result = sqlite_restored(&copy->store, backup->challenge, backup->challenge_len, &marked, failure);
+    int result = sqlite_restored(&copy->store, backup->challenge, backup->challenge_len, &marked, failure);
     if (result == 0)
-        result = sqlite_check_integrity(copy, sqlite->path, failure);
+        result = sqlite_check_integrity(copy, "the database", failure);
     sqlite_close(&copy->store);
     return result;
 }
@@ -304,12 +308,12 @@ static int publish(const char *temporary, const struct store_backup *backup, str
     return sqlite_sync(backup->path, failure);
 }
 
-int sqlite_backup(struct store *store, const struct store_backup *backup, struct failure *failure)
+int sqlite_make_backup(const struct store_backup *backup, sqlite_filler *fill, void *context,
+                       struct failure *failure)
 {
-    struct sqlite *sqlite = sqlite_of(store);
     char *temporary;
 
-    if (check_target(sqlite, backup->path, backup->replace, failure) != 0)
+    if (check_target(backup->path, backup->replace, failure) != 0)
         return -1;
     if (asprintf(&temporary, "%s%s.XXXXXX", strchr(backup->path, '/') == NULL ? "./" : "", backup->path) < 0)
         return fail(failure, "no memory is left to make a backup");
@@ -319,11 +323,23 @@ int sqlite_backup(struct store *store, const struct store_backup *backup, struct
                         : 0;
     if (fd >= 0) {
         close(fd);
-        result = fill_copy(sqlite, temporary, backup, failure);
+        result = fill(context, temporary, backup, failure);
+        if (result == 0)
+            result = make_safe(temporary, backup, failure);
         if (result == 0)
             result = publish(temporary, backup, failure);
         sqlite_remove_files(temporary);
     }
     free(temporary);
     return result;
+}
+
+int sqlite_backup(struct store *store, const struct store_backup *backup, struct failure *failure)
+{
+    struct sqlite *sqlite = sqlite_of(store);
+
+    if (sqlite_part_of(backup->path, sqlite->path) != NULL)
+        return fail(failure, "%s is the database itself, or a name that belongs to it; give another name",
+                    backup->path);
+    return sqlite_make_backup(backup, fill_pages, sqlite, failure);
 }

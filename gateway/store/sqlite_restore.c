@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/owner.h"
+#include "gateway/store/move.h"
 #include "gateway/store/sqlite.h"
 
 #define NAMES_MAX 100 /* for what is replaced, in one second */
@@ -155,7 +156,8 @@ static struct sqlite *open_copy(const char *file, const char *path, struct failu
 
     if (copy != NULL && (sqlite_check_integrity(copy, file, failure) != 0 ||
                          sqlite3_exec(copy->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL) != SQLITE_OK ||
-                         sqlite_migrate(copy, failure) != 0)) {
+                         sqlite_migrate(copy, failure) != 0 ||
+                         move_allows(&copy->store, sqlite_meta_get, STORE_LEFT, file, failure) != 0)) {
         sqlite_close(&copy->store);
         copy = NULL;
     }

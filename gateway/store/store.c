@@ -179,7 +179,8 @@ int store_restore(struct store **copy, const char *url, const char *file,
     if (find_store(url, &ops, &location, failure) != 0 ||
         ops->restore_begin(copy, location, file, progress, failure) != 0)
         return -1;
-    finish_store(*copy, ops);
+    if ((*copy)->ops == NULL)
+        finish_store(*copy, ops);
     return 0;
 }
 

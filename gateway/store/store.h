@@ -326,7 +326,7 @@ static inline bool store_may_be_made(enum store_open_mode mode)
 /* ---- copies (PROTOCOL 9) ---- */
 
 struct store_progress {
-    /* Of how many pages so many are copied; other than 0 stops. May be NULL. */
+    /* Of how many pages (of a server: rows) so many are copied; other than 0 stops. May be NULL. */
     int (*tell)(void *context, int64_t done, int64_t all);
     void *context;
 };
@@ -400,8 +400,8 @@ struct store_ops {
                     struct failure *failure);
     /*
      * Begins to put the backup `file` in the place of what is at `location`, which nobody may use meanwhile
-     * and from then on: opens a checked copy of it, a store like any other, which is to be restored().
-     * Closing it ends all that and changes nothing.
+     * and from then on: opens a checked copy of it, a store like any other (whose `ops` may be set already,
+     * and are to be used then), which is to be restored(). Closing it ends all that and changes nothing.
      */
     int (*restore_begin)(struct store **copy, const char *location, const char *file,
                          const struct store_progress *progress, struct failure *failure);

@@ -81,17 +81,27 @@ static void test_urls_as_they_are_shown(void **state)
     }
 }
 
-static void test_copies_are_the_servers(void **state)
+/* A backup is SQLite's, and what is no backup does not begin to be restored. */
+static void test_a_backup_is_a_file(void **state)
 {
     struct fixture *f = *state;
-    struct store_backup backup = {.path = "/tmp/x"};
+    char path[] = "/tmp/bulla-test-backup.XXXXXX";
+    struct store_backup backup = {.path = path, .replace = true, .challenge = "K", .challenge_len = 1};
     struct store *copy;
+    int64_t count = -1;
 
-    assert_int_equal(call(f, backup, &backup), -1);
-    says(f, "pg_dump");
-    says(f, "bulla restored");
-    assert_int_equal(store_restore(&copy, f->path, "/tmp/x", NULL, &f->failure), -1);
-    says(f, "bulla restored");
+    add_device(f, "kitchen", 1, BULLA_SESSION, false);
+    close(mkstemp(path));
+    assert_int_equal(call(f, backup, &backup), 0);
+    assert_int_equal(store_open(&copy, path, STORE_EXISTING, &f->failure), 0);
+    assert_int_equal(copy->ops->device_count(copy, &count, &f->failure), 0);
+    assert_int_equal(count, 1);
+    copy->ops->close(copy);
+    f->store->ops->close(f->store);
+    f->store = NULL;
+    assert_int_equal(store_restore(&copy, f->path, "/tmp/bulla-none", NULL, &f->failure), -1);
+    says(f, "cannot read the backup");
+    unlink(path);
 }
 
 /* ---- the schema ---- */
@@ -524,7 +534,7 @@ int main(void)
         STORE_TEST(test_urls),
         STORE_TEST(test_passwords_are_not_told),
         STORE_TEST(test_urls_as_they_are_shown),
-        STORE_TEST(test_copies_are_the_servers),
+        STORE_TEST(test_a_backup_is_a_file),
         STORE_TEST(test_no_database_yet),
         STORE_TEST(test_newer_schema_is_refused),
         STORE_TEST(test_migration),
