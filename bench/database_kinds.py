@@ -4,6 +4,8 @@ URL), counts what lies in it with its own client, and says how fast it takes row
 the gateway writes to: transactions of BULK_ROWS rows, as durable as the gateway's.
 """
 
+import http.client
+import json
 import os
 import sqlite3
 import subprocess
@@ -39,9 +41,22 @@ def run_client(command, lines):
     return done.stdout.split("\n")
 
 
-class Sqlite:
-    name = "SQLite"
+class Kind:
+    """What the kinds have in common: no server, and nothing else to tell the gateway."""
+
     pid = None
+    options = ()
+
+    def written(self):
+        """How many readings a sink has taken; None: it is none."""
+        return None
+
+    def stop(self):
+        pass
+
+
+class Sqlite(Kind):
+    name = "SQLite"
 
     def __init__(self, folder):
         self.folder = folder
@@ -74,7 +89,8 @@ class Sqlite:
         os.unlink(path)
         return {"inserts": batches * BULK_ROWS / spent}
 
-    def _insert(self, database, batch):
+    @staticmethod
+    def _insert(database, batch):
         rows = [(at, series, piv, value) for at, series, piv, value, _ in bulk_rows(batch)]
         begun = time.perf_counter()
         database.execute("BEGIN")
@@ -83,11 +99,8 @@ class Sqlite:
         database.execute("COMMIT")
         return time.perf_counter() - begun
 
-    def stop(self):
-        pass
 
-
-class Postgres:
+class Postgres(Kind):
     """With the server's own defaults, where tests have others."""
 
     name = "PostgreSQL"
@@ -158,7 +171,7 @@ class Postgres:
             self.server.remove()
 
 
-class MariaDb:
+class MariaDb(Kind):
     """With the server's own defaults, where tests have others. Or a MySQL, by its URL."""
 
     name = "MariaDB"
@@ -242,8 +255,69 @@ class MariaDb:
             self.server.remove()
 
 
+class InfluxDb(Kind):
+    """As a sink of a gateway whose registry is SQLite, with the server's own defaults (every write is synced)."""
+
+    name = "InfluxDB"
+
+    def __init__(self, folder):
+        import influx  # pylint: disable=import-outside-toplevel
+        self.registry = Sqlite(folder)
+        self.url = self.registry.url
+        data = os.path.join(folder, "influx")
+        os.mkdir(data)
+        try:
+            self.server = influx.Influx(folder=data)
+        except AssertionError as error:
+            raise Missing("InfluxDB") from error
+        self.server.start()
+        self.options = ["--sink", self.server.make_database()]
+
+    @property
+    def pid(self):
+        return self.server.process.pid
+
+    def version(self):
+        return self._ask("SHOW DIAGNOSTICS", "build")["Version"].partition("~")[0]
+
+    def _ask(self, query, series):
+        for found in self.server.command(query, "bulla", "GET"):
+            if found["name"] == series:
+                return dict(zip(found["columns"], found["values"][0]))
+        return {}
+
+    def count(self):
+        return self._ask("SELECT count(seq) FROM readings", "readings").get("count", 0)
+
+    def written(self):
+        """How many points it has taken since its start: cheaper than to count what is there."""
+        said = json.loads(self.server.request("GET", "/debug/vars")[1])
+        return sum(part["values"].get("pointsWrittenOK", 0) for name, part in said.items() if name.startswith("httpd"))
+
+    def bulk(self, batches):
+        self.server.make_database("bulk")
+        bodies = ["\n".join(f"readings,device=device-{series},name=temperature,unit=Cel seq={piv}i,value={value}"
+                            f" {1_767_225_600_000_000_000 + at * 1000}" for at, series, piv, value, _ in bulk_rows(batch))
+                  for batch in range(batches)]
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        begun = time.perf_counter()
+        for body in bodies:
+            connection.request("POST", "/write?db=bulk", body)
+            response = connection.getresponse()
+            response.read()
+            if response.status != 204:
+                sys.exit(f"InfluxDB answered {response.status} to lines in bulk")
+        spent = time.perf_counter() - begun
+        connection.close()
+        self.server.drop_database("bulk")
+        return {"POST": batches * BULK_ROWS / spent}
+
+    def stop(self):
+        self.server.remove()
+
+
 # By the URL's scheme, in the order of the table. Each is measured beside SQLite, which comes first.
-KINDS = {"sqlite": Sqlite, "postgres": Postgres, "mysql": MariaDb}
+KINDS = {"sqlite": Sqlite, "postgres": Postgres, "mysql": MariaDb, "influx": InfluxDb}
 
 
 def scheme_of(url):

@@ -6,11 +6,14 @@ gateway's rates stand beside SQLite's and beside what the same server takes in b
 import os
 import statistics
 import sys
+import threading
+import time
 
 from database_kinds import BULK_ROWS, KINDS, Missing, scheme_of
 
 CONNECTIONS = (32, 128, 512)
 LABELS = (
+    ("  receipts/s meanwhile", "receipts_per_second", 1, "{:,.0f}"),
     ("  latency p50, ms", "p50_us", 1e-3, "{:.2f}"),
     ("  latency p99, ms", "p99_us", 1e-3, "{:.2f}"),
     ("  gateway CPU, µs a reading", "cpu_us", 1, "{:.1f}"),
@@ -34,6 +37,34 @@ def processor_seconds(pid):
     return total
 
 
+class Arrival:
+    """When a sink has everything that is about to be sent to it; no thread runs where there is no sink."""
+
+    def __init__(self, kind, expected):
+        self.kind = kind
+        self.at = None
+        before = kind.written()
+        self.target = None if before is None else before + expected
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        if self.target is not None:
+            self.thread.start()
+
+    def _watch(self):
+        while self.kind.written() < self.target:
+            time.sleep(0.02)
+        self.at = time.monotonic()
+
+    def note(self, line):
+        """In a sink's line the readings count when they are there; the rate of the receipts stands beside it."""
+        if self.target is None:
+            return
+        self.thread.join(60)
+        if self.at is None:
+            sys.exit(f"{self.kind.name}: not everything has come within a minute")
+        line["receipts_per_second"] = line["per_second"]
+        line["per_second"] = line["done"] / (self.at - line["begun"])
+
+
 class Contender:
     """A database, the gateway on it, and what was acknowledged."""
 
@@ -50,15 +81,17 @@ class Contender:
         self.version = self.kind.version()
         self.bench.provision_devices()
         self.before = self.kind.count()
-        self.bench.start()
+        self.bench.start(*self.kind.options)
 
     def load(self, connections, count, number):
         """Each device proves itself by a reading of its own before the clock runs."""
         pid = self.kind.pid
         spent = processor_seconds(pid) if pid else 0
+        arrival = Arrival(self.kind, self.bench.devices + count)
         line = self.bench.load_tool("load", *self.bench.common(), "--connections", connections, "--count", count, "--prefix",
                                     self.bench.prefix(number, connections))[0]
         self.acknowledged += int(line["stored"]) + self.bench.devices
+        arrival.note(line)
         if pid:
             line["database_us"] = (processor_seconds(pid) - spent) * 1e6 / (line["stored"] + self.bench.devices)
         self.repetitions[number][connections] = line

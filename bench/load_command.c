@@ -129,6 +129,7 @@ static void report_traffic(const struct load_options *options, const struct meas
     report_begin(format, measurement->what);
     report_number(format, "connections", (double)options->connections);
     report_number(format, "done", (double)traffic->done);
+    report_seconds(format, "begun", (double)traffic->begun / 1e9);
     report_number(format, "seconds", (double)traffic->span / 1e9);
     report_number(format, "per_second", (double)traffic->done * 1e9 / (double)traffic->span);
     report_latencies(format, load->exchanges, traffic->done);

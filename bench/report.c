@@ -21,6 +21,11 @@ void report_number(enum report_format format, const char *name, double value)
         printf("  %s=%.6g", name, value);
 }
 
+void report_seconds(enum report_format format, const char *name, double seconds)
+{
+    printf(format == REPORT_JSON ? ",\"%s\":%.6f" : "  %s=%.6f", name, seconds);
+}
+
 void report_end(enum report_format format)
 {
     puts(format == REPORT_JSON ? "}" : "");

@@ -22,6 +22,7 @@ extern const char *const report_formats[]; /* their words, NULL at the end */
 /* Where the line goes: standard output. */
 void report_begin(enum report_format format, const char *what);
 void report_number(enum report_format format, const char *name, double value);
+void report_seconds(enum report_format format, const char *name, double seconds); /* of a clock */
 void report_end(enum report_format format);
 
 #endif

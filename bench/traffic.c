@@ -214,6 +214,7 @@ int traffic_run(struct traffic *traffic, struct exchange *exchanges, size_t coun
             return -1;
     }
     traffic->done = traffic->next;
+    traffic->begun = begun;
     traffic->span = nanoseconds(CLOCK_MONOTONIC) - begun;
     traffic->processor = nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - processor;
     return 0;

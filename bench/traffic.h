@@ -20,6 +20,7 @@ struct traffic {
     unsigned count;
     /* of the last run */
     size_t done;        /* exchanges that are complete: the first so many */
+    uint64_t begun;     /* nanoseconds of the monotonic clock */
     uint64_t span;      /* nanoseconds */
     uint64_t processor; /* nanoseconds of this process */
     size_t next;        /* the next exchange to begin */

@@ -61,14 +61,15 @@ def lines_of(settings):
 class Influx:
     """
     A server, not started yet. Port and data stay the same over restarts. data, http: settings of these sections of
-    its configuration. user, password: an administrator's, where it asks for them (auth_enabled).
+    its configuration. user, password: an administrator's, where it asks for them (auth_enabled). folder: where its
+    data goes, which is removed in the end.
     """
 
-    def __init__(self, data=None, http=None, user=None, password=None):
+    def __init__(self, data=None, http=None, user=None, password=None, folder=None):
         program = shutil.which("influxd")
         assert program, "InfluxDB is not installed: scripts/setup test installs it"
         self.program = program
-        self.folder = Path(tempfile.mkdtemp(prefix="bulla-influx-", dir="/tmp"))
+        self.folder = Path(folder or tempfile.mkdtemp(prefix="bulla-influx-", dir="/tmp"))
         self.port = free_port()
         self.process = None
         self.log_path = self.folder / "log"
