@@ -208,9 +208,9 @@ struct bulla_port {
 
 /* A message that was sealed: the library's own. */
 struct bulla_sent {
-    uint16_t low;  /* of its Partial IV, the lowest 16 bits */
-    uint8_t age;   /* in 256 ms, since it was sealed; 255: too long */
-    uint8_t marks; /* 0: it cannot be answered */
+    uint16_t behind; /* how far its Partial IV is below the next one: 1 to 65,534 */
+    uint8_t age;     /* in 256 ms, since it was sealed; 255: too long */
+    uint8_t marks;   /* 0: it cannot be answered */
 };
 
 /*
@@ -220,21 +220,22 @@ struct bulla_sent {
 struct bulla {
     const struct bulla_port *port;
     int (*ready)(struct bulla *bulla); /* NULL, or to be called before a number is taken: a counter reserves
-                                          numbers; a session that is saved in the store is destroyed there */
-    uint64_t last_command;             /* id of the last command carried out (PROTOCOL 6) */
-    uint32_t clock;                    /* the port's timer when the ages were last brought up to date */
-    uint8_t flags;
-    uint8_t next[6];       /* Partial IV of the next message */
-    uint8_t limit[6];      /* counter: numbers below it are reserved in the store */
-    uint8_t answered[6];   /* 1 + the highest "re" accepted, 0: none yet */
-    uint8_t echo_until[6]; /* a receipt for a message from this piv on ends the echo */
+                                          numbers; a session that is saved in the store is destroyed there.
+                                          From here to `flags` all is of one session, and ends with it */
+    uint8_t next[6];                   /* Partial IV of the next message */
+    uint8_t limit[6];                  /* counter: numbers below it are reserved in the store */
+    uint8_t answered[6];               /* 1 + the highest "re" accepted, 0: none yet */
+    uint8_t echo_until[6];             /* a receipt for a message from this piv on ends the echo */
     uint8_t gateway_id[6];
     uint8_t id_context[BULLA_ID_CONTEXT_SIZE];
     uint8_t challenge[BULLA_CHALLENGE_SIZE];
-    struct bulla_derived own; /* keys: the sender's */
-    uint8_t gateway_key[32];  /* of the gateway id above, once it has opened something */
-    uint8_t secret[BULLA_SECRET_SIZE];
+    uint8_t gateway_key[32];               /* of the gateway id above, once it has opened something */
     struct bulla_sent sent[BULLA_TRACKED]; /* the last sealed first */
+    uint8_t flags;
+    struct bulla_derived own; /* keys: the sender's */
+    uint32_t clock;           /* the port's timer when the ages were last brought up to date */
+    uint64_t last_command;    /* id of the last command carried out (PROTOCOL 6) */
+    uint8_t secret[BULLA_SECRET_SIZE];
 };
 
 /*
@@ -294,12 +295,12 @@ enum bulla_format {
 /* A message being built, then sealed. `data`, `size` and `piv` are for reading once it is sealed; the rest is
  * the library's. */
 struct bulla_message {
-    uint8_t *data; /* the sealed message, inside the buffer */
-    size_t size;   /* its bytes, 0 until it is sealed */
-    uint8_t *buffer;
-    size_t capacity;
-    size_t used;   /* bytes of content */
-    size_t record; /* where in the content the last record begins */
+    uint8_t *data;    /* the sealed message, inside the buffer */
+    size_t size;      /* its bytes, 0 until it is sealed */
+    uint8_t *content; /* where the content begins; while it is being built, behind a pack's own head */
+    uint8_t *at;      /* where it goes on */
+    uint8_t *end;     /* where its room ends */
+    uint8_t *record;  /* the last record */
     uint64_t piv;
     uint16_t records; /* in the pack; 0 also for content that is not SenML */
     uint16_t format;

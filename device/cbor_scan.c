@@ -4,96 +4,112 @@
 
 #include "crypto.h"
 
+BULLA_APART uint8_t bulla_scan_byte(struct bulla_scan *scan)
+{
+    if (scan->left == 0) {
+        scan->wrong = 1;
+        return 0;
+    }
+    scan->left--;
+    return *scan->at++;
+}
+
+/* Goes on by that many bytes. */
+BULLA_APART static void step(struct bulla_scan *scan, uint16_t len)
+{
+    if (len > scan->left) {
+        scan->wrong = 1;
+        len = 0;
+    }
+    scan->at += len;
+    scan->left = (uint16_t)(scan->left - len);
+}
+
 uint16_t bulla_scan_small(const uint8_t argument[BULLA_ARGUMENT_SIZE])
 {
-    uint8_t high = 0;
-
-    for (uint8_t i = 2; i < BULLA_ARGUMENT_SIZE; i++)
-        high |= argument[i];
-    if (high != 0)
-        return UINT16_MAX;
+    for (uint8_t i = 2; i < BULLA_ARGUMENT_SIZE; i++) {
+        if (argument[i] != 0)
+            return UINT16_MAX;
+    }
     return (uint16_t)(argument[0] | argument[1] << 8);
 }
 
-BULLA_APART int bulla_scan_head(struct bulla_cbor_reader *reader, uint8_t argument[BULLA_ARGUMENT_SIZE])
+BULLA_APART uint8_t bulla_scan_head(struct bulla_scan *scan, uint8_t argument[BULLA_ARGUMENT_SIZE])
 {
-    uint8_t major;
-    uint8_t info;
+    uint8_t info = bulla_scan_byte(scan);
+    uint8_t major = info >> 5;
+    uint8_t least = 1; /* what its upper half must be in the shortest form; if it is one byte, that */
+    uint8_t high = 0;  /* what that is */
     uint8_t width;
-    uint8_t high = 0;  /* what the upper half of its bytes says; of one byte, that */
-    uint8_t least = 1; /* and must be, in the shortest form */
 
     memset(argument, 0, BULLA_ARGUMENT_SIZE);
-    if (reader->at == reader->end)
-        return -1;
-    major = *reader->at >> 5;
-    info = *reader->at++ & 31;
+    info &= 31;
     if (info < 24) {
         argument[0] = info;
         return major;
     }
-    width = (uint8_t)(1u << (info & 3));
-    if (info > 27 || (size_t)(reader->end - reader->at) < width)
-        return -1;
     if (info == 24)
         least = major == BULLA_CBOR_SIMPLE ? 32 : 24; /* RFC 8949 3.3 */
     else if (major == BULLA_CBOR_SIMPLE)
         least = 0; /* floats */
+    width = (uint8_t)(1u << (info & 3));
     for (uint8_t i = width; i-- > 0;) {
-        argument[i] = *reader->at++;
+        argument[i] = bulla_scan_byte(scan);
         if (i >= width / 2)
             high |= argument[i];
     }
-    return high < least ? -1 : major;
+    if (info > 27 || high < least)
+        scan->wrong = 1;
+    return major;
 }
 
-/* Whether that many bytes, or items of a byte at least, can be there. */
-static int has_room(const struct bulla_cbor_reader *reader, uint16_t len)
-{
-    return len != UINT16_MAX && (size_t)(reader->end - reader->at) >= len;
-}
-
-int bulla_scan_bytes(struct bulla_cbor_reader *reader, uint16_t least, uint16_t most)
+BULLA_APART uint16_t bulla_scan_bytes(struct bulla_scan *scan)
 {
     uint8_t argument[BULLA_ARGUMENT_SIZE];
-    uint16_t len;
+    const uint8_t *begin;
 
-    if (bulla_scan_head(reader, argument) != BULLA_CBOR_BYTES)
-        return -1;
-    len = bulla_scan_small(argument);
-    if (len < least || len > most || !has_room(reader, len))
-        return -1;
-    reader->at += len;
-    return len;
+    if (bulla_scan_head(scan, argument) != BULLA_CBOR_BYTES)
+        scan->wrong = 1;
+    begin = scan->at;
+    step(scan, bulla_scan_small(argument));
+    return (uint16_t)(scan->at - begin);
 }
 
-int bulla_scan_skip(struct bulla_cbor_reader *reader)
+BULLA_APART uint8_t bulla_scan_short(struct bulla_scan *scan, uint8_t least, uint8_t most)
 {
-    uint16_t left = 1; /* items to come, in all levels: never more than there are bytes */
+    uint16_t len = bulla_scan_bytes(scan);
+
+    if (len < least || len > most) {
+        scan->wrong = 1;
+        len = 0;
+    }
+    return (uint8_t)len;
+}
+
+void bulla_scan_skip(struct bulla_scan *scan)
+{
+    uint16_t items = 1; /* to come, in all levels: never more than there are bytes */
 
     do {
         uint8_t argument[BULLA_ARGUMENT_SIZE];
-        int major = bulla_scan_head(reader, argument);
+        uint8_t major = bulla_scan_head(scan, argument);
         uint16_t count = bulla_scan_small(argument);
 
-        if (major < 0)
-            return -1;
-        left--;
+        items--;
         if (major <= BULLA_CBOR_NINT || major == BULLA_CBOR_SIMPLE)
             continue;
-        if (major == BULLA_CBOR_TAG)
-            count = 1;
-        if (!has_room(reader, count))
-            return -1;
         if (major <= BULLA_CBOR_TEXT) {
-            reader->at += count;
+            step(scan, count);
             continue;
         }
+        if (major == BULLA_CBOR_TAG)
+            count = 1;
+        if (count > scan->left) /* every item takes a byte at least */
+            scan->wrong = 1;
+        items = (uint16_t)(items + count);
         if (major == BULLA_CBOR_MAP)
-            left = (uint16_t)(left + count);
-        left = (uint16_t)(left + count);
-        if (!has_room(reader, left))
-            return -1;
-    } while (left > 0);
-    return 0;
+            items = (uint16_t)(items + count);
+    } while (items != 0 && items <= scan->left);
+    if (items != 0)
+        scan->wrong = 1;
 }

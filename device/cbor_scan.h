@@ -1,7 +1,7 @@
 /*
  * Reading the deterministic CBOR of a reply on a device (RFC 8949 4.2.1: definite lengths, shortest heads):
- * arguments are bytes, with no arithmetic in 64 bits, and nothing recurses. What is read is at most
- * 16,383 bytes.
+ * arguments are bytes, with no arithmetic in 64 bits, and nothing recurses. Whoever reads asks once, at the
+ * end, whether something was wrong: what was read from there on means nothing, but never lies beyond the end.
  */
 #ifndef BULLA_CBOR_SCAN_H
 #define BULLA_CBOR_SCAN_H
@@ -10,19 +10,28 @@
 
 #define BULLA_ARGUMENT_SIZE 8 /* bytes of an argument, the least significant first */
 
-/* Each moves `reader` also where it fails. */
+struct bulla_scan {
+    const uint8_t *at;
+    uint16_t left; /* bytes from there on: 16,383 at most */
+    uint8_t wrong; /* something else stood there than must */
+};
 
-/* A head. Returns its major type, or -1 if none stands there that is definite and in the shortest form. */
-int bulla_scan_head(struct bulla_cbor_reader *reader, uint8_t argument[BULLA_ARGUMENT_SIZE]);
+/* The next byte. */
+uint8_t bulla_scan_byte(struct bulla_scan *scan);
+
+/* A head, definite and in the shortest form: its major type. */
+uint8_t bulla_scan_head(struct bulla_scan *scan, uint8_t argument[BULLA_ARGUMENT_SIZE]);
 
 /* The argument; 65,535 if it is that or more. */
 uint16_t bulla_scan_small(const uint8_t argument[BULLA_ARGUMENT_SIZE]);
 
-/* A string of bytes, `least` to `most` of them: returns their number, or -1. The reader then stands behind
- * them. */
-int bulla_scan_bytes(struct bulla_cbor_reader *reader, uint16_t least, uint16_t most);
+/* A string of bytes: their number. `at` is behind them then. */
+uint16_t bulla_scan_bytes(struct bulla_scan *scan);
 
-/* One whole item, of any depth: 0 or -1. */
-int bulla_scan_skip(struct bulla_cbor_reader *reader);
+/* Likewise, `least` to `most` of them. */
+uint8_t bulla_scan_short(struct bulla_scan *scan, uint8_t least, uint8_t most);
+
+/* One whole item, of any depth. */
+void bulla_scan_skip(struct bulla_scan *scan);
 
 #endif

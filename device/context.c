@@ -27,9 +27,7 @@ int bulla_context_derive(struct bulla *bulla)
     error = bulla_derive_common_iv(&schedule, bulla->own.common_iv);
     if (error == 0)
         error = bulla_context_key(bulla, &bulla->own);
-    if (error < 0)
-        bulla_wipe(bulla->own.key, sizeof(bulla->own.key));
-    else
+    if (error == 0)
         bulla->flags |= BULLA_F_OPEN;
     return error;
 }
@@ -52,13 +50,8 @@ int bulla_session_begin(struct bulla *bulla)
     if (bulla->port->random(bulla->port->context, drawn, sizeof(drawn)) != 0 ||
         !looks_random(drawn, sizeof(drawn)))
         return BULLA_E_RANDOM;
+    bulla_wipe(&bulla->ready, offsetof(struct bulla, own) - offsetof(struct bulla, ready));
     memcpy(bulla->id_context, drawn, sizeof(drawn));
-    bulla->flags = 0;
-    bulla->ready = NULL;
-    memset(bulla->sent, 0, sizeof(bulla->sent));
-    memset(bulla->next, 0, sizeof(bulla->next));
-    memset(bulla->answered, 0, sizeof(bulla->answered));
-    bulla_wipe(bulla->gateway_key, sizeof(bulla->gateway_key));
     return bulla_context_derive(bulla);
 }
 
@@ -74,8 +67,6 @@ int bulla_context_prepare(struct bulla *bulla, const struct bulla_credential *cr
     memcpy(bulla->own.kid, credential->kid, BULLA_KID_MAX);
     bulla->own.kid_len = credential->kid_len;
     bulla->own.alg = credential->alg;
-    if (port->timer != NULL)
-        bulla->clock = port->timer(port->context);
     return 0;
 }
 

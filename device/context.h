@@ -39,6 +39,9 @@ enum bulla_message_state {
 /* Whether a message may be sealed now: 0, its builder's error, BULLA_E_STATE or BULLA_E_SPACE. */
 BULLA_MUST_CHECK int bulla_message_check(const struct bulla_message *message);
 
+/* Seals the content, a pack behind the head that counts its records. 0 or an error. */
+BULLA_MUST_CHECK int bulla_message_seal(struct bulla_message *message, const struct bulla_cose *cose);
+
 /* Writes the header of a content that is sealed, and notes the state. */
 void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose, uint8_t state);
 
@@ -65,16 +68,11 @@ void bulla_context_tick(struct bulla *bulla);
 
 #define BULLA_FAR UINT16_MAX
 
-#define BULLA_FAR UINT16_MAX
-
-/* How far below the next number a message stands, 1 to BULLA_FAR - 1. */
-uint16_t bulla_sent_distance(const struct bulla *bulla, const struct bulla_sent *sent);
-
 /* The tracked message that has this Partial IV, or NULL. */
 struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE]);
 
-/* Notes that the next number is taken by a message. */
-void bulla_sent_push(struct bulla *bulla, int bare);
+/* Notes that the next number is taken by a message with these marks. */
+void bulla_sent_push(struct bulla *bulla, uint8_t marks);
 
 /* Raises `next`, never lowers it; forgets messages that then lie too far behind to be told apart. */
 void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SIZE]);
@@ -89,14 +87,14 @@ uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);
  * ours. */
 uint32_t bulla_record_crc(const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
 
-/* What it is of a record that ends with its own. */
-#define BULLA_CRC_OF_WHOLE 0x2144df1cu
-
 /* Writes it, in 4 bytes, the least significant first. */
 void bulla_put_crc(uint8_t *out, const uint8_t *kid, size_t kid_len, const uint8_t *record, size_t len);
 
-/* A number in `len` bytes, the least significant first, as uint64_t, and its lowest six bytes back. */
+/* A number in `len` bytes, the least significant first, as uint64_t. */
 void bulla_number_read(uint64_t *value, const uint8_t *bytes, uint8_t len);
-void bulla_number_write(uint8_t bytes[BULLA_NUMBER_SIZE], const uint64_t *value);
+
+/* Notes a message's number, and gives it back in bytes: they may stand in `room`. */
+void bulla_message_number(struct bulla_message *message, const uint8_t number[BULLA_NUMBER_SIZE]);
+const uint8_t *bulla_message_piv(const struct bulla_message *message, uint8_t room[BULLA_NUMBER_SIZE]);
 
 #endif

@@ -11,16 +11,13 @@ static uint8_t *push_entry(uint8_t *at, uint8_t number, const uint8_t *bytes, ui
 }
 
 /* The Partial IV, in the fewest bytes; zero is one zero byte. */
-static uint8_t *push_piv(uint8_t *at, const uint8_t *piv)
+static uint8_t *push_partial_iv(uint8_t *at, const uint8_t *piv)
 {
     uint8_t head = BULLA_CBOR_BYTES << 5 | BULLA_PIV_SIZE;
-    const uint8_t *last = piv + BULLA_PIV_SIZE - 1;
 
-    for (; *last == 0 && last != piv; last--)
-        head--;
-    do
-        *--at = *piv;
-    while (piv++ != last);
+    at = bulla_push_piv(at, piv);
+    for (; *at == 0 && head != (BULLA_CBOR_BYTES << 5 | 1); head--)
+        at++;
     at = bulla_push_byte(at, head);
     return bulla_push_byte(at, BULLA_HEADER_PARTIAL_IV);
 }
@@ -56,7 +53,7 @@ size_t bulla_cose_header(const struct bulla_cose *cose, uint8_t *content, size_t
         at = push_entry(at, BULLA_HEADER_KID_CONTEXT, cose->id_context, BULLA_ID_CONTEXT_SIZE);
         map++;
     }
-    at = push_piv(at, cose->piv);
+    at = push_partial_iv(at, cose->piv);
     at = push_entry(at, BULLA_HEADER_KID, cose->keys->kid, cose->keys->kid_len);
     at = bulla_push_byte(at, map);
     at = bulla_push_bytes(at, cose->protected_bytes, cose->protected_len);
@@ -76,25 +73,27 @@ static uint8_t *push_aad(const struct bulla_cose *cose, uint8_t *end)
                       sizeof(begin));
 }
 
-/* The additional data take the header's place until the content is sealed. */
-int bulla_cose_seal(const struct bulla_cose *cose, uint8_t *content, size_t len)
-{
-    const struct bulla_derived *keys = cose->keys;
-    uint8_t nonce[BULLA_NONCE_MAX];
-    uint8_t *aad = push_aad(cose, content);
+typedef int aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                 const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
 
-    bulla_nonce_of(keys, cose->piv, nonce);
-    return bulla_aead_seal(cose->crypto, keys->alg, keys->key, nonce, aad, (size_t)(content - aad), content,
-                           len);
-}
-
-int bulla_cose_open(const struct bulla_cose *cose, uint8_t *spare, uint8_t *ciphertext, size_t len)
+/* Both ways are one, but for the last step. */
+static int crypt(const struct bulla_cose *cose, aead *step, uint8_t *spare, uint8_t *text, size_t len)
 {
     const struct bulla_derived *keys = cose->keys;
     uint8_t nonce[BULLA_NONCE_MAX];
     uint8_t *aad = push_aad(cose, spare);
 
     bulla_nonce_of(keys, cose->piv, nonce);
-    return bulla_aead_open(cose->crypto, keys->alg, keys->key, nonce, aad, (size_t)(spare - aad), ciphertext,
-                           len);
+    return step(cose->crypto, keys->alg, keys->key, nonce, aad, (size_t)(spare - aad), text, len);
+}
+
+/* The additional data take the header's place until the content is sealed. */
+int bulla_cose_seal(const struct bulla_cose *cose, uint8_t *content, size_t len)
+{
+    return crypt(cose, bulla_aead_seal, content, content, len);
+}
+
+int bulla_cose_open(const struct bulla_cose *cose, uint8_t *spare, uint8_t *ciphertext, size_t len)
+{
+    return crypt(cose, bulla_aead_open, spare, ciphertext, len);
 }

@@ -45,21 +45,34 @@ static int is_past(const uint8_t number[BULLA_NUMBER_SIZE])
     return number[BULLA_PIV_SIZE] != 0;
 }
 
-/* Reads one copy: version, 3 zero bytes, the number in 8, CRC-32 in 4. 1 if it is good: whole, and its number
- * at most 2^40. */
+/* A copy: version, 3 zero bytes, the number in 8, CRC-32 in 4. */
+BULLA_APART static void make_copy(const struct bulla_derived *keys, const uint8_t limit[BULLA_NUMBER_SIZE],
+                                  uint8_t copy[BULLA_COUNTER_SIZE])
+{
+    memset(copy, 0, BULLA_COUNTER_SIZE);
+    copy[0] = VERSION;
+    bulla_number_copy(copy + LIMIT_OFFSET, limit);
+    bulla_put_crc(copy + CRC_OFFSET, keys->kid, keys->kid_len, copy, CRC_OFFSET);
+}
+
+/* Reads one copy. 1 if it is good: what its number makes one of, and that at most 2^40. */
 static uint8_t load_copy(const struct bulla_port *port, const struct bulla_derived *keys, uint8_t slot,
                          uint8_t limit[BULLA_NUMBER_SIZE])
 {
     static const uint8_t most[BULLA_NUMBER_SIZE] = {0, 0, 0, 0, 0, 1};
-    uint8_t record[BULLA_COUNTER_SIZE];
+    uint8_t loaded[BULLA_COUNTER_SIZE];
+    uint8_t good[BULLA_COUNTER_SIZE];
 
-    memset(record, 0, sizeof(record));
-    if (port->load(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0)
+    memset(loaded, 0, sizeof(loaded));
+    if (port->load(port->context, (enum bulla_slot)slot, loaded, sizeof(loaded)) != 0)
         return 0;
-    bulla_number_copy(limit, record + LIMIT_OFFSET);
-    return ((record[0] ^ VERSION) | record[1] | record[2] | record[3] | record[10] | record[11]) == 0 &&
-           bulla_record_crc(keys->kid, keys->kid_len, record, sizeof(record)) == BULLA_CRC_OF_WHOLE &&
-           bulla_number_order(limit, most) <= 0;
+    bulla_number_copy(limit, loaded + LIMIT_OFFSET);
+    make_copy(keys, limit, good);
+    for (uint8_t i = 0; i < sizeof(good); i++) {
+        if (loaded[i] != good[i])
+            return 0;
+    }
+    return bulla_number_order(limit, most) <= 0;
 }
 
 /*
@@ -69,15 +82,12 @@ static uint8_t load_copy(const struct bulla_port *port, const struct bulla_deriv
 static int store_both(const struct bulla_port *port, const struct bulla_derived *keys, uint8_t slot,
                       const uint8_t limit[BULLA_NUMBER_SIZE])
 {
-    uint8_t record[BULLA_COUNTER_SIZE];
+    uint8_t copy[BULLA_COUNTER_SIZE];
 
-    memset(record, 0, sizeof(record));
-    record[0] = VERSION;
-    bulla_number_copy(record + LIMIT_OFFSET, limit);
-    bulla_put_crc(record + CRC_OFFSET, keys->kid, keys->kid_len, record, CRC_OFFSET);
+    make_copy(keys, limit, copy);
     for (uint8_t copies = 2; copies > 0; copies--) {
         uint8_t again[BULLA_NUMBER_SIZE];
-        if (port->store(port->context, (enum bulla_slot)slot, record, sizeof(record)) != 0 ||
+        if (port->store(port->context, (enum bulla_slot)slot, copy, sizeof(copy)) != 0 ||
             !load_copy(port, keys, slot, again) || bulla_number_order(again, limit) != 0)
             return BULLA_E_STORE;
         slot ^= BULLA_SLOT_COUNTER_A ^ BULLA_SLOT_COUNTER_B;

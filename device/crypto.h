@@ -38,8 +38,8 @@ BULLA_MUST_CHECK int bulla_aead_open(struct bulla_crypto *crypto, int alg, const
                                      const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
                                      size_t len);
 
-/* HKDF-SHA-256 (RFC 5869): `out_len` at most 255 * 32. `tiny` takes no salt of more than 32 bytes
- * (BULLA_E_ARGUMENT): a device has none. */
+/* HKDF-SHA-256 (RFC 5869): `out_len` at most 255 * 32. `tiny` takes no salt of more than 32 bytes and gives
+ * no more than 32 (BULLA_E_ARGUMENT): a device has no salt, and no longer keys. */
 BULLA_MUST_CHECK int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len,
                                        const uint8_t *ikm, size_t ikm_len, const uint8_t *info,
                                        size_t info_len, uint8_t *out, size_t out_len);

@@ -32,7 +32,7 @@ struct ccm {
 };
 
 /* A block that the nonce fills, but for the flags before it and a number behind. */
-BULLA_APART static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags)
+static void nonce_block(const struct ccm *ccm, uint32_t words[4], uint8_t flags)
 {
     uint8_t *block = (uint8_t *)words;
 
@@ -83,10 +83,11 @@ BULLA_APART static void take(struct ccm *ccm, uint8_t at, uint8_t *bytes, size_t
 }
 
 /* Encrypts or decrypts in place, and makes the tag in the MAC's block. */
-static void run(struct ccm *ccm, uint8_t way, uint8_t tag_len, const uint8_t *aad, size_t aad_len,
-                uint8_t *text, size_t len)
+static void run(struct ccm *ccm, uint8_t tag_len, const uint8_t *aad, size_t aad_len, uint8_t *text,
+                size_t len)
 {
     uint8_t *mac = (uint8_t *)ccm->blocks;
+    uint8_t way = ccm->way;
 
     ccm->number = (uint16_t)len;
     nonce_block(ccm, ccm->blocks, (uint8_t)((tag_len - 2) << 2 | 1));
@@ -107,51 +108,47 @@ static void run(struct ccm *ccm, uint8_t way, uint8_t tag_len, const uint8_t *aa
         *mac ^= mac[TINY_AES_SIZE];
 }
 
-/* What is asked for is done here: 0, or BULLA_E_ARGUMENT. */
-static int check(int alg, size_t aad_len, size_t len)
-{
-    if (alg != BULLA_AES_CCM_16_64_128 && alg != BULLA_AES_CCM_16_128_128)
-        return BULLA_E_ARGUMENT;
-    return aad_len > AAD_MAX || len > TEXT_MAX ? BULLA_E_ARGUMENT : 0;
-}
-
-BULLA_APART int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key,
-                                const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
-                                size_t len)
+/* Both ways, `len` bytes without a tag. The arguments stand as in the functions below: so those hand them on
+ * as they are. */
+BULLA_APART static int crypt(uint8_t way, int alg, const uint8_t *key, const uint8_t *nonce,
+                             const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
     uint8_t tag_len = bulla_tag_size(alg);
+    int good = 1;
     struct ccm ccm;
 
-    (void)crypto;
-    if (check(alg, aad_len, len) < 0)
+    if (bulla_key_size(alg) != TINY_AES_SIZE || aad_len > AAD_MAX || len > TEXT_MAX)
         return BULLA_E_ARGUMENT;
+    if (way == OPEN) {
+        if (len < tag_len)
+            return BULLA_E_FORGED;
+        len -= tag_len;
+    }
     ccm.key = key;
     ccm.nonce = nonce;
-    run(&ccm, SEAL, tag_len, aad, aad_len, text, len);
-    memcpy(text + len, ccm.blocks, tag_len);
+    ccm.way = way;
+    run(&ccm, tag_len, aad, aad_len, text, len);
+    text += len;
+    if (way == OPEN)
+        good = bulla_equal(ccm.blocks, text, tag_len);
+    else
+        memcpy(text, ccm.blocks, tag_len);
     bulla_wipe(&ccm, sizeof(ccm));
-    return 0;
+    return good ? 0 : BULLA_E_FORGED;
+}
+
+int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+{
+    (void)crypto;
+    return crypt(SEAL, alg, key, nonce, aad, aad_len, text, len);
 }
 
 int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
-    uint8_t tag_len = bulla_tag_size(alg);
-    struct ccm ccm;
-    int good;
-
     (void)crypto;
-    if (check(alg, aad_len, len) < 0)
-        return BULLA_E_ARGUMENT;
-    if (len < tag_len)
-        return BULLA_E_FORGED;
-    len -= tag_len;
-    ccm.key = key;
-    ccm.nonce = nonce;
-    run(&ccm, OPEN, tag_len, aad, aad_len, text, len);
-    good = bulla_equal(ccm.blocks, text + len, tag_len);
-    bulla_wipe(&ccm, sizeof(ccm));
-    return good ? 0 : BULLA_E_FORGED;
+    return crypt(OPEN, alg, key, nonce, aad, aad_len, text, len);
 }
 
 #endif

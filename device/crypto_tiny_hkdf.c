@@ -33,42 +33,36 @@ BULLA_APART static void feed(struct hmac *hmac, const uint8_t *bytes, size_t len
         bulla_tiny_sha256_byte(&hmac->hash, *bytes++);
 }
 
-/* The outer hash over the inner one. */
+/* The outer hash over the inner one: the result takes the key's place. */
 static void end(struct hmac *hmac)
 {
     bulla_tiny_sha256_end(&hmac->hash, hmac->digest);
     begin(hmac, 0x5c);
     feed(hmac, hmac->digest, sizeof(hmac->digest));
-    bulla_tiny_sha256_end(&hmac->hash, hmac->digest);
+    bulla_tiny_sha256_end(&hmac->hash, hmac->key);
 }
 
+/* Extract (RFC 5869 2.2), then as much of expand (2.3) as one digest holds. */
 int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
                       size_t ikm_len, const uint8_t *info, size_t info_len, uint8_t *out, size_t out_len)
 {
     struct hmac hmac;
-    size_t len = 0;
 
     (void)crypto;
-    if (salt_len > sizeof(hmac.key) || ikm_len > INPUT_MAX || info_len > INPUT_MAX || out_len > 255u * 32u)
+    if (salt_len > sizeof(hmac.key) || ikm_len > INPUT_MAX || info_len > INPUT_MAX ||
+        out_len > sizeof(hmac.key))
         return BULLA_E_ARGUMENT;
     memset(hmac.key, 0, sizeof(hmac.key));
     if (salt_len > 0)
         memcpy(hmac.key, salt, salt_len);
-    begin(&hmac, 0x36); /* RFC 5869 2.2 */
+    begin(&hmac, 0x36);
     feed(&hmac, ikm, ikm_len);
     end(&hmac);
-    memcpy(hmac.key, hmac.digest, sizeof(hmac.key));
-    for (uint8_t count = 1; out_len > 0; count++) { /* 2.3 */
-        begin(&hmac, 0x36);
-        feed(&hmac, hmac.digest, len);
-        feed(&hmac, info, info_len);
-        bulla_tiny_sha256_byte(&hmac.hash, count);
-        end(&hmac);
-        len = out_len < sizeof(hmac.digest) ? out_len : sizeof(hmac.digest);
-        memcpy(out, hmac.digest, len);
-        out += len;
-        out_len -= len;
-    }
+    begin(&hmac, 0x36);
+    feed(&hmac, info, info_len);
+    bulla_tiny_sha256_byte(&hmac.hash, 1);
+    end(&hmac);
+    memcpy(out, hmac.key, out_len);
     bulla_wipe(&hmac, sizeof(hmac));
     return 0;
 }

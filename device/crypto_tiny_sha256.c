@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define MAJORITY 9 /* what the first turn of the second half of a round is by, which tells it apart */
+
 static const uint32_t constants[64] TINY_ROM = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -42,46 +44,61 @@ static uint32_t rotate(uint32_t x, uint8_t by)
 }
 #endif
 
+/* To be XORed to where a word's byte would stand if its lowest were the first. Compilers know it. */
+static uint8_t byte_order(void)
+{
+    const uint16_t one = 1;
+
+    return *(const uint8_t *)&one == 1 ? 0 : 3;
+}
+
+/* What all the sigmas begin with. */
+static uint32_t turn_twice(uint32_t x, uint8_t a, uint8_t b)
+{
+    return rotate(rotate(x, a) ^ x, b);
+}
+
 /* A sigma of the schedule. */
 BULLA_APART static uint32_t spread(uint32_t x, uint8_t a, uint8_t b, uint8_t shift)
 {
-    return rotate(rotate(x, a) ^ x, b) ^ x >> shift;
+    return turn_twice(x, a, b) ^ x >> shift;
 }
 
-/* Half a round: v[0] turned by c, by b + c and by a + b + c, and v[1] or v[2] chosen by it; `other` is v[2],
- * or what makes a majority of it. */
-BULLA_APART static uint32_t half_round(const uint32_t v[3], uint8_t a, uint8_t b, uint8_t c, uint32_t other)
+/* Half a round: v[0] turned by c, by b + c and by a + b + c, and v[1] or v[2] chosen by it, or by where it
+ * differs from v[2]: that makes their majority. */
+BULLA_APART static uint32_t half_round(const uint32_t v[3], uint8_t a, uint8_t b, uint8_t c)
 {
     uint32_t x = v[0];
+    uint32_t choice = x;
 
-    return rotate(rotate(rotate(x, a) ^ x, b) ^ x, c) + (other ^ (x & (v[1] ^ v[2])));
+    if (a == MAJORITY)
+        choice ^= v[2];
+    return rotate(turn_twice(x, a, b) ^ x, c) + (v[2] ^ (choice & (v[1] ^ v[2])));
 }
 
-static void compress(struct bulla_tiny_sha256 *hash)
+BULLA_APART static void compress(uint32_t *v, uint32_t *state)
 {
-    uint32_t *v = hash->v;     /* a to h of the standard */
-    uint32_t *w = hash->v + 8; /* of the schedule: the next word is the last */
+    uint32_t *w = v + 8; /* of the schedule: the next word is the last */
 
-    memcpy(v, hash->state, sizeof(hash->state));
+    memcpy(v, state, TINY_SHA256_SIZE);
     for (uint8_t i = 0; i < 64; i++) {
-        uint32_t sum = v[7] + TINY_READ_WORD(&constants[i]) + w[15];
-        uint32_t next = w[15] + w[6];
         uint32_t before = 0;
+        uint32_t next = w[15];
+        uint32_t sum = next + v[7] + TINY_READ_WORD(&constants[i]) + half_round(v + 4, 14, 5, 6);
 
-        next += spread(w[1], 2, 17, 10);
+        next += w[6] + spread(w[1], 2, 17, 10);
         next += spread(w[14], 11, 7, 3);
-        sum += half_round(v + 4, 14, 5, 6, v[6]);
-        for (uint8_t at = 0; at < 24; at++) {
+        for (uint8_t at = 0; at < 24; at++) { /* (memmove, in words) */
             uint32_t was = v[at];
             v[at] = before;
             before = was;
         }
         w[0] = next;
         v[4] += sum;
-        v[0] = sum + half_round(v + 1, 9, 11, 2, v[2] & v[3]);
+        v[0] = sum + half_round(v + 1, MAJORITY, 11, 2);
     }
     for (uint8_t i = 0; i < 8; i++)
-        hash->state[i] += v[i];
+        *state++ += *v++;
 }
 
 void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash)
@@ -91,13 +108,16 @@ void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash)
     hash->len = 0;
 }
 
+/* The block's first word is the last of the array, so its bytes stand the other way round, where a word's
+ * lowest byte is its first. */
 void bulla_tiny_sha256_byte(struct bulla_tiny_sha256 *hash, uint8_t byte)
 {
-    uint32_t *word = &hash->v[23 - hash->len / 4 % 16];
+    uint8_t at = (uint8_t)hash->len % 64;
 
-    *word = *word << 8 | byte;
-    if (++hash->len % 64 == 0)
-        compress(hash);
+    ((uint8_t *)hash->v)[(sizeof(hash->v) - 1 - at) ^ byte_order()] = byte;
+    hash->len++;
+    if (at == 63)
+        compress(hash->v, hash->state);
 }
 
 void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA256_SIZE])
@@ -110,15 +130,8 @@ void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA2
     bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 13)); /* its length in bits */
     bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 5));
     bulla_tiny_sha256_byte(hash, (uint8_t)(len << 3));
-    for (uint8_t i = 0; i < 8; i++) {
-        uint32_t word = hash->state[i];
-
-        for (uint8_t byte = 4; byte-- > 0;) {
-            out[byte] = (uint8_t)word;
-            word >>= 8;
-        }
-        out += 4;
-    }
+    for (uint8_t i = 0; i < TINY_SHA256_SIZE; i++)
+        out[i] = ((const uint8_t *)hash->state)[i ^ 3 ^ byte_order()];
 }
 
 #endif

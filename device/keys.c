@@ -25,61 +25,56 @@ uint8_t bulla_nonce_size(int alg)
     return alg == BULLA_CHACHA20_POLY1305 ? 12 : 13;
 }
 
-uint8_t bulla_tag_size(int alg)
+BULLA_APART uint8_t bulla_tag_size(int alg)
 {
     return alg == BULLA_AES_CCM_16_64_128 ? 8 : 16;
 }
 
-/* RFC 8613 3.2.1: info = [id, id_context, alg_aead, type, L]; the Master Salt is empty. `type` is a text with
- * its head. */
-static int derive(const struct bulla_schedule *schedule, const uint8_t *id, uint8_t id_len,
-                  const uint8_t type[4], uint8_t *out, uint8_t out_len)
+/* RFC 8613 3.2.1: info = [id, id_context, alg_aead, type, L]; the Master Salt is empty. The type is "Key"
+ * where `is_key`, else "IV". */
+static int derive(const struct bulla_schedule *schedule, const uint8_t *id, uint8_t id_len, uint8_t is_key,
+                  uint8_t *out)
 {
+    static const uint8_t types[] = {0x63, 'K', 'e', 'y', 0x62, 'I', 'V'};
     uint8_t info[INFO_MAX];
     uint8_t *end = info + sizeof(info);
+    uint8_t out_len = is_key ? bulla_key_size(schedule->alg) : bulla_nonce_size(schedule->alg);
     uint8_t *at = bulla_push_head(end, BULLA_CBOR_UINT << 5, out_len);
 
-    at = bulla_push(at, type, (uint8_t)((type[0] & 31) + 1));
+    at = is_key ? bulla_push(at, types, 4) : bulla_push(at, types + 4, 3);
     at = bulla_push_head(at, BULLA_CBOR_UINT << 5, (uint8_t)schedule->alg);
     if (schedule->id_context != NULL)
         at = bulla_push_bytes(at, schedule->id_context, BULLA_ID_CONTEXT_SIZE);
     else
-        *--at = BULLA_CBOR_SIMPLE << 5 | BULLA_CBOR_NULL;
+        at = bulla_push_byte(at, BULLA_CBOR_SIMPLE << 5 | BULLA_CBOR_NULL);
     at = bulla_push_bytes(at, id, id_len);
-    *--at = BULLA_CBOR_ARRAY << 5 | 5;
+    at = bulla_push_byte(at, BULLA_CBOR_ARRAY << 5 | 5);
     return bulla_hkdf_sha256(schedule->crypto, NULL, 0, schedule->secret, BULLA_SECRET_SIZE, at,
                              (size_t)(end - at), out, out_len);
 }
 
 int bulla_derive_key(const struct bulla_schedule *schedule, const uint8_t *id, size_t id_len, uint8_t *key)
 {
-    static const uint8_t type[] = {0x63, 'K', 'e', 'y'};
-
-    return id_len > BULLA_GATEWAY_ID_SIZE
-               ? BULLA_E_ARGUMENT
-               : derive(schedule, id, (uint8_t)id_len, type, key, bulla_key_size(schedule->alg));
+    return id_len > BULLA_GATEWAY_ID_SIZE ? BULLA_E_ARGUMENT : derive(schedule, id, (uint8_t)id_len, 1, key);
 }
 
 int bulla_derive_common_iv(const struct bulla_schedule *schedule, uint8_t *common_iv)
 {
-    static const uint8_t type[] = {0x62, 'I', 'V', 0};
-
-    return derive(schedule, NULL, 0, type, common_iv, bulla_nonce_size(schedule->alg));
+    return derive(schedule, NULL, 0, 0, common_iv);
 }
 
 /* RFC 8613 5.2: the id's length, the id and the piv, each padded on its left, XORed with the Common IV. */
 void bulla_nonce_of(const struct bulla_derived *keys, const uint8_t *piv, uint8_t nonce[BULLA_NONCE_MAX])
 {
     uint8_t *end = nonce + bulla_nonce_size(keys->alg);
-    uint8_t *at = end - BULLA_PIV_SIZE;
-    uint8_t len = keys->kid_len;
+    uint8_t *at = bulla_push(bulla_push_piv(end, piv), keys->kid, keys->kid_len);
+    const uint8_t *iv = keys->common_iv;
 
-    memcpy(nonce, keys->common_iv, BULLA_NONCE_MAX);
-    nonce[0] ^= len;
-    while (len > 0)
-        *--at ^= keys->kid[--len];
-    for (uint8_t i = 0; i < BULLA_PIV_SIZE; i++)
-        *--end ^= piv[i];
+    while (at != nonce)
+        *--at = 0;
+    *at = keys->kid_len;
+    while (at != end)
+        *at++ ^= *iv++;
 }
 
 void bulla_nonce(int alg, const uint8_t *common_iv, const uint8_t *id, size_t id_len, uint64_t piv,

@@ -1,5 +1,7 @@
 /* What every way of sealing does with a message. */
+#include "cbor.h"
 #include "context.h"
+#include "push.h"
 
 int bulla_message_check(const struct bulla_message *message)
 {
@@ -7,18 +9,26 @@ int bulla_message_check(const struct bulla_message *message)
         return message->error;
     if (message->state == BULLA_MESSAGE_SEALED || message->state == BULLA_MESSAGE_BARE)
         return BULLA_E_STATE;
-    if (message->used > BULLA_MESSAGE_MAX - BULLA_HEADROOM - BULLA_TAG_MAX)
+    if ((size_t)(message->at - message->content) > BULLA_MESSAGE_MAX - BULLA_HEADROOM - BULLA_TAG_MAX)
         return BULLA_E_SPACE; /* before a number is taken; the header may turn out shorter */
     return 0;
 }
 
+int bulla_message_seal(struct bulla_message *message, const struct bulla_cose *cose)
+{
+    if (message->state <= BULLA_MESSAGE_TIMED) {
+        message->content = bulla_push_head(message->content, BULLA_CBOR_ARRAY << 5, message->records);
+        message->state = BULLA_MESSAGE_CONTENT; /* what failed from here on is sealed again as it is */
+    }
+    return bulla_cose_seal(cose, message->content, (size_t)(message->at - message->content));
+}
+
 void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose, uint8_t state)
 {
-    size_t sealed_len = message->used + bulla_tag_size(cose->keys->alg);
-    uint8_t *content = message->buffer + BULLA_HEADROOM;
-    size_t header_len = bulla_cose_header(cose, content, sealed_len);
+    uint8_t *end = message->at + bulla_tag_size(cose->keys->alg);
+    uint8_t *content = message->content;
 
-    message->data = content - header_len;
-    message->size = header_len + sealed_len;
+    message->data = content - bulla_cose_header(cose, content, (size_t)(end - content));
+    message->size = (size_t)(end - message->data);
     message->state = state;
 }

@@ -1,7 +1,7 @@
 #include "push.h"
 
 #include "cbor.h"
-#include "crypto.h"
+#include "keys.h"
 
 BULLA_APART uint8_t *bulla_push_byte(uint8_t *at, uint8_t byte)
 {
@@ -13,6 +13,13 @@ BULLA_APART uint8_t *bulla_push(uint8_t *at, const uint8_t *bytes, uint8_t len)
 {
     while (len > 0)
         *--at = bytes[--len];
+    return at;
+}
+
+BULLA_APART uint8_t *bulla_push_piv(uint8_t *at, const uint8_t *piv)
+{
+    for (uint8_t i = 0; i < BULLA_PIV_SIZE; i++)
+        *--at = piv[i];
     return at;
 }
 

@@ -15,6 +15,11 @@ uint8_t *bulla_push_byte(uint8_t *at, uint8_t byte);
  */
 uint8_t *bulla_push(uint8_t *at, const uint8_t *bytes, uint8_t len);
 
+/* A Partial IV, of which the least significant byte comes first: all of its bytes, the most significant
+ * first.
+ */
+uint8_t *bulla_push_piv(uint8_t *at, const uint8_t *piv);
+
 /* A head: the major type in the upper three bits of `initial`, and the argument in the fewest bytes. */
 uint8_t *bulla_push_head(uint8_t *at, uint8_t initial, uint16_t argument);
 

@@ -45,9 +45,16 @@ BULLA_APART void bulla_number_read(uint64_t *value, const uint8_t *bytes, uint8_
     memcpy(value, bytes, len);
 }
 
-BULLA_APART void bulla_number_write(uint8_t bytes[BULLA_NUMBER_SIZE], const uint64_t *value)
+void bulla_message_number(struct bulla_message *message, const uint8_t number[BULLA_NUMBER_SIZE])
 {
-    bulla_number_copy(bytes, (const uint8_t *)value);
+    bulla_number_copy((uint8_t *)&message->piv,
+                      number); /* what it has beyond them is zero from the begin on */
+}
+
+const uint8_t *bulla_message_piv(const struct bulla_message *message, uint8_t room[BULLA_NUMBER_SIZE])
+{
+    (void)room;
+    return (const uint8_t *)&message->piv;
 }
 
 #else
@@ -57,9 +64,15 @@ void bulla_number_read(uint64_t *value, const uint8_t *bytes, uint8_t len)
     *value = bulla_get_le(bytes, len);
 }
 
-void bulla_number_write(uint8_t bytes[BULLA_NUMBER_SIZE], const uint64_t *value)
+void bulla_message_number(struct bulla_message *message, const uint8_t number[BULLA_NUMBER_SIZE])
 {
-    bulla_put_le(bytes, *value, BULLA_NUMBER_SIZE);
+    message->piv = bulla_get_le(number, BULLA_NUMBER_SIZE);
+}
+
+const uint8_t *bulla_message_piv(const struct bulla_message *message, uint8_t room[BULLA_NUMBER_SIZE])
+{
+    bulla_put_le(room, message->piv, BULLA_NUMBER_SIZE);
+    return room;
 }
 
 #endif

@@ -89,7 +89,7 @@ static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *bo
     uint16_t below = bulla_number_minus(bulla->next, top);
 
     for (struct bulla_sent *sent = bulla->sent; sent < bulla->sent + BULLA_TRACKED; sent++) {
-        uint16_t behind = bulla_sent_distance(bulla, sent); /* top, if it is the next number */
+        uint16_t behind = sent->behind; /* top, if it is the next number */
 
         if (above < WINDOW_SIZE)
             behind = behind < WINDOW_SIZE ? behind + above : BULLA_FAR;

@@ -13,8 +13,8 @@ struct bulla_reply_envelope {
     const uint8_t *id; /* the gateway's: BULLA_GATEWAY_ID_SIZE bytes */
     uint8_t *ciphertext;
     uint16_t ciphertext_len;
+    uint16_t alg; /* 65,535 for those beyond, 0 for negative ones */
     uint8_t protected_len;
-    uint8_t alg; /* 0 for those that are none of ours */
     uint8_t re[BULLA_ARGUMENT_SIZE];
     uint8_t piv[BULLA_PIV_SIZE];
 };

@@ -48,14 +48,13 @@ static int may_be_bare(struct bulla *bulla)
 
 /* What stands around the content of this context's message: `own_context` says whether its kid context is
  * written. */
-static void surround(const struct bulla *bulla, const struct bulla_message *message, int own_context,
-                     struct around *around)
+BULLA_APART static void surround(const struct bulla *bulla, const struct bulla_message *message,
+                                 int own_context, struct around *around)
 {
-    bulla_number_write(around->piv, &message->piv);
     around->cose.crypto = bulla->port->crypto;
     around->cose.keys = &bulla->own;
     around->cose.id_context = (bulla->flags & BULLA_F_COUNTER) == 0 && own_context ? bulla->id_context : NULL;
-    around->cose.piv = around->piv;
+    around->cose.piv = bulla_message_piv(message, around->piv);
 }
 
 int bulla_seal(struct bulla *bulla, struct bulla_message *message)
@@ -69,13 +68,15 @@ int bulla_seal(struct bulla *bulla, struct bulla_message *message)
     if (result < 0)
         return result;
     state = may_be_bare(bulla) ? BULLA_MESSAGE_BARE : BULLA_MESSAGE_SEALED;
-    bulla_number_read(&message->piv, bulla->next, sizeof(bulla->next));
+    bulla_message_number(message, bulla->next);
     surround(bulla, message, state != BULLA_MESSAGE_BARE, &around);
     bulla_cose_protect(&around.cose, around.room, message->format,
                        (bulla->flags & BULLA_F_CHALLENGED) != 0 ? bulla->challenge : NULL);
     bulla_context_tick(bulla);
-    bulla_sent_push(bulla, state == BULLA_MESSAGE_BARE); /* the number is spent, whatever comes next */
-    result = bulla_cose_seal(&around.cose, message->buffer + BULLA_HEADROOM, message->used);
+    bulla_sent_push(bulla, state == BULLA_MESSAGE_BARE
+                               ? BULLA_M_TRACKED | BULLA_M_BARE
+                               : BULLA_M_TRACKED); /* the number is spent, whatever comes next */
+    result = bulla_message_seal(message, &around.cose);
     if (result < 0) {
         bulla->sent[0].marks = 0;
         return result;
@@ -88,12 +89,11 @@ int bulla_seal(struct bulla *bulla, struct bulla_message *message)
 enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message *message)
 {
     const struct bulla_sent *sent;
-    uint8_t piv[BULLA_NUMBER_SIZE];
+    uint8_t room[BULLA_NUMBER_SIZE];
 
     if (!is_of_this_context(bulla, message))
         return BULLA_FORGOTTEN;
-    bulla_number_write(piv, &message->piv);
-    sent = bulla_sent_find((struct bulla *)bulla, piv);
+    sent = bulla_sent_find((struct bulla *)bulla, bulla_message_piv(message, room));
     if (sent == NULL)
         return BULLA_FORGOTTEN;
     if ((sent->marks & BULLA_M_STORED) != 0)
@@ -137,15 +137,16 @@ int bulla_resend(struct bulla *bulla, struct bulla_message *message)
 }
 
 /* Opens the device's own message in place. */
-static int open_own(const struct bulla *bulla, struct bulla_message *message)
+BULLA_APART static int open_own(const struct bulla *bulla, struct bulla_message *message)
 {
-    uint8_t *content = message->buffer + BULLA_HEADROOM;
+    uint8_t *content = message->content;
     struct around around;
     int error = surround_sealed(bulla, message, message->state != BULLA_MESSAGE_BARE, &around);
 
     if (error < 0)
         return error;
-    error = bulla_cose_open(&around.cose, content, content, message->used + bulla_tag_size(bulla->own.alg));
+    error = bulla_cose_open(&around.cose, content, content,
+                            (size_t)(message->at - content) + bulla_tag_size(bulla->own.alg));
     if (error < 0) { /* the additional data stood in the header's place */
         bulla_message_end(message, &around.cose, message->state);
         return error;

@@ -31,15 +31,15 @@ int bulla_open_derived(struct bulla_sealer *sealer, const struct bulla_derived *
     return 0;
 }
 
-/* Takes the next number into `piv`. It is spent, whatever happens then. */
-static int take_number(struct bulla_sealer *sealer, uint8_t piv[BULLA_NUMBER_SIZE])
+/* Takes the next number for the message. It is spent, whatever happens then. */
+static int take_number(struct bulla_sealer *sealer, struct bulla_message *message)
 {
     if (bulla_number_order(sealer->limit, sealer->next) <= 0) {
         int error = bulla_counter_take(sealer->port, sealer->derived, sealer->next, sealer->limit);
         if (error < 0)
             return error;
     }
-    bulla_number_copy(piv, sealer->next);
+    bulla_message_number(message, sealer->next);
     bulla_number_step(sealer->next, 0);
     return 0;
 }
@@ -48,21 +48,20 @@ int bulla_seal_derived(struct bulla_sealer *sealer, struct bulla_message *messag
 {
     const struct bulla_derived *derived = sealer->derived;
     struct bulla_cose cose;
-    uint8_t piv[BULLA_NUMBER_SIZE];
+    uint8_t number[BULLA_NUMBER_SIZE];
     uint8_t room[BULLA_PROTECTED_SENT];
     int result = bulla_message_check(message);
 
     if (result == 0)
-        result = derived == NULL ? BULLA_E_STATE : take_number(sealer, piv);
+        result = derived == NULL ? BULLA_E_STATE : take_number(sealer, message);
     if (result < 0)
         return result;
-    bulla_number_read(&message->piv, piv, sizeof(piv));
     cose.crypto = sealer->port->crypto;
     cose.keys = derived;
     cose.id_context = NULL;
-    cose.piv = piv;
+    cose.piv = bulla_message_piv(message, number);
     bulla_cose_protect(&cose, room, message->format, NULL);
-    result = bulla_cose_seal(&cose, message->buffer + BULLA_HEADROOM, message->used);
+    result = bulla_message_seal(message, &cose);
     if (result == 0)
         bulla_message_end(message, &cose, BULLA_MESSAGE_SEALED);
     return result;

@@ -16,30 +16,21 @@
 
 #define ABSOLUTE_FROM ((int64_t)1 << 28) /* RFC 8428 4.5.3: smaller times are relative */
 
-static uint8_t *content_of(const struct bulla_message *message)
-{
-    return message->buffer + BULLA_HEADROOM;
-}
-
 /* The first error counts. There is no room after it: what is added then is not written, and whoever adds need
  * not ask. */
-BULLA_APART static void set_error(struct bulla_message *message, int error)
+static void set_error(struct bulla_message *message, int error)
 {
     if (message->error == 0)
         message->error = (int8_t)error;
-    message->capacity = message->used;
+    message->end = message->at;
 }
 
 BULLA_APART static void put(struct bulla_message *message, uint8_t byte)
 {
-    size_t used = message->used;
-
-    if (used == message->capacity) { /* it never passes it */
+    if (message->at == message->end) /* it never passes it */
         set_error(message, BULLA_E_SPACE);
-        return;
-    }
-    content_of(message)[used] = byte;
-    message->used = used + 1;
+    else
+        *message->at++ = byte;
 }
 
 /* Appends a head, whose argument takes 16 bits at most: what a board without 64-bit arithmetic needs. */
@@ -69,45 +60,23 @@ static void put_text(struct bulla_message *message, const char *text)
 void bulla_begin_content(struct bulla_message *message, uint16_t format, void *buffer, size_t size)
 {
     memset(message, 0, sizeof(*message));
-    message->buffer = (uint8_t *)buffer;
+    message->content = (uint8_t *)buffer;
+    message->end = message->content;
     message->format = format;
     message->state = BULLA_MESSAGE_CONTENT;
-    if (size > BULLA_HEADROOM + BULLA_TAG_MAX)
-        message->capacity = size - BULLA_HEADROOM - BULLA_TAG_MAX;
-    else
-        set_error(message, BULLA_E_SPACE);
+    if (size > BULLA_HEADROOM + BULLA_TAG_MAX) {
+        message->end += size - BULLA_TAG_MAX;
+        message->content += BULLA_HEADROOM;
+    } else {
+        message->error = BULLA_E_SPACE;
+    }
+    message->at = message->content;
 }
 
 void bulla_begin(struct bulla_message *message, void *buffer, size_t size)
 {
     bulla_begin_content(message, BULLA_FORMAT_SENML_CBOR, buffer, size);
     message->state = BULLA_MESSAGE_PACK;
-    put_head(message, BULLA_CBOR_ARRAY, 0);
-}
-
-/* Counts one more record in the pack's head, which may have to grow by a byte. */
-static void count_record(struct bulla_message *message)
-{
-    uint8_t *content = content_of(message);
-    uint8_t before = 0;
-    uint16_t records = (uint16_t)(message->records + 1);
-    size_t used;
-
-    if (records == 24 || records == 256) {
-        put(message, 0);
-        if (message->error != 0)
-            return;
-        for (size_t i = 0; i < message->used; i++) {
-            uint8_t was = content[i];
-            content[i] = before;
-            before = was;
-        }
-    }
-    message->records = records;
-    used = message->used;
-    message->used = 0;
-    put_head(message, BULLA_CBOR_ARRAY, records);
-    message->used = used;
 }
 
 /* RFC 8428 4.5.1: letters and digits, behind the first of them also - . / : _ */
@@ -135,8 +104,8 @@ static void begin_record(struct bulla_message *message, const char *name, const 
         set_error(message, BULLA_E_ARGUMENT);
     if (message->error != 0)
         return;
-    count_record(message);
-    message->record = message->used;
+    message->records++;
+    message->record = message->at;
     message->state = BULLA_MESSAGE_PACK;
     put_head(message, BULLA_CBOR_MAP, unit != NULL ? 3 : 2);
     put(message, LABEL_NAME);
@@ -151,7 +120,7 @@ static void begin_record(struct bulla_message *message, const char *name, const 
 /* For what takes 64 bits: a writer that goes on where the message ends, */
 static struct bulla_cbor_writer writer_of(const struct bulla_message *message)
 {
-    struct bulla_cbor_writer writer = {content_of(message), message->capacity, message->used, 0};
+    struct bulla_cbor_writer writer = {message->at, (size_t)(message->end - message->at), 0, 0};
 
     return writer;
 }
@@ -162,32 +131,39 @@ static void end_writer(struct bulla_message *message, const struct bulla_cbor_wr
     if (writer->overflow)
         set_error(message, BULLA_E_SPACE);
     if (message->error == 0)
-        message->used = writer->used;
+        message->at += writer->used;
 }
+
+#define NO_HALF 1 /* a half that none of these is */
 
 /*
  * The gateway reads a half or a single as the shortest decimal that gives it: 21.0625 in half precision would
- * become 21.06. A multiple of one half up to 1024 says all of itself in any precision that holds it; so do
- * infinities and NaN. The half-precision bits of such a single, in `half`; 0 if it is none of them. On bits
- * alone: a board without a floating-point unit needs no library for it.
+ * become 21.06. A multiple of one half up to 1024, and a whole number up to 2047, say all of themselves in
+ * any precision that holds them; so do infinities and NaN. The half-precision bits of such a single, or
+ * NO_HALF. On bits alone: a board without a floating-point unit needs no library for it.
  */
-static int half_of(uint32_t single, uint16_t *half)
+static uint16_t half_of(uint32_t single)
 {
-    uint32_t mantissa = single << 9;
-    uint16_t sign = (uint16_t)(single >> 16) & 0x8000u;
-    uint8_t exponent = (uint8_t)(single >> 23);
-    uint8_t halves = (uint8_t)(exponent - 126u); /* 0.5 to 1024: the number's bits above one half */
+    uint16_t high = (uint16_t)(single >> 16);
+    uint16_t mantissa = (uint16_t)(single >> 8) & 0x7fffu; /* but for its last byte */
+    uint8_t last = (uint8_t)single;
+    uint8_t exponent = (uint8_t)(high >> 7);
+    uint16_t sign = high & 0x8000u;
+    uint16_t half = sign | mantissa >> 5;
 
-    *half = sign;
-    if (exponent == 0)
-        return mantissa == 0;
     if (exponent == 0xff) /* any NaN is the one of RFC 8949 4.2.2 */
-        *half = mantissa != 0 ? 0x7e00u : sign | 0x7c00u;
-    else /* the exponent's bias is 127 in a single, and 15 in a half */
-        *half |= (uint16_t)((single >> 13) - (112u << 10)) & 0x7fffu;
-    if (halves < 11)
-        mantissa <<= halves;
-    return exponent == 0xff || (halves <= 11 && mantissa == 0); /* no bits below one half */
+        return (mantissa | last) != 0 ? 0x7e00u : sign | 0x7c00u;
+    if (exponent != 0) {
+        exponent -= 112; /* the bias is 127 in a single, and 15 in a half */
+        half |= (uint16_t)(exponent << 10);
+        exponent -= 14; /* 0.5 to 2047: how many bits are above one half */
+        if (exponent > 11)
+            return NO_HALF;
+        if (exponent == 11)
+            exponent--; /* a half has no more */
+        mantissa = (uint16_t)(mantissa << exponent << 1);
+    }
+    return (mantissa | last) != 0 ? NO_HALF : half; /* bits below */
 }
 
 void bulla_add_float(struct bulla_message *message, const char *name, const char *unit, float value)
@@ -198,7 +174,8 @@ void bulla_add_float(struct bulla_message *message, const char *name, const char
 
     begin_record(message, name, unit, LABEL_VALUE);
     memcpy(&single, &value, sizeof(single));
-    if (half_of(single, &half)) {
+    half = half_of(single);
+    if (half != NO_HALF) {
         single = (uint32_t)half << 16;
         len = 2;
     }
@@ -269,7 +246,7 @@ static void add_time(struct bulla_message *message, int64_t time)
     put_integer(message, time);
     if (message->error != 0)
         return;
-    content_of(message)[message->record]++;
+    ++*message->record;
     message->state = BULLA_MESSAGE_TIMED;
 }
 

@@ -28,8 +28,7 @@ static unsigned unbroken_run(const struct bulla *bulla)
 {
     unsigned i = 0;
 
-    while (i < BULLA_TRACKED && bulla->sent[i].marks != 0 &&
-           bulla_sent_distance(bulla, &bulla->sent[i]) == i + 1)
+    while (i < BULLA_TRACKED && bulla->sent[i].marks != 0 && bulla->sent[i].behind == i + 1)
         i++;
     return i;
 }
@@ -126,7 +125,7 @@ static void decode(struct bulla *bulla, const uint8_t blob[BULLA_SLEEP_SIZE])
     for (unsigned i = 0; i < blob[AT_RUN]; i++) {
         struct bulla_sent *sent = &bulla->sent[i];
 
-        sent->low = (uint16_t)(bulla_get_le(bulla->next, 2) - 1 - i);
+        sent->behind = (uint16_t)(i + 1);
         sent->age = (uint8_t)BULLA_AGE_MAX; /* how long it slept is not known: no key 2 or 4 for these */
         sent->marks = BULLA_M_TRACKED | mark_of(blob + AT_STORED, i, BULLA_M_STORED) |
                       mark_of(blob + AT_REFUSED, i, BULLA_M_REFUSED) |

@@ -88,12 +88,14 @@ static int is_deterministic(const uint8_t *data, const uint8_t *end)
 static void check_scan(const uint8_t *data, size_t size)
 {
     struct bulla_cbor_reader reader = {data, data + size};
-    struct bulla_cbor_reader scan = reader;
+    struct bulla_scan scan = {data, (uint16_t)size, 0};
     int found = bulla_cbor_skip(&reader, SCAN_MAX);
 
     if (found == 0 && !is_deterministic(data, reader.at))
         found = -1;
-    require(bulla_scan_skip(&scan) == found);
+    bulla_scan_skip(&scan);
+    require(scan.at + scan.left == data + size);
+    require(scan.wrong == (found < 0));
     require(found < 0 || scan.at == reader.at);
 }
 

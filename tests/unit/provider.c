@@ -19,14 +19,15 @@ int provider_offers(int alg)
     return 0;
 }
 
-int provider_salt(size_t salt_len)
+int provider_hkdf(size_t salt_len, size_t out_len)
 {
     static int told;
 
-    if (salt_len <= 32 || strcmp(provider_name, "tiny") != 0)
+    if ((salt_len <= 32 && out_len <= 32) || strcmp(provider_name, "tiny") != 0)
         return 0;
     if (!told)
-        fprintf(stderr, "tiny takes no salt of more than 32 bytes: it must refuse those cases of HKDF\n");
+        fprintf(stderr, "tiny takes no salt and gives no key of more than 32 bytes: it must refuse those "
+                        "cases of HKDF\n");
     told = 1;
     return BULLA_E_ARGUMENT;
 }

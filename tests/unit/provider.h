@@ -14,8 +14,8 @@ struct bulla_crypto *provider_state(void);
 /* 1 if it has this algorithm. What it has not is skipped, and the test's output says so once. */
 int provider_offers(int alg);
 
-/* What bulla_hkdf_sha256() returns for a salt of that size: 0, or BULLA_E_ARGUMENT where the provider takes
- * none so long. The test's output then says so once. */
-int provider_salt(size_t salt_len);
+/* What bulla_hkdf_sha256() returns for a salt and an output of those sizes: 0, or BULLA_E_ARGUMENT where the
+ * provider has none so long. The test's output then says so once. */
+int provider_hkdf(size_t salt_len, size_t out_len);
 
 #endif
