@@ -215,7 +215,23 @@ def test_library_json(unpacked):
             listed.add(f"{example['base']}/{name}")
     assert listed == {path.relative_to(unpacked["platformio"]).as_posix()
                       for path in (unpacked["platformio"] / "examples").rglob("*") if path.is_file()}
-    assert manifest["build"] == {"srcDir": ".", "includeDir": ".", "srcFilter": ["+<*.c>"]}
+    assert manifest["build"] == {"srcDir": ".", "includeDir": ".", "srcFilter": ["+<*.c>"], "extraScript": "platformio.py"}
+
+
+@pytest.mark.parametrize("platform", ["atmelavr", "atmelmegaavr", "espressif8266", "espressif32"])
+def test_platformio_flags(unpacked, platform):
+    """The library's script adds on AVR what the figures are measured with, and nothing elsewhere."""
+
+    class Environment(dict):
+        def Append(self, **lists):
+            for name, values in lists.items():
+                self.setdefault(name, []).extend(values)
+
+    env = Environment(PIOPLATFORM=platform)
+    script = (unpacked["platformio"] / json.loads((unpacked["platformio"] / "library.json").read_text())["build"]["extraScript"])
+    exec(compile(script.read_text(), str(script), "exec"), {"Import": lambda name: name == "env" or pytest.fail(name), "env": env})
+    measured = re.search(r'^avr_flags="(.*)"$', (ROOT / "tests/cores/build").read_text(), re.M).group(1).split()
+    assert env.get("CCFLAGS", []) == (measured if platform.startswith("atmel") else [])
 
 
 CMAKE_TRACE = """cmake_minimum_required(VERSION 3.20)
