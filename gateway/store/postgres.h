@@ -30,6 +30,11 @@
 /* Times before that one stand as '-infinity' there. */
 #define PG_BEFORE_ALL INT64_MIN
 
+/* So do those of a hypertable that are not in this range (1970-01-01 to 2100-01-01). */
+#define PG_CHUNKS_FROM    "1970-01-01 00:00:00+00"
+#define PG_CHUNKS_TO      "2100-01-01 00:00:00+00"
+#define PG_CHUNKS_TO_TIME INT64_C(4102444800000000)
+
 struct postgres {
     struct store store; /* first */
     PGconn *conn;       /* NULL: none yet */
@@ -48,6 +53,7 @@ struct postgres {
     int64_t retry_after;   /* how long it waits the next time */
     struct failure reason; /* why it could not be reached */
     bool may_pass;         /* what failed last may pass by itself */
+    bool hypertable;       /* points is one of TimescaleDB's */
     bool is_silent;        /* the connection was ended because the server said nothing any more */
 
     struct series_cache series;
@@ -252,6 +258,12 @@ MUST_CHECK int postgres_schema_version(struct postgres *pg, struct failure *fail
 
 #define POSTGRES_SCHEMA 2
 
+/* ---- postgres_hypertable.c ---- */
+
+/* Finds out whether points is a hypertable of TimescaleDB, and makes it one where the extension is there, the
+ * mode lets it, and nobody else has the database open. 0, or -1 with the failure. */
+MUST_CHECK int postgres_hypertable_open(struct postgres *pg, struct failure *failure);
+
 /* ---- postgres_look.c ---- */
 
 int postgres_look(const char *location, struct look *look);
@@ -374,8 +386,9 @@ struct pg_points {
  * Gathers the readings of the batch: with `places`, of all contexts, whose places (by index) they note; with
  * NULL, of those that are COMMIT_DONE. 0, or -1 with the failure. postgres_points_wipe() serves after both.
  */
-MUST_CHECK int postgres_points_gather(struct pg_points *points, const struct commit *commit,
-                                      const int64_t *ids, const size_t *places, struct failure *failure);
+MUST_CHECK int postgres_points_gather(struct pg_points *points, const struct postgres *pg,
+                                      const struct commit *commit, const int64_t *ids, const size_t *places,
+                                      struct failure *failure);
 MUST_CHECK int postgres_points_put(struct pg_points *points, struct pg_parameters *parameters,
                                    struct failure *failure);
 void postgres_points_wipe(struct pg_points *points);
@@ -400,6 +413,12 @@ int postgres_readings_each(struct store *store, const struct reading_filter *fil
 MUST_CHECK int postgres_show(struct postgres *pg, const PGresult *result, int row, reading_visitor *visit,
                              void *context, struct failure *failure);
 
+/* Whether the time of a point stands in `early`, and -infinity in `time`. */
+static inline bool pg_is_early(const struct postgres *pg, int64_t time)
+{
+    return time < PG_EARLIEST || (pg->hypertable && (time < 0 || time >= PG_CHUNKS_TO_TIME));
+}
+
 /* Microseconds since 1970, as the column `time` has them. */
 static inline int64_t pg_time_of(int64_t time)
 {
@@ -412,6 +431,12 @@ static inline int64_t pg_time_of(int64_t time)
 static inline int64_t pg_micros(int64_t column)
 {
     return column == PG_BEFORE_ALL || column == INT64_MAX ? column : column + PG_EPOCH;
+}
+
+/* The column `time` of a point. */
+static inline int64_t pg_point_time(const struct postgres *pg, int64_t time)
+{
+    return pg_is_early(pg, time) ? PG_BEFORE_ALL : pg_time_of(time);
 }
 
 /* ---- postgres_follow.c ---- */

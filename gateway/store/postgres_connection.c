@@ -389,6 +389,8 @@ static int set_up_registry(struct postgres *pg, struct failure *failure)
         result = move_allows(&pg->store, postgres_meta_get, pg->mode, pg->label, failure);
     if (result == 0)
         result = postgres_durability(pg, pg->caution, sizeof(pg->caution), failure);
+    if (result == 0)
+        result = postgres_hypertable_open(pg, failure);
     return result;
 }
 

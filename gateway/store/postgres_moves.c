@@ -124,7 +124,7 @@ static int send_all(struct pg_pipeline *pipeline, const struct moves *moves, con
 {
     struct pg_array arrays[COLUMNS] = {0};
     struct pg_points points;
-    int result = postgres_points_gather(&points, moves->commit, ids, moves->places, failure);
+    int result = postgres_points_gather(&points, pipeline->pg, moves->commit, ids, moves->places, failure);
 
     pg_pipeline_send(pipeline, PG_BEGIN, NULL);
     pg_pipeline_send(pipeline, PG_SERIES_LOCK, NULL);

@@ -44,22 +44,22 @@ static void put_value(struct pg_array *arrays, const struct reading *reading)
         pg_array_bytes(&arrays[column], reading->value.bytes.at, reading->value.bytes.len);
 }
 
-static void put_point(struct pg_array *arrays, const struct commit_message *message,
-                      const struct reading *reading, int64_t series)
+static void put_point(struct pg_array *arrays, const struct postgres *pg,
+                      const struct commit_message *message, const struct reading *reading, int64_t series)
 {
-    pg_array_number(&arrays[TIME], pg_time_of(reading->time));
+    pg_array_number(&arrays[TIME], pg_point_time(pg, reading->time));
     pg_array_number(&arrays[SERIES], series);
     pg_array_number(&arrays[PIV], (int64_t)message->piv);
     pg_array_number(&arrays[RECEIVED], pg_time_of(message->received));
-    if (reading->time < PG_EARLIEST)
+    if (pg_is_early(pg, reading->time))
         pg_array_number(&arrays[EARLY], reading->time);
     else
         pg_array_null(&arrays[EARLY]);
     put_value(arrays, reading);
 }
 
-int postgres_points_gather(struct pg_points *points, const struct commit *commit, const int64_t *ids,
-                           const size_t *places, struct failure *failure)
+int postgres_points_gather(struct pg_points *points, const struct postgres *pg, const struct commit *commit,
+                           const int64_t *ids, const size_t *places, struct failure *failure)
 {
     *points = (struct pg_points){0};
     for (int i = 0; i < COLUMNS; i++)
@@ -72,7 +72,7 @@ int postgres_points_gather(struct pg_points *points, const struct commit *commit
         for (size_t r = message->first; r < message->first + message->count; r++) {
             if (ids[r] == 0)
                 return fail(failure, "cannot enter a series: its device is not in the registry");
-            put_point(points->columns, message, &commit->readings[r], ids[r]);
+            put_point(points->columns, pg, message, &commit->readings[r], ids[r]);
             if (places != NULL)
                 pg_array_number(&points->places, (int64_t)places[message->context]);
         }
@@ -105,7 +105,7 @@ int postgres_points_send(struct pg_pipeline *pipeline, const struct commit *comm
 {
     struct pg_points points;
     struct pg_parameters parameters = {.count = 0};
-    int result = postgres_points_gather(&points, commit, ids, NULL, failure);
+    int result = postgres_points_gather(&points, pipeline->pg, commit, ids, NULL, failure);
 
     if (result == 0)
         result = postgres_points_put(&points, &parameters, failure);

@@ -17,7 +17,7 @@
  * A point is a reading; one of `number`, `whole`, `text` and `data` is its value. `tx` is the transaction
  * that wrote it and `k` its place there: they tell apart points of one microsecond, and show who follows new
  * points what is new, by an index that costs next to nothing (BRIN: rows lie in that order). A time before
- * the year 4714 BC stands as -infinity, and as it is in `early`.
+ * the year 4714 BC stands as -infinity, and as it is in `early` (postgres_hypertable.c says which others do).
  *
  * A device without a kid has no native credential. `wires` are devices' older wires; `grp` is the row of the
  * group that a node belongs to, or 0; `device` is 0 where it was removed; `closed` is an enum wire_closed. Of

@@ -177,7 +177,8 @@ static int transfer_read(struct store *store, enum transfer_table table, const s
     if (selects[table] == NULL)
         make_select(made, table, behind);
     if (table == TRANSFER_POINTS)
-        pg_number(&parameters, behind ? pg_time_of(from->cells[POINT_TIME].value.integer) : PG_BEFORE_ALL);
+        pg_number(&parameters,
+                  behind ? pg_point_time(pg, from->cells[POINT_TIME].value.integer) : PG_BEFORE_ALL);
     else if (table == TRANSFER_SERIES)
         pg_number(&parameters, behind ? from->cells[0].value.integer : INT64_MIN);
     else if (selects[table] == NULL && behind)
@@ -460,17 +461,19 @@ static void put_point(struct copy *copy, const struct transfer_cell *row)
     int64_t time = row[POINT_TIME].value.integer;
 
     put_bits(copy, 11, 2);
-    put_number(copy, pg_time_of(time), 8);
+    put_number(copy, pg_point_time(copy->pg, time), 8);
     put_number(copy, copy->pg->transfer.tx, 8);
     put_cell(copy, TRANSFER_POINTS, POINT_SERIES, &row[POINT_SERIES]);
     put_cell(copy, TRANSFER_POINTS, POINT_PIV, &row[POINT_PIV]);
     put_number(copy, pg_time_of(row[POINT_RECEIVED].value.integer), 8);
-    if (time < PG_EARLIEST)
+    if (pg_is_early(copy->pg, time))
         put_number(copy, time, 8);
     else
         put_null(copy);
     /* In one transaction it tells apart those of one time, which is the same for all that are early. */
-    put_number(copy, time < PG_EARLIEST ? copy->pg->transfer.early++ : row[POINT_PLACE].value.integer + 1, 4);
+    put_number(copy,
+               pg_is_early(copy->pg, time) ? copy->pg->transfer.early++ : row[POINT_PLACE].value.integer + 1,
+               4);
     put_value(copy, &row[POINT_VALUE]);
 }
 
