@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "gateway/store/server_copy.h"
+
 static int maria_open(struct store **store, const char *location, enum store_open_mode mode,
                       struct failure *failure)
 {
@@ -35,39 +37,13 @@ static const char *maria_caution(struct store *store)
     return my->caution[0] == '\0' ? NULL : my->caution;
 }
 
-/* ---- what a server does itself ---- */
-
-static const char copies[] =
-    "copies of a MariaDB or MySQL database are made and put back with its own programs "
-    "(mariadb-dump --single-transaction, mysqldump, mariadb-backup), with every gateway stopped while one is "
-    "put back; and then, before any gateway starts: bulla restored";
-
-static int no_backup(struct store *store, const struct store_backup *backup, struct failure *failure)
-{
-    (void)store, (void)backup;
-    return fail(failure, "%s", copies);
-}
-
-static int no_restore(struct store **copy, const char *location, const char *file,
-                      const struct store_progress *progress, struct failure *failure)
-{
-    (void)copy, (void)location, (void)file, (void)progress;
-    return fail(failure, "%s", copies);
-}
-
-static int no_compare(struct store *copy, restore_visitor *visit, void *context, struct failure *failure)
-{
-    (void)copy, (void)visit, (void)context;
-    return fail(failure, "%s", copies);
-}
-
-static int no_finish(struct store *copy, bool discard, char *kept, size_t size, struct failure *failure)
-{
-    (void)copy, (void)discard, (void)kept, (void)size;
-    return fail(failure, "%s", copies);
-}
-
 extern const struct store_ops store_mysql;
+
+static int restore_begin(struct store **copy, const char *location, const char *file,
+                         const struct store_progress *progress, struct failure *failure)
+{
+    return server_restore_begin(&store_mysql, copy, location, file, progress, failure);
+}
 
 const struct store_ops store_mysql = {
     .scheme = "mysql",
@@ -78,11 +54,10 @@ const struct store_ops store_mysql = {
     .caution = maria_caution,
     .key_path = maria_key_path,
     .look = maria_look,
-    .backup = no_backup,
+    .backup = server_backup,
     .restored = maria_restored,
-    .restore_begin = no_restore,
-    .restore_compare = no_compare,
-    .restore_finish = no_finish,
+    .restore_begin = restore_begin,
+    .transfer = &maria_transfer,
     .meta_get = maria_meta_get,
     .meta_put = maria_meta_put,
     .device_add = maria_device_add,

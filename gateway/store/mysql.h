@@ -39,6 +39,15 @@
 #define MQ_EARLIEST (-INT64_C(30610224000000000))
 #define MQ_LATEST   INT64_C(253402300799999999)
 
+/* A result's rows, one after the other; before the first mq_next() there is none. */
+struct mq_result {
+    MYSQL_RES *rows;
+    MYSQL_ROW row;
+    const unsigned long *lengths;
+    int64_t changed; /* rows that the statement found (not: really changed), inserted or deleted */
+    int64_t id;      /* the first that AUTO_INCREMENT gave */
+};
+
 struct mysql {
     struct store store; /* first */
     MYSQL *conn;        /* NULL: none */
@@ -62,8 +71,14 @@ struct mysql {
     struct series_cache series;
     bool series_known;   /* what follows was read */
     int64_t series_gone; /* how often series were deleted */
-    bool in_wires;       /* between wires_begin() and wires_end() */
-    bool nodes_entered;  /* there: groups' nodes */
+    struct {             /* what is read out (transfer.h) */
+        enum transfer_table table;
+        struct mq_result result;
+        bool coming; /* rows of it */
+        bool waits;  /* the one that it stands on was not taken yet */
+    } transfer;
+    bool in_wires;      /* between wires_begin() and wires_end() */
+    bool nodes_entered; /* there: groups' nodes */
     struct commit_notes notes;
     struct parcels parcels; /* what the transaction under way sends out */
 };
@@ -150,15 +165,6 @@ bool mq_is_long(const struct mq_parameters *parameters);
 
 /* ---- results ---- */
 
-/* A result's rows, one after the other; before the first mq_next() there is none. */
-struct mq_result {
-    MYSQL_RES *rows;
-    MYSQL_ROW row;
-    const unsigned long *lengths;
-    int64_t changed; /* rows that the statement found (not: really changed), inserted or deleted */
-    int64_t id;      /* the first that AUTO_INCREMENT gave */
-};
-
 bool mq_next(struct mq_result *result);
 int mq_count(const struct mq_result *result);
 
@@ -199,6 +205,15 @@ MUST_CHECK int mq_insert(struct mysql *my, enum mq_statement id, struct mq_param
 /* One statement that is given as text, without parameters: for what has no place in the list. */
 MUST_CHECK int mq_text_query(struct mysql *my, const char *sql, struct mq_result *result, const char *what,
                              struct failure *failure);
+/* How the rows of a result are taken: all at once; or one after the other as they come, until mq_next() has
+ * said that there are no more, and nothing else is asked meanwhile. */
+enum mq_taking { MQ_WHOLE, MQ_STREAMED };
+
+/* The same with parameters, which may be NULL. */
+MUST_CHECK int mq_text_with(struct mysql *my, const char *sql, struct mq_parameters *parameters,
+                            enum mq_taking taking, struct mq_result *result, const char *what,
+                            struct failure *failure);
+
 MUST_CHECK int mq_text_run(struct mysql *my, const char *sql, const char *what, struct failure *failure);
 
 /* ---- transactions ---- */
@@ -274,6 +289,10 @@ int maria_look(const char *location, struct look *look);
 
 /* What is wrong with how the server keeps things: writes it to `text`, "" if nothing is. */
 MUST_CHECK int maria_durability(struct mysql *my, char *text, size_t size, struct failure *failure);
+
+/* ---- mysql_transfer.c ---- */
+
+extern const struct transfer_ops maria_transfer;
 
 /* ---- mysql_registry.c ---- */
 

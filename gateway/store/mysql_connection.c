@@ -2,6 +2,7 @@
  * The connection to a server: made as the URL and the client library's option files say, and made again when
  * the server went away and came back.
  */
+#include "gateway/store/move.h"
 #include "gateway/store/mysql.h"
 
 #include <netinet/in.h>
@@ -485,6 +486,8 @@ static int set_up_registry(struct mysql *my, struct failure *failure)
 
     if (result == 0)
         result = maria_schema_open(my, failure);
+    if (result == 0)
+        result = move_allows(&my->store, maria_meta_get, my->mode, my->label, failure);
     if (result == 0)
         result = maria_durability(my, my->caution, sizeof(my->caution), failure);
     return result;

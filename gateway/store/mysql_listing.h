@@ -3,9 +3,13 @@
 #define MYSQL_LISTING_H
 
 #include "gateway/store/mysql.h"
+#include "gateway/store/series_digest.h"
 
 /* A double's bits, the highest first: kept beside it where the type DOUBLE does not say them. */
 void maria_bits_of(double value, uint8_t bytes[8]);
+
+/* And back. */
+double maria_real_of(const char *bytes, size_t len);
 
 /* Adds a point's time as the columns `time` and `beyond` have it. */
 void maria_put_time(struct mq_parameters *parameters, int64_t time);

@@ -410,6 +410,29 @@ int mq_text_run(struct mysql *my, const char *sql, const char *what, struct fail
     return status;
 }
 
+int mq_text_with(struct mysql *my, const char *sql, struct mq_parameters *parameters, enum mq_taking taking,
+                 struct mq_result *result, const char *what, struct failure *failure)
+{
+    char *text = NULL;
+    size_t used = 0, room = 0;
+    int status = -1;
+
+    *result = (struct mq_result){0};
+    if (!render(&text, &used, &room, sql, parameters))
+        fail_memory(what, failure);
+    else if (taking == MQ_WHOLE)
+        status = run_text(my, text, used, result, what, failure);
+    else if (maria_connect(my, failure) == 0) {
+        if (mysql_real_query(my->conn, text, used) == 0)
+            result->rows = mysql_use_result(my->conn);
+        status = result->rows != NULL ? 0 : maria_fail(my, what, failure);
+    }
+    free(text);
+    if (parameters != NULL)
+        mq_drop(parameters);
+    return status;
+}
+
 /* `times`: 2 if it may be run once more where the connection was lost. */
 static int run_statement(struct mysql *my, enum mq_statement id, struct mq_parameters *parameters, int times,
                          struct mq_result *result, const char *what, struct failure *failure)

@@ -29,12 +29,12 @@ void maria_bits_of(double value, uint8_t bytes[8])
         bytes[i] = (uint8_t)bits;
 }
 
-static double of_bits(const char *bytes)
+double maria_real_of(const char *bytes, size_t len)
 {
     uint64_t bits = 0;
     double value;
 
-    for (int i = 0; i < 8; i++)
+    for (size_t i = 0; i < 8 && i < len; i++)
         bits = bits << 8 | (uint8_t)bytes[i];
     memcpy(&value, &bits, sizeof(value));
     return value;
@@ -43,7 +43,7 @@ static double of_bits(const char *bytes)
 /* A real has its bits beside it where the type DOUBLE does not say them. */
 static double read_real(const struct mq_result *result)
 {
-    return mq_get_length(result, DATA) == 8 ? of_bits(mq_get_text(result, DATA))
+    return mq_get_length(result, DATA) == 8 ? maria_real_of(mq_get_text(result, DATA), 8)
                                             : mq_get_real(result, NUMBER);
 }
 

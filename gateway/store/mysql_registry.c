@@ -1,6 +1,8 @@
 /* The registry's own values and numbers. */
 #include "gateway/store/mysql.h"
 
+#include "gateway/store/move.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -150,7 +152,8 @@ static int unprove(struct mysql *my, const void *challenge, size_t len, const ch
     mq_bytes(&parameters, challenge, len);
     if (mq_run(my, MQ_META_REPLACE, &parameters, what, failure) < 0 ||
         mq_run(my, MQ_SESSIONS_VOID, NULL, what, failure) < 0 || maria_raise_wires(my, what, failure) != 0 ||
-        maria_raise_generation(my, what, failure) != 0)
+        maria_raise_generation(my, what, failure) != 0 ||
+        maria_transfer.note(&my->store, MOVE_LEAVING, NULL, 0, failure) != 0)
         return -1;
     return marked;
 }

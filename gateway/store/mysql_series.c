@@ -3,17 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
+#include "gateway/store/series_digest.h"
 
-#define DIGEST_SIZE 32  /* SHA-256 */
-#define ASKED_MOST  512 /* series that one statement asks for */
+#define ASKED_MOST 512 /* series that one statement asks for */
 
 static const char what[] = "enter the series";
 
 /* A reading whose series the cache does not have. */
 struct wanted {
     int64_t device;
-    uint8_t digest[DIGEST_SIZE];
+    uint8_t digest[SERIES_DIGEST];
     size_t reading;
     bool found;
 };
@@ -36,32 +35,13 @@ struct search {
     bool failed; /* a digest cannot be made */
 };
 
-static bool hash_part(EVP_MD_CTX *hash, const void *bytes, uint64_t len)
-{
-    return EVP_DigestUpdate(hash, &len, sizeof(len)) == 1 && EVP_DigestUpdate(hash, bytes, len) == 1;
-}
-
-/* What tells a device's series apart, in a size that an index takes. Lengths go first, little-endian. */
-static bool make_digest(const struct series_key *key, uint8_t digest[DIGEST_SIZE])
-{
-    const char *type = reading_type_text(key->type);
-    const uint8_t format[2] = {(uint8_t)(key->format >> 8), (uint8_t)key->format};
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    bool good = hash != NULL && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
-                hash_part(hash, key->name, key->name_len) && hash_part(hash, key->unit, key->unit_len) &&
-                hash_part(hash, type, strlen(type)) && hash_part(hash, format, sizeof(format)) &&
-                EVP_DigestFinal_ex(hash, digest, NULL) == 1;
-
-    EVP_MD_CTX_free(hash);
-    return good;
-}
-
 static void want(struct search *search, const struct series_key *key, size_t reading)
 {
     struct wanted *wanted = &search->wanted[search->wanted_count++];
+    const char *type = reading_type_text(key->type);
 
     *wanted = (struct wanted){.device = key->device, .reading = reading};
-    search->failed = search->failed || !make_digest(key, wanted->digest);
+    search->failed = search->failed || !series_digest(key, type, strlen(type), wanted->digest);
 }
 
 /* The cache is told at once: should the widening fail, so does the batch, and the cache is forgotten. */
@@ -104,7 +84,7 @@ static int compare_wanted(const void *a, const void *b)
 
     if (x->device != y->device)
         return x->device < y->device ? -1 : 1;
-    return memcmp(x->digest, y->digest, DIGEST_SIZE);
+    return memcmp(x->digest, y->digest, SERIES_DIGEST);
 }
 
 /* ---- those that are there ---- */
@@ -129,9 +109,9 @@ static void take_row(struct search *search, const struct mq_result *result)
     struct series_entry found = {
         .id = mq_get_number(result, 2), .first = mq_get_number(result, 3), .last = mq_get_number(result, 4)};
 
-    if (mq_get_length(result, 1) != DIGEST_SIZE)
+    if (mq_get_length(result, 1) != SERIES_DIGEST)
         return;
-    memcpy(key.digest, mq_get_text(result, 1), DIGEST_SIZE);
+    memcpy(key.digest, mq_get_text(result, 1), SERIES_DIGEST);
     struct wanted *at = bsearch(&key, search->wanted, search->wanted_count, sizeof(key), compare_wanted);
     if (at == NULL)
         return;
@@ -154,7 +134,7 @@ static int find_some(struct search *search, size_t *from, struct failure *failur
         if (!search->wanted[*from].found) {
             mq_row(&parameters);
             mq_number(&parameters, search->wanted[*from].device);
-            mq_bytes(&parameters, search->wanted[*from].digest, DIGEST_SIZE);
+            mq_bytes(&parameters, search->wanted[*from].digest, SERIES_DIGEST);
             asked++;
         }
     mq_list_end(&parameters);
@@ -190,7 +170,7 @@ static void add_series(struct mq_batch *batch, const struct search *search, cons
 
     series_hours_around(reading->time, &first, &last);
     mq_number(&parameters, wanted->device);
-    mq_bytes(&parameters, wanted->digest, DIGEST_SIZE);
+    mq_bytes(&parameters, wanted->digest, SERIES_DIGEST);
     mq_bytes(&parameters, key.name, key.name_len);
     mq_bytes(&parameters, key.unit, key.unit_len);
     mq_text(&parameters, reading_type_text(key.type));

@@ -362,12 +362,6 @@ MUST_CHECK int postgres_moves_commit(struct postgres *pg, struct commit *commit,
 MUST_CHECK int postgres_series_find(struct postgres *pg, const struct commit *commit, int64_t *ids,
                                     struct failure *failure);
 
-#define POSTGRES_SERIES_KEY 32 /* bytes: SHA-256 */
-
-/* The key of a series: a digest of what tells a device's series apart. False where there is no SHA-256. */
-MUST_CHECK bool postgres_series_digest(const struct series_key *key, const char *type, size_t type_len,
-                                       uint8_t digest[POSTGRES_SERIES_KEY]);
-
 /* Writes ? for what people cannot be shown of bytes that are no text. */
 void postgres_show_bytes(char *bytes, size_t len);
 

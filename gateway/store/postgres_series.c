@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
+#include "gateway/store/series_digest.h"
 
 static const char what[] = "enter the series";
 
@@ -25,26 +25,6 @@ struct wanted {
     struct pg_array lasts;
     bool failed; /* the digest cannot be made */
 };
-
-static bool hash_part(EVP_MD_CTX *hash, const void *bytes, uint64_t len)
-{
-    return EVP_DigestUpdate(hash, &len, sizeof(len)) == 1 && EVP_DigestUpdate(hash, bytes, len) == 1;
-}
-
-/* What tells a device's series apart, in a size that an index takes. Lengths go first, little-endian. */
-bool postgres_series_digest(const struct series_key *key, const char *type, size_t type_len,
-                            uint8_t digest[POSTGRES_SERIES_KEY])
-{
-    const uint8_t format[2] = {(uint8_t)(key->format >> 8), (uint8_t)key->format};
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    bool good = hash != NULL && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
-                hash_part(hash, key->name, key->name_len) && hash_part(hash, key->unit, key->unit_len) &&
-                hash_part(hash, type, type_len) && hash_part(hash, format, sizeof(format)) &&
-                EVP_DigestFinal_ex(hash, digest, NULL) == 1;
-
-    EVP_MD_CTX_free(hash);
-    return good;
-}
 
 void postgres_show_bytes(char *bytes, size_t len)
 {
@@ -77,10 +57,10 @@ static void put_name(struct pg_array *text, struct pg_array *bytes, const char *
 static void want_series(struct wanted *wanted, const struct series_key *key, size_t reading)
 {
     const char *type = reading_type_text(key->type);
-    uint8_t digest[POSTGRES_SERIES_KEY] = {0};
+    uint8_t digest[SERIES_DIGEST] = {0};
     int64_t first, last;
 
-    wanted->failed = wanted->failed || !postgres_series_digest(key, type, strlen(type), digest);
+    wanted->failed = wanted->failed || !series_digest(key, type, strlen(type), digest);
     series_hours_around(wanted->commit->readings[reading].time, &first, &last);
     pg_array_number(&wanted->columns[DEVICE], key->device);
     pg_array_bytes(&wanted->columns[KEY], digest, sizeof(digest));

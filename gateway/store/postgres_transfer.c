@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/store/series_digest.h"
+
 #define SQL_MAX 1024
 
 static const char reading_out[] = "read the database";
@@ -413,7 +415,7 @@ static void put_series(struct copy *copy, const struct transfer_cell *row)
 {
     enum { ID, DEVICE, NAME, UNIT, TYPE, FORMAT, DEVICE_NAME, FIRST, LAST };
     const struct transfer_cell *name = &row[NAME], *unit = &row[UNIT], *type = &row[TYPE];
-    uint8_t digest[POSTGRES_SERIES_KEY];
+    uint8_t digest[SERIES_DIGEST];
 
     struct series_key key = {
         .name = (const char *)name->value.bytes.at,
@@ -423,7 +425,7 @@ static void put_series(struct copy *copy, const struct transfer_cell *row)
         .format = (uint16_t)row[FORMAT].value.integer,
     };
 
-    if (!postgres_series_digest(&key, (const char *)type->value.bytes.at, type->value.bytes.len, digest))
+    if (!series_digest(&key, (const char *)type->value.bytes.at, type->value.bytes.len, digest))
         copy->failed = true;
     put_bits(copy, 12, 2);
     for (size_t i = ID; i <= LAST; i++) {

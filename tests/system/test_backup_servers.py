@@ -14,15 +14,15 @@ from http_client import Connection
 from program import BINARY, environment, wait_until
 from python_device import PythonDevice, senml
 from test_backup import check, load, other_key, values
-from test_migrate import Databases, move, rows_of, server  # noqa: F401
+from test_migrate import Databases, maria, rows_of, server  # noqa: F401
 
 
 @pytest.fixture
-def databases(tmp_path, server):  # noqa: F811
-    return Databases(tmp_path, server)
+def databases(tmp_path, server, maria):  # noqa: F811
+    return Databases(tmp_path, server, maria)
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "mysql"])
 def bulla(request, tmp_path, databases):
     """Commands on a registry that is on a server."""
     (tmp_path / "temporary").mkdir()
@@ -143,7 +143,7 @@ def test_killed_at_any_moment(bulla, databases, rng, tmp_path):
     bulla.add("kitchen")
     bulla("backup", "small.db")
     seen = set()
-    for _ in range(8):
+    for _ in range(5):
         command = [BINARY, "restore", "rich-backup.db", "--yes", "--discard"]
         process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    env=environment({"BULLA_DB": bulla.db, **bulla.env}))

@@ -18,6 +18,7 @@ import program
 import rich_registry
 from cryptojs_device import KEY, CryptoJsDevice, refused, start_crypto_js, taken
 from http_client import Connection
+from mariadb import MariaDB
 from postgres import Postgres
 from program import BINARY, SANITIZER, environment, wait_until
 from python_device import PythonDevice, senml
@@ -35,12 +36,20 @@ def server():
     server.remove()
 
 
+@pytest.fixture(scope="module")
+def maria():
+    server = MariaDB().start()
+    yield server
+    server.remove()
+
+
 class Databases:
     """New databases of each kind, and what the tests do to them from outside."""
 
-    def __init__(self, folder, server):
+    def __init__(self, folder, server, maria):
         self.folder = folder
         self.server = server
+        self.maria = maria
         self.count = 0
 
     def new(self, kind):
@@ -48,7 +57,7 @@ class Databases:
         self.count += 1
         if kind == "sqlite":
             return "t%d.db" % self.count
-        return self.server.make_database("m_%08x" % random.SystemRandom().randrange(2**32))
+        return (self.maria if kind == "mysql" else self.server).make_database("m_%08x" % random.SystemRandom().randrange(2**32))
 
     def run(self, url, sql):
         if "://" in url:
@@ -60,8 +69,8 @@ class Databases:
 
 
 @pytest.fixture
-def databases(tmp_path, server):
-    return Databases(tmp_path, server)
+def databases(tmp_path, server, maria):
+    return Databases(tmp_path, server, maria)
 
 
 @pytest.fixture
@@ -124,7 +133,8 @@ def unproven(text):
 # ---- pairs ----
 
 
-@pytest.mark.parametrize("kinds", [("sqlite", "postgres", "sqlite"), ("sqlite", "sqlite"), ("postgres", "postgres", "sqlite")],
+@pytest.mark.parametrize("kinds", [("sqlite", "postgres", "sqlite"), ("sqlite", "sqlite"), ("postgres", "postgres", "mysql", "mysql", "sqlite"),
+                                   ("sqlite", "mysql", "postgres")],
                          ids="-".join)
 def test_everything_arrives(bulla, rich_db, databases, tmp_path, kinds):
     """Through databases of those kinds, one after another: in the end the rows are those of the beginning."""
@@ -142,6 +152,9 @@ def test_everything_arrives(bulla, rich_db, databases, tmp_path, kinds):
         assert last[:3] == looked[:3]
         assert [unproven(text) for text in last[3:]] == [unproven(text) for text in looked[3:]]
     assert all(s["points"]["rows"] == sums[0]["points"]["rows"] > 10_000 for s in sums)
+    if "://" in at:
+        bulla("backup", "end.db", "--db", at, "--key", "bulla.key")
+        at = "end.db"
     after = rows_of(tmp_path / at)
     assert after.keys() == before.keys()
     for table in before:
@@ -300,7 +313,7 @@ def test_killed_again_and_again(bulla, rich_db, databases, rng, long_run, tmp_pa
     before = rows_of(tmp_path / rich_db)
     at, kills, moves, longest = rich_db, 0, 0, 1.0
     while kills < (KILLS_LONG if long_run else KILLS) or "://" in at:
-        to = databases.new("postgres" if moves % 2 == 0 else "sqlite")
+        to = databases.new(("postgres", "sqlite", "mysql", "sqlite")[moves % 4])
         while True:
             process = start(bulla, at, to)
             begun = time.monotonic()
@@ -395,7 +408,7 @@ def noted(databases, target, end):
 # ---- served afterwards ----
 
 
-@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
 def test_devices_prove_themselves_and_nothing_is_stored_twice(bulla, databases, make_gateway, tmp_path, kind):
     """Every message from before is sent again: each is refused. Then the devices go on, and a gateway from before finds
     that the registry has left."""
