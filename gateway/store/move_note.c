@@ -1,8 +1,10 @@
 #include "gateway/store/move_note.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const states[] = {
@@ -70,10 +72,13 @@ static bool next_line(struct lines *lines, char *out, size_t size)
 
 static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *number)
 {
-    char end;
+    char *end;
 
-    return (isdigit((unsigned char)text[0]) || text[0] == '-') &&
-           sscanf(text, "%" SCNd64 "%c", number, &end) == 1 && *number >= least && *number <= most;
+    if (!isdigit((unsigned char)text[0]) && text[0] != '-')
+        return false;
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0' && *number >= least && *number <= most;
 }
 
 static bool next_number(struct lines *lines, int64_t least, int64_t most, int64_t *number)
