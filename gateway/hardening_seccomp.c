@@ -191,6 +191,10 @@ static int allow_calls(scmp_filter_ctx filter)
     static const unsigned families[] = {AF_INET, AF_INET6};
     int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
 
+    if (error == 0) /* libcurl's thread that looks up a name tells so */
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
+                                 SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, AF_UNIX));
+
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && error == 0; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
                                  SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, families[i]));

@@ -6,9 +6,9 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <resolv.h>
 
 #include "device/crypto.h"
+#include "gateway/lookup.h"
 #include "gateway/mqtt/client.h"
 #include "gateway/mqtt/tls.h"
 
@@ -301,20 +301,11 @@ void transport_read(struct transport *transport, bool wanted)
 
 /* ---- looking up ---- */
 
-/*
- * glibc loads what nsswitch.conf(5) names when the first name is looked up. It is told not to wait for its
- * nameservers as long as it would, unless somebody told it otherwise: the client tries again by itself, and a
- * look-up that is under way cannot be called off when the process wants to end.
- */
+/* The client tries again by itself, and a look-up that is under way cannot be called off when the process
+ * wants to end. */
 void mqtt_client_prepare(const struct mqtt_url *url)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-
-    (void)setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
-    res_init();
-    if (getaddrinfo(url->host, NULL, &hints, &found) == 0)
-        freeaddrinfo(found);
+    lookup_prepare(url->host);
 }
 
 /* ---- connecting ---- */

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 #include <zlib.h>
 
+#include "gateway/lookup.h"
 #include "gateway/sink/influx_tls.h"
 
 #define CONNECT_MS 5000L
@@ -215,6 +216,7 @@ struct influx_http *influx_http_open(const struct influx_url *url, struct failur
         return NULL;
     }
     http->url = url;
+    lookup_prepare(url->host);
     if (set_up(http, failure) == 0)
         return http;
     influx_http_close(http);

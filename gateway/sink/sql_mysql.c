@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/lookup.h"
 #include "gateway/sink/sql_address.h"
 #include "gateway/sink/sql_hold.h"
 #include "gateway/sink/sql_row.h"
@@ -130,6 +131,7 @@ static int connect_later(struct sql_mysql *sql, const struct sink_address *addre
     if (sql->my->url->read_timeout == NULL)
         sql->my->url->read_seconds = ANSWER_SECONDS;
     sql->my->set_up = set_up_table;
+    lookup_prepare(sql->my->url->host);
     return 0;
 }
 

@@ -176,6 +176,7 @@ static int connect_later(struct sql_postgres *sql, const struct sink_address *ad
 
     if (location == NULL)
         return -1;
+    postgres_prepare(location);
     sql->pg = postgres_new(location, STORE_CREATE, failure);
     OPENSSL_cleanse(location, strlen(location));
     free(location);

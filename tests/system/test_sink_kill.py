@@ -5,14 +5,24 @@ reading that a device was told of is in InfluxDB, once, and none other is. A sec
 
 import asyncio
 import collections
+import os
+import socket
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+import program
+from http_client import Connection
 from influx import Influx
+from influx2 import Influx2, server_context
+from mariadb import MariaDB
+from mosquitto import Certificates
+from postgres import Postgres
 from program import wait_until
+from python_device import senml
 from test_kill import Sender, load
 
 KILLS = 12
@@ -129,3 +139,67 @@ def test_an_hour_away(bulla, make_gateway, influx):
     influx.start()
     wait_until(lambda: not missing([sender], in_influx(influx)), 60, "that all readings are in InfluxDB")
     check([sender], in_influx(influx))
+
+
+def name_of_this_machine():
+    """A name that the system has to look up, of an address that servers of tests listen on."""
+    try:
+        if socket.gethostbyname(socket.gethostname()) == "127.0.0.1":
+            return socket.gethostname()
+    except OSError:
+        pass
+    return "localhost"
+
+
+@pytest.mark.skipif("BULLA_RELEASE_BIN" not in os.environ, reason="BULLA_RELEASE_BIN names no build without sanitizers")
+def test_from_behind_the_sandbox(bulla, make_gateway, make_device, influx, tmp_path, monkeypatch):
+    """By name, and with TLS: whatever that takes is carried out, and was loaded before. Databases that come back are found again."""
+    monkeypatch.setattr(program, "BINARY", Path(os.environ["BULLA_RELEASE_BIN"]))
+    certificates = Certificates(tmp_path / "certificates")
+    secure = Influx2(tls=server_context(certificates.server, certificates.server_key, certificates.ca)).start()
+    options = "&ca=%s&cert=%s&key=%s" % (certificates.ca, certificates.client, certificates.client_key)
+    postgres = Postgres(fsync=False).start()
+    mariadb = MariaDB().start()
+    try:
+        postgres.make_database("sink")
+        postgres.psql("ALTER ROLE bulla PASSWORD 'geheim'")
+        mariadb.make_database("sink")
+        mariadb.make_user("gateway", "geheim", database="sink")
+        host = name_of_this_machine()  # libcurl knows localhost by itself
+        urls = [influx.url().replace("127.0.0.1", host), secure.url(options, host="localhost"),
+                postgres.tcp_url("sink").replace("127.0.0.1", "localhost"), mariadb.tcp_url("sink", user="gateway"),
+                "sqlite:archive.db"]
+        gateway = make_gateway(*(word for url in urls for word in ("--sink", url)),
+                               env={"PGPASSWORD": "geheim", "BULLA_MYSQL_PASSWORD": "geheim", "BULLA_INFLUX_TOKEN": secure.token}).start()
+        assert not [each for each in gateway.hardening if "step=sandbox" in each], gateway.hardening
+        kitchen = make_device("kitchen")
+
+        counts = [lambda: len(influx.rows()), lambda: len(secure.rows()),
+                  lambda: int(postgres.psql("SELECT count(*) FROM bulla_readings", "sink")),
+                  lambda: int(mariadb.sql("SELECT COUNT(*) FROM bulla_readings", "sink")),
+                  lambda: sqlite3.connect(tmp_path / "archive.db").execute("SELECT count(*) FROM bulla_readings").fetchone()[0]]
+
+        def there():
+            try:
+                return [count() for count in counts]
+            except (AssertionError, sqlite3.Error):
+                return None  # a table is not there yet
+
+        for number in range(2):
+            with Connection(gateway.port) as connection:
+                for value in range(10):
+                    kitchen.send(connection, senml(value=value))
+            time.sleep(0.2)
+            wait_until(lambda: there() == [10 * (number + 1)] * 5, 20, "the readings in all sinks")
+            if number == 0:
+                for server in (influx, postgres, mariadb):
+                    server.kill()
+                    server.start()
+                secure.stop()
+                secure.start()
+        gateway.stop()
+    finally:
+        print(gateway.text())
+        secure.stop()
+        postgres.remove()
+        mariadb.remove()
