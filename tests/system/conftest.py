@@ -19,6 +19,17 @@ def pytest_addoption(parser):
     parser.addoption("--seed", type=int, help="seed of tests that draw at random (default: another each time)")
 
 
+# Files that take longest, which begin first: a worker has a file to itself, and would end long after the others.
+LONGEST = ("test_simulate", "test_postgres", "test_mysql", "test_package", "test_kill", "test_mqtt_hostile", "test_cli", "test_away",
+           "test_postgres_trouble", "test_many_gateways", "test_sinks", "test_mqtt", "test_hostile", "test_nodemcu_databases",
+           "test_nodemcu", "test_cryptojs", "test_examples", "test_completion")
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
 def pytest_report_header(config):
     return "bulla: %s" % program.BINARY
 

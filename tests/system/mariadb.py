@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import template
 from ports import free_port
 
 SETTINGS = {
@@ -77,15 +78,20 @@ class MariaDB:
         self.settings = dict(SETTINGS, **(LIKE_MYSQL if like_mysql else {}))
         self.settings.update(port=self.port, bind_address="127.0.0.1", socket=self.socket, datadir=self.data, tmpdir=self.temporary,
                              pid_file=self.folder / "pid", **settings)
-        done = subprocess.run([find_program("mariadb-install-db"), "--no-defaults", *self.user, "--datadir=%s" % self.data,
+        self.data.mkdir()
+        if self.user:
+            os.chown(self.data, user.pw_uid, user.pw_gid)
+        self.init_path = self.folder / "init.sql"  # at each start; a line is a statement
+        self.init_path.write_text("CREATE USER IF NOT EXISTS bulla@localhost;\nGRANT ALL ON `%`.* TO bulla@localhost;\n")
+        self.settings["init_file"] = self.init_path
+        template.fill("mariadb", self.data, self._make_data)
+
+    def _make_data(self, folder):
+        done = subprocess.run([find_program("mariadb-install-db"), "--no-defaults", *self.user, "--datadir=%s" % folder,
                                "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
                                "--innodb-log-file-size=32M"],
                               cwd="/", capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
-
-        self.init_path = self.folder / "init.sql"  # at each start; a line is a statement
-        self.init_path.write_text("CREATE USER IF NOT EXISTS bulla@localhost;\nGRANT ALL ON `%`.* TO bulla@localhost;\n")
-        self.settings["init_file"] = self.init_path
 
     def start(self, wait=True, **settings):
         assert self.process is None

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import template
 from ports import free_port
 
 SETTINGS = {
@@ -63,8 +64,11 @@ class Postgres:
             os.chown(self.data, user.pw_uid, user.pw_gid)
         self.settings = {**SETTINGS, "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": self.folder,
                          "fsync": "on" if fsync else "off", "full_page_writes": "on" if fsync else "off", **settings}
-        self.run("initdb", "--pgdata", self.data, "--username", "bulla", "--auth-local", "trust", "--auth-host", "scram-sha-256",
-                  "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
+        template.fill("postgres", self.data, self._make_data)
+
+    def _make_data(self, folder):
+        self.run("initdb", "--pgdata", folder, "--username", "bulla", "--auth-local", "trust", "--auth-host", "scram-sha-256",
+                 "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
 
     def run(self, program, *arguments):
         """One of the server's programs, as its user."""
