@@ -11,7 +11,8 @@
 
 #include "gateway/store/series_digest.h"
 
-#define SQL_MAX 1024
+#define SQL_MAX   1024
+#define HAS_SINKS (POSTGRES_SCHEMA >= 3) /* they came with that version */
 
 static const char reading_out[] = "read the database";
 static const char writing_in[] = "write what arrives";
@@ -59,12 +60,26 @@ static const struct {
 
 static const char raise_number[] = "UPDATE numbers SET value = greatest(value, $2::bigint)"
                                    " WHERE name = $1::text";
+/* What follows from rows that were entered as they were. */
 static const char raise_events[] =
     "SELECT setval(s.name::regclass, s.value) FROM (SELECT CASE WHEN authentic THEN 'events_authentic'"
     " ELSE 'events_other' END AS name, max(id) AS value FROM events GROUP BY authentic) s"
     " WHERE s.value > (SELECT CASE WHEN q.is_called THEN q.last_value ELSE 0 END FROM"
     " (SELECT 'events_authentic' AS name, last_value, is_called FROM events_authentic"
     " UNION ALL SELECT 'events_other', last_value, is_called FROM events_other) q WHERE q.name = s.name)";
+
+static const char raise_outbox[] =
+    "UPDATE outbox_end e SET n = o.n, points = o.all_points, bytes = o.all_bytes"
+    " FROM (SELECT n, all_points, all_bytes FROM outbox ORDER BY n DESC LIMIT 1) o WHERE o.n > e.n";
+static const char raise_sinks[] =
+    "UPDATE outbox_end e SET n = s.n, points = s.points, bytes = s.bytes"
+    " FROM (SELECT n, points, bytes FROM sinks ORDER BY n DESC LIMIT 1) s WHERE s.n > e.n";
+
+static const char *const afterwards[TRANSFER_TABLES] = {
+    [TRANSFER_EVENTS] = raise_events,
+    [TRANSFER_OUTBOX] = raise_outbox,
+    [TRANSFER_SINKS] = raise_sinks,
+};
 
 static const int all_binary[PG_PARAMETERS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
@@ -622,7 +637,7 @@ static int transfer_write(struct store *store, const struct transfer_rows *rows,
         return -1;
     if (copy_in(pg, rows, failure) != 0)
         return -1;
-    return rows->table == TRANSFER_EVENTS ? run(pg, raise_events, NULL, writing_in, failure) : 0;
+    return afterwards[rows->table] == NULL ? 0 : run(pg, afterwards[rows->table], NULL, writing_in, failure);
 }
 
 /* F, T and the ids that were given out stay; who has ids of series in a cache forgets them. Whoever reads the
@@ -638,7 +653,9 @@ static int transfer_clear(struct store *store, struct failure *failure)
             (postgres_transfer.without >> table & 1) == 0)
             used += (size_t)snprintf(sql + used, sizeof(sql) - used, ", %s", transfer_shapes[table].name);
     if (run(pg, "SET LOCAL lock_timeout = 30000", NULL, writing_in, failure) != 0 ||
-        run(pg, sql, NULL, "delete what is there", failure) != 0)
+        run(pg, sql, NULL, "delete what is there", failure) != 0 ||
+        (HAS_SINKS &&
+         run(pg, "UPDATE outbox_end SET n = 0, points = 0, bytes = 0", NULL, writing_in, failure) != 0))
         return -1;
     return run(pg,
                "UPDATE numbers SET value = value + 1 WHERE name IN ('generation', 'series_gone', 'wires')",
@@ -694,7 +711,7 @@ static int transfer_end(struct store *store, int result, struct failure *failure
 }
 
 const struct transfer_ops postgres_transfer = {
-    .without = 1u << TRANSFER_OUTBOX | 1u << TRANSFER_SINKS,
+    .without = HAS_SINKS ? 0 : 1u << TRANSFER_OUTBOX | 1u << TRANSFER_SINKS,
     .text_is_utf8 = true,
     .begin = transfer_begin,
     .end = transfer_end,

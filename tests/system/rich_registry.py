@@ -110,6 +110,16 @@ def enter_events(db, device, name):
                         name if authentic else "", "http 127.0.0.1", "seq %d ☃" % i))
 
 
+def enter_sinks(db):
+    """Two sinks that have not confirmed all of it, one of them held by a gateway that is not there any more."""
+    for n in range(7, 12):
+        db.execute("INSERT INTO outbox (n, received, points, all_points, all_bytes, parcel) VALUES (?, ?, ?, ?, ?, ?)",
+                   (n, 1_700_000_000_000_000 + n, 3, 3 * n, 100 * n, os.urandom(100)))
+    db.execute("INSERT INTO sinks (name, n, points, bytes, added, confirmed, lost, refused, holder, lease) VALUES"
+               " ('influx://db:8086/field', 6, 18, 600, 1700000000, 1700000005, 4, 1, 'aabbccddeeff', 1900000000),"
+               " ('postgres://db/ö', 9, 27, 900, 1700000001, 0, 0, 0, '', 0)")
+
+
 def make(bulla, points=1000):
     """Fills the (SQLite) database of `bulla`, which is not there yet."""
     enter_devices(bulla)
@@ -123,6 +133,7 @@ def make(bulla, points=1000):
     enter_wires(db, device)
     enter_points(db, device, name, points)
     enter_events(db, device, name)
+    enter_sinks(db)
     db.executemany("INSERT INTO gateway_ids VALUES (?, ?)", [(os.urandom(6), 1_700_000_000 + i) for i in range(20)])
     db.execute("UPDATE sqlite_sequence SET seq = seq + 1000 WHERE name IN ('devices', 'series')")  # some went
     db.commit()
