@@ -3,7 +3,8 @@
  * database: the rows are the truth, and every transaction locks them in one order, so that none waits for
  * another in a circle:
  *
- *     the number 'wires', devices (by id), contexts (by device, id_context), series (by device, key), numbers
+ *     the number 'wires', devices (by id), contexts (by device, id_context), series (by device, key),
+ * numbers, the outbox's end
  *
  * Parameters and results travel in PostgreSQL's binary form: numbers are int8 (big-endian), texts and bytes
  * are what they are. So nothing is ever quoted, and nothing is rounded.
@@ -13,6 +14,7 @@
 
 #include <libpq-fe.h>
 
+#include "gateway/sink/parcel.h"
 #include "gateway/store/commit_notes.h"
 #include "gateway/store/postgres_statements.h"
 #include "gateway/store/series_cache.h"
@@ -69,6 +71,7 @@ struct postgres {
     bool in_wires;      /* between wires_begin() and wires_end() */
     bool nodes_entered; /* there: groups' nodes */
     struct commit_notes notes;
+    struct parcels parcels; /* what the transaction under way sends out */
 };
 
 static inline struct postgres *postgres_of(struct store *store)
@@ -256,7 +259,7 @@ MUST_CHECK int postgres_schema_open(struct postgres *pg, struct failure *failure
 /* The schema's version; 0: there is none. -1 with the failure. */
 MUST_CHECK int postgres_schema_version(struct postgres *pg, struct failure *failure);
 
-#define POSTGRES_SCHEMA 2
+#define POSTGRES_SCHEMA 3
 
 /* ---- postgres_hypertable.c ---- */
 
@@ -456,6 +459,22 @@ MUST_CHECK int postgres_hold_wires(struct postgres *pg, const char *what, struct
 
 /* Inside that: wires or session ids have changed. 0, or -1. */
 MUST_CHECK int postgres_raise_wires(struct postgres *pg, const char *what, struct failure *failure);
+
+/* ---- postgres_outbox.c ---- */
+
+/* Inside a transaction, last of all: appends the parcels, if there are any. */
+MUST_CHECK int postgres_outbox_send(struct pg_pipeline *pipeline, const struct parcels *parcels,
+                                    struct failure *failure);
+MUST_CHECK int postgres_outbox_add(struct postgres *pg, const char *what, struct failure *failure);
+
+int postgres_sink_add(struct store *store, const char *name, int64_t now, struct failure *failure);
+int postgres_sinks_each(struct store *store, sink_visitor *visit, void *context, struct failure *failure);
+int postgres_sink_forget(struct store *store, const char *name, struct failure *failure);
+int postgres_sinks_update(struct store *store, const char *holder, struct sink_update *updates, size_t count,
+                          int64_t now, struct failure *failure);
+int postgres_outbox_read(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit,
+                         void *context, struct failure *failure);
+int postgres_outbox_trim(struct store *store, size_t most, struct failure *failure);
 
 /* As pg_query() and pg_run(); but never on a new connection where one is in a transaction. */
 MUST_CHECK PGresult *postgres_wire_query(struct postgres *pg, enum pg_statement id,

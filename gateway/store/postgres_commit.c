@@ -311,6 +311,16 @@ static void take_second(void *context, int number, const PGresult *result)
     batch->committed = strcmp(PQcmdStatus((PGresult *)result), "COMMIT") == 0;
 }
 
+/* Last of all: others wait for the outbox's end until this is committed. */
+static int send_out(struct pg_pipeline *pipeline, struct batch *batch, struct failure *failure)
+{
+    struct parcels *parcels = &batch->pg->parcels;
+
+    if (parcels_of_commit(parcels, batch->commit, failure) != 0)
+        return -1;
+    return postgres_outbox_send(pipeline, parcels, failure);
+}
+
 static int write_and_commit(struct batch *batch, struct failure *failure)
 {
     struct pg_pipeline pipeline;
@@ -318,11 +328,14 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
 
     if (result != 0)
         return -1;
-    result = postgres_points_send(&pipeline, batch->commit, batch->ids, failure);
+    if (batch->commit->way != READINGS_OUT)
+        result = postgres_points_send(&pipeline, batch->commit, batch->ids, failure);
     if (result == 0 && batch->lost > 0)
         result = send_lost(&pipeline, batch, failure);
     if (result == 0 && batch->firsts > 0)
         result = send_firsts(&pipeline, batch, PG_WIRES_CLOSE, false, failure);
+    if (result == 0 && batch->commit->way != READINGS_HERE)
+        result = send_out(&pipeline, batch, failure);
     if (result == 0)
         pg_pipeline_send(&pipeline, PG_COMMIT, NULL);
     if (pg_pipeline_end(&pipeline, take_second, batch) != 0)
@@ -365,7 +378,8 @@ static int try_once(struct batch *batch, struct failure *failure)
     struct postgres *pg = batch->pg;
     int done = 0;
 
-    if (know_series(pg, failure) != 0 || postgres_series_find(pg, batch->commit, batch->ids, failure) != 0)
+    if (know_series(pg, failure) != 0 || (batch->commit->way != READINGS_OUT &&
+                                          postgres_series_find(pg, batch->commit, batch->ids, failure) != 0))
         return -1;
     if (batch->commit->way == READINGS_HERE && batch->others + batch->lost + batch->firsts == 0)
         done = postgres_moves_commit(pg, batch->commit, batch->ids, failure);
@@ -394,10 +408,10 @@ static size_t reading_room(const struct commit *commit)
 static int run(struct batch *batch, struct failure *failure)
 {
     static const enum pg_statement used[] = {
-        PG_BEGIN,         PG_COMMIT,        PG_SERIES_LOCK,   PG_SERIES_GONE,
-        PG_DEVICES_HOLD,  PG_CONTEXTS_HOLD, PG_CONTEXTS_MOVE, PG_CONTEXTS_DUE_DELETE,
-        PG_ISSUED_T_HOLD, PG_CONTEXT_PROVE, PG_POINTS_ADD,    PG_DEVICES_LOST,
-        PG_WIRES_HOLD_OF, PG_WIRES_CLOSE,   PG_MOVES_ADD,     PG_MOVES_HOLD,
+        PG_BEGIN,         PG_COMMIT,        PG_SERIES_LOCK,         PG_SERIES_GONE,   PG_DEVICES_HOLD,
+        PG_CONTEXTS_HOLD, PG_CONTEXTS_MOVE, PG_CONTEXTS_DUE_DELETE, PG_ISSUED_T_HOLD, PG_CONTEXT_PROVE,
+        PG_POINTS_ADD,    PG_DEVICES_LOST,  PG_WIRES_HOLD_OF,       PG_WIRES_CLOSE,   PG_MOVES_ADD,
+        PG_MOVES_HOLD,    PG_OUTBOX_ADD,
     };
     int done = 0;
 

@@ -175,6 +175,7 @@ void postgres_close(struct store *store)
     PQfinish(pg->conn);
     series_cache_forget(&pg->series);
     commit_notes_wipe(&pg->notes);
+    parcels_wipe(&pg->parcels);
     OPENSSL_cleanse(pg->conninfo, strlen(pg->conninfo));
     free(pg->conninfo);
     free(pg);

@@ -23,6 +23,9 @@
  * group that a node belongs to, or 0; `device` is 0 where it was removed; `closed` is an enum wire_closed. Of
  * session ids the current one is neither retired nor spent; `spent` counts up in a topic. 'wires' among the
  * numbers counts the changes to both, and its row is locked by whoever makes one.
+ *
+ * `outbox` has the parcels that sinks have not confirmed; `all_points` and `all_bytes` count all that there
+ * were, up to and including the row, and so do a sink's for what it has confirmed.
  */
 static const char *const migrations[] = {
     "CREATE TABLE bulla_schema (version integer NOT NULL);"
@@ -91,6 +94,17 @@ static const char *const migrations[] = {
     " topic text COLLATE \"C\" NOT NULL, id text COLLATE \"C\" NOT NULL, issued bigint NOT NULL,"
     " retired bigint NOT NULL DEFAULT 0, spent bigint NOT NULL DEFAULT 0, hash bytea, UNIQUE (topic, id));"
     "INSERT INTO numbers VALUES ('wires', 0);",
+
+    "CREATE TABLE outbox (n bigint PRIMARY KEY, received bigint NOT NULL, points bigint NOT NULL,"
+    " all_points bigint NOT NULL, all_bytes bigint NOT NULL, parcel bytea NOT NULL);"
+    "ALTER TABLE outbox ALTER parcel SET STORAGE EXTERNAL;"
+    "CREATE TABLE outbox_end (n bigint NOT NULL, points bigint NOT NULL, bytes bigint NOT NULL)"
+    " WITH (fillfactor = 10);"
+    "INSERT INTO outbox_end VALUES (0, 0, 0);"
+    "CREATE TABLE sinks (name text COLLATE \"C\" PRIMARY KEY, n bigint NOT NULL, points bigint NOT NULL,"
+    " bytes bigint NOT NULL, added bigint NOT NULL, confirmed bigint NOT NULL DEFAULT 0,"
+    " lost bigint NOT NULL DEFAULT 0, refused bigint NOT NULL DEFAULT 0, holder text NOT NULL DEFAULT '',"
+    " lease bigint NOT NULL DEFAULT 0) WITH (fillfactor = 10);",
 };
 
 _Static_assert(POSTGRES_SCHEMA == sizeof(migrations) / sizeof(migrations[0]), "a migration has its version");

@@ -330,6 +330,49 @@
       "DELETE FROM series WHERE id IN (SELECT id FROM series WHERE last <= $2::bigint LIMIT $3::bigint)"     \
       " AND NOT EXISTS (SELECT 1 FROM points WHERE time < $1::timestamptz)")                                 \
                                                                                                              \
+    X(OUTBOX_ADD,                                                                                            \
+      "WITH e AS (UPDATE outbox_end SET n = n + $4::bigint, points = points + $5::bigint,"                   \
+      " bytes = bytes + $6::bigint RETURNING n - $4::bigint AS n, points - $5::bigint AS points,"            \
+      " bytes - $6::bigint AS bytes)"                                                                        \
+      " INSERT INTO outbox (n, received, points, all_points, all_bytes, parcel)"                             \
+      " SELECT e.n + w.place, w.received, w.points,"                                                         \
+      " e.points + (sum(w.points) OVER (ORDER BY w.place))::bigint,"                                         \
+      " e.bytes + (sum(octet_length(w.parcel)) OVER (ORDER BY w.place))::bigint, w.parcel"                   \
+      " FROM e, unnest($1::bigint[], $2::bigint[], $3::bytea[]) WITH ORDINALITY"                             \
+      " AS w(received, points, parcel, place)")                                                              \
+    X(OUTBOX_AFTER,                                                                                          \
+      "SELECT o.n, o.received, o.points, o.all_points, o.all_bytes, o.parcel FROM (SELECT n, received,"      \
+      " points, all_points, all_bytes, parcel, all_bytes - octet_length(parcel) AS start,"                   \
+      " first_value(all_bytes - octet_length(parcel)) OVER (ORDER BY n) AS first"                            \
+      " FROM (SELECT * FROM outbox WHERE n > $1::bigint ORDER BY n LIMIT 2048) few) o"                       \
+      " WHERE o.start < o.first + $2::bigint ORDER BY o.n")                                                  \
+    X(OUTBOX_DELETE, "DELETE FROM outbox WHERE n IN (SELECT n FROM outbox WHERE n <="                        \
+                     " (SELECT coalesce(min(n), 9223372036854775807) FROM sinks) ORDER BY n"                 \
+                     " LIMIT $1::bigint FOR UPDATE SKIP LOCKED)")                                            \
+    X(SINKS_COUNT, "SELECT count(*) FROM sinks")                                                             \
+    X(SINKS_ADD,                                                                                             \
+      "INSERT INTO sinks (name, n, points, bytes, added) SELECT $1::text, e.n, e.points, e.bytes,"           \
+      " $2::bigint FROM (SELECT * FROM outbox_end FOR UPDATE) e ON CONFLICT DO NOTHING")                     \
+    X(SINKS_DELETE, "DELETE FROM sinks WHERE name = $1::text")                                               \
+    X(SINKS, "SELECT s.name, s.n, s.points, s.bytes, s.added, s.confirmed, s.lost, s.refused, s.holder,"     \
+             " s.lease, e.n, e.points, e.bytes, coalesce((SELECT o.received FROM outbox o WHERE o.n > s.n"   \
+             " ORDER BY o.n LIMIT 1), 0) FROM sinks s, outbox_end e ORDER BY s.name")                        \
+    X(SINKS_UPDATE,                                                                                          \
+      "WITH held AS (SELECT name FROM sinks WHERE name = ANY($1::text[]) ORDER BY name FOR UPDATE)"          \
+      " UPDATE sinks s SET points = CASE WHEN w.n > s.n THEN w.points ELSE s.points END,"                    \
+      " bytes = CASE WHEN w.n > s.n THEN w.bytes ELSE s.bytes END,"                                          \
+      " confirmed = CASE WHEN w.n > s.n THEN " PG_NOW(                                                       \
+          "$9") " ELSE s.confirmed END,"                                                                     \
+                " n = greatest(s.n, w.n), lost = s.lost + w.lost, refused = s.refused + w.refused,"          \
+                " holder = CASE WHEN w.lease > 0 THEN $8::text ELSE '' END,"                                 \
+                " lease = CASE WHEN w.lease > 0 THEN " PG_NOW(                                               \
+                    "$9") " + w.lease ELSE 0 END"                                                            \
+                          " FROM held JOIN unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], "    \
+                          "$5::bigint[],"                                                                    \
+                          " $6::bigint[], $7::bigint[]) AS w(name, n, points, bytes, lost, refused, lease)"  \
+                          " ON w.name = held.name WHERE s.name = held.name"                                  \
+                          " AND (s.holder IN ('', $8::text) OR s.lease <= " PG_NOW(                          \
+                              "$9") ") RETURNING s.name")                                                    \
     X(EVENTS_ADD,                                                                                            \
       "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"                  \
       " SELECT w.authentic != 0, CASE WHEN w.authentic != 0 THEN nextval('events_authentic')"                \

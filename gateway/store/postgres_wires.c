@@ -82,6 +82,7 @@ int postgres_wires_begin(struct store *store, struct failure *failure)
         return pg_end(pg, -1, take_it, failure);
     pg->in_wires = true;
     pg->nodes_entered = false;
+    parcels_begin(&pg->parcels);
     return 0;
 }
 
@@ -92,6 +93,9 @@ int postgres_wires_end(struct store *store, int result, struct failure *failure)
     if (result >= 0 && still_inside(pg, take_it, failure) != 0)
         result = -1;
     if (result >= 0 && pg->nodes_entered && postgres_raise_generation(pg, take_it, failure) != 0)
+        result = -1;
+    if (result >= 0 &&
+        (parcels_end(&pg->parcels, failure) != 0 || postgres_outbox_add(pg, take_it, failure) != 0))
         result = -1;
     pg->in_wires = false;
     if (pg_end(pg, result, take_it, failure) >= 0)
@@ -317,5 +321,7 @@ int postgres_wire_change(struct store *store, const struct wire_change *change, 
     if (change->lost > 0 &&
         two_numbers(pg, PG_DEVICE_LOST, change->device, (int64_t)change->lost, failure) < 0)
         return -1;
-    return write_readings(pg, change, seq, failure);
+    if (change->way != READINGS_OUT && write_readings(pg, change, seq, failure) != 0)
+        return -1;
+    return change->way == READINGS_HERE ? 0 : parcels_add_wire(&pg->parcels, change, seq, failure);
 }
