@@ -42,6 +42,7 @@ extern const struct command command_readings;
 extern const struct command command_tail;
 extern const struct command command_events;
 extern const struct command command_open;
+extern const struct command command_sinks;
 extern const struct command command_check;
 extern const struct command command_simulate;
 extern const struct command command_backup;
@@ -50,6 +51,9 @@ extern const struct command command_restored;
 extern const struct command command_migrate;
 extern const struct command command_completion;
 extern const struct command command_help;
+
+extern const struct command command_sinks_list;
+extern const struct command command_sinks_forget;
 
 extern const struct command command_device_add;
 extern const struct command command_device_import;

@@ -89,7 +89,7 @@ static int to_jsonl(void *context, const struct event_row *row)
 }
 
 static const struct table_column columns[] = {
-    {"TIME", 40, 0}, {"KIND", 10, 0}, {"DEVICE", 32, 0}, {"SOURCE", 48, 0}, {"DETAIL", 120, 0},
+    {"TIME", 40, 0}, {"KIND", 12, 0}, {"DEVICE", 32, 0}, {"SOURCE", 48, 0}, {"DETAIL", 120, 0},
 };
 
 static int to_table(void *context, const struct event_row *row)

@@ -7,23 +7,12 @@
 #include <signal.h>
 
 static const struct command *const commands[] = {
-    &command_serve,
-    &command_device,
-    &command_send,
-    &command_forward,
-    &command_readings,
-    &command_tail,
-    &command_events,
-    &command_open,
-    &command_check,
-    &command_backup,
-    &command_restore,
-    &command_restored,
-    &command_migrate,
-    &command_simulate,
-    &command_help,
-    &command_completion,
-    NULL,
+    &command_serve,    &command_device,     &command_send,
+    &command_forward,  &command_readings,   &command_tail,
+    &command_events,   &command_open,       &command_sinks,
+    &command_check,    &command_backup,     &command_restore,
+    &command_restored, &command_migrate,    &command_simulate,
+    &command_help,     &command_completion, NULL,
 };
 
 const struct command command_bulla = {

@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 
+#include "gateway/sink/sinks_status.h"
+
 #define CONNECTIONS  64
 #define IDLE_SECONDS 30
 
@@ -41,6 +43,7 @@ static void tell_away(void *context, const struct source_away *away)
 static unsigned write_health(const struct admin *admin, FILE *out)
 {
     const struct pipeline *pipeline = admin->pipeline;
+    bool is_full = pipeline->open && outbox_is_full(&pipeline->outbox);
     json_t *health;
 
     if (admin->watch->hangs) {
@@ -48,21 +51,28 @@ static unsigned write_health(const struct admin *admin, FILE *out)
         return MHD_HTTP_SERVICE_UNAVAILABLE;
     }
     if (pipeline->failing_since == 0)
-        health = json_pack("{s:s}", "status", "ok");
+        health = json_pack("{s:s}", "status", is_full ? "full" : "ok");
     else
         health = json_pack("{s:s, s:s, s:I}", "status", "failing", "detail", pipeline->failure.text, "since",
                            (json_int_t)pipeline->failing_since);
     sources_away(admin->sources, tell_away, health);
+    if (pipeline->open)
+        sinks_health(admin->sinks, &pipeline->outbox, health);
     if (health != NULL)
         json_dumpf(health, out, 0);
     fputc('\n', out);
     json_decref(health);
-    return pipeline->failing_since == 0 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+    return pipeline->failing_since == 0 && !is_full ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
 static unsigned write_metrics(const struct admin *admin, FILE *out)
 {
-    metrics_write(out, admin->pipeline, admin->sources, admin->watch->hangs);
+    const struct pipeline *pipeline = admin->pipeline;
+
+    metrics_write(out, pipeline, admin->sources, admin->watch->hangs);
+    if (pipeline->open)
+        sinks_metrics(admin->sinks, &pipeline->outbox, pipeline->config.clock(pipeline->config.clock_context),
+                      out);
     return MHD_HTTP_OK;
 }
 
@@ -140,7 +150,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 }
 
 int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen, const struct pipeline *pipeline,
-               const struct source_list *list, const struct store_watch *watch, struct failure *failure)
+               const struct source_list *list, const struct sinks *sinks, const struct store_watch *watch,
+               struct failure *failure)
 {
     struct http_options options = {
         .listen = listen,
@@ -152,6 +163,7 @@ int admin_open(struct admin *admin, uv_loop_t *loop, const char *listen, const s
 
     admin->pipeline = pipeline;
     admin->sources = list;
+    admin->sinks = sinks;
     admin->watch = watch;
     return http_open(&admin->http, loop, &options, failure);
 }

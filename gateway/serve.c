@@ -477,7 +477,7 @@ static int open_listeners(struct gateway *gateway, const struct serve_options *o
         return -1;
     gateway->has_admin = strcmp(options->admin, "off") != 0;
     if (!gateway->has_admin || admin_open(&gateway->admin, &gateway->loop, options->admin, &gateway->pipeline,
-                                          &gateway->sources, &gateway->watch, failure) == 0)
+                                          &gateway->sources, &gateway->sinks, &gateway->watch, failure) == 0)
         return 0;
     sources_close(&gateway->sources);
     return -1;

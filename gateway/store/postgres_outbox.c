@@ -13,7 +13,8 @@ static const char change_it[] = "note what sinks have confirmed";
 
 /* ---- writing parcels ---- */
 
-static void put_parcels(const struct parcels *parcels, struct pg_array arrays[3], int64_t *points, int64_t *bytes)
+static void put_parcels(const struct parcels *parcels, struct pg_array arrays[3], int64_t *points,
+                        int64_t *bytes)
 {
     pg_array_begin(&arrays[0], PG_INT8);
     pg_array_begin(&arrays[1], PG_INT8);
@@ -79,8 +80,8 @@ int postgres_outbox_add(struct postgres *pg, const char *what, struct failure *f
 
 /* ---- reading them ---- */
 
-int postgres_outbox_read(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit, void *context,
-                         struct failure *failure)
+int postgres_outbox_read(struct store *store, int64_t after, size_t bytes, outbox_visitor *visit,
+                         void *context, struct failure *failure)
 {
     struct postgres *pg = postgres_of(store);
     struct pg_parameters parameters = {.count = 0};
