@@ -55,7 +55,8 @@ static int check(struct store *store, const char *name, bool yes, struct failure
     if (!search.found)
         return fail(failure, "there is no sink \"%.200s\"; 'bulla sinks list' lists them", name);
     if (search.row.lease > when_now() / 1000000)
-        return fail(failure, "a gateway (%s) writes to it: take it from its --sink options and restart it first",
+        return fail(failure,
+                    "a gateway (%s) writes to it: take it from its --sink options and restart it first",
                     search.row.holder);
     if (search.row.end.points == search.row.cursor.points)
         return 0;
@@ -99,7 +100,8 @@ const struct command command_sinks_forget = {
     .name = "forget",
     .summary = "lets a sink go that is not used any more, and what was kept for it",
     .arguments = "NAME",
-    .details = "NAME is as 'bulla sinks list' shows it. A gateway that writes to it is stopped first, or given other "
+    .details = "NAME is as 'bulla sinks list' shows it. A gateway that writes to it is stopped first, or "
+               "given other "
                "--sink options.",
     .example = "bulla sinks forget influx://old.example.org:8086/house",
     .options = options_table,

@@ -62,7 +62,7 @@ static const char *holder_of(const struct sink_row *row)
 /* ---- as a table ---- */
 
 static const struct table_column columns[] = {
-    {"SINK", 80, 0},       {"BEHIND", 20, 1}, {"BYTES", 20, 1},   {"OLDEST", 40, 0},
+    {"SINK", 80, 0},      {"BEHIND", 20, 1}, {"BYTES", 20, 1},   {"OLDEST", 40, 0},
     {"CONFIRMED", 40, 0}, {"LOST", 20, 1},   {"REFUSED", 20, 1}, {"GATEWAY", 32, 0},
 };
 
@@ -144,7 +144,8 @@ static int to_csv(void *context, const struct sink_row *row)
     printf(",%" PRId64 ",%" PRId64, readings_behind(row), bytes_behind(row));
     printf(",%s", time_text(time, row->oldest));
     printf(",%s", time_text(time, row->added * 1000000));
-    printf(",%s,%" PRIu64 ",%" PRIu64 ",", time_text(time, row->confirmed * 1000000), row->lost, row->refused);
+    printf(",%s,%" PRIu64 ",%" PRIu64 ",", time_text(time, row->confirmed * 1000000), row->lost,
+           row->refused);
     text_csv(stdout, holder_of(row), strlen(holder_of(row)), true);
     fputs("\r\n", stdout);
     return !output_works();
@@ -177,8 +178,9 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 const struct command command_sinks_list = {
     .name = "list",
     .summary = "how far each sink is, since when, and which gateway writes to it",
-    .details = "BEHIND and BYTES are what it has not confirmed and the database keeps for it, OLDEST when the first "
-               "of that was received.",
+    .details =
+        "BEHIND and BYTES are what it has not confirmed and the database keeps for it, OLDEST when the first "
+        "of that was received.",
     .example = "bulla sinks list --format jsonl",
     .options = options_table,
     .options_size = sizeof(struct sinks_list_options),

@@ -1,5 +1,7 @@
 #include "gateway/core/outbox.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +217,32 @@ static int look(struct outbox *outbox, struct outbox_work *work, struct store *s
     return 0;
 }
 
+/* The process of this host that holder names ("HOST:PROCESS:CHANCE"); 0: of another host. */
+static long process_of(const struct outbox *outbox, const char *holder)
+{
+    size_t host = strcspn(outbox->holder, ":");
+
+    if (strncmp(outbox->holder, holder, host + 1) != 0)
+        return 0;
+    return strtol(holder + host + 1, NULL, 10);
+}
+
+/* A gateway of this host that died holds its sinks for some seconds yet: it is let go of them at once. Where
+ * that is wrong, two write to a sink for a moment, which harms nothing. */
+static int release_dead(struct outbox *outbox, struct store *store, int64_t now, struct failure *failure)
+{
+    for (size_t i = 0; i < outbox->row_count; i++) {
+        const struct sink_row *row = &outbox->rows[i];
+        struct sink_update update = {.name = row->name};
+        long process = process_of(outbox, row->holder);
+        bool is_dead = process > 0 && strcmp(row->holder, outbox->holder) != 0 &&
+                       kill((pid_t)process, 0) != 0 && errno == ESRCH;
+        if (is_dead && store->ops->sinks_update(store, row->holder, &update, 1, now, failure) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int outbox_enter(struct outbox *outbox, struct store *store, int64_t now, struct failure *failure)
 {
     struct outbox_work *work;
@@ -230,6 +258,10 @@ int outbox_enter(struct outbox *outbox, struct store *store, int64_t now, struct
     work = calloc(1, sizeof(*work));
     result =
         work == NULL ? fail(failure, "no memory is left for sinks") : look(outbox, work, store, now, failure);
+    if (result == 0)
+        result = release_dead(outbox, store, now, failure);
+    if (result == 0)
+        result = look(outbox, work, store, now, failure);
     free(work);
     return result;
 }

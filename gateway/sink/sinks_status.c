@@ -112,7 +112,8 @@ static void write_own(const struct sinks *sinks, const struct outbox *outbox, FI
         [UP] = {"bulla_sink_up", "gauge", "1 while the sink's last write went well."},
         [HELD] = {"bulla_sink_held", "gauge", "1 while this gateway is the one that writes to the sink."},
         [WRITTEN] = {"bulla_sink_written_readings_total", "counter", "Readings that the sink has confirmed."},
-        [REFUSED] = {"bulla_sink_refused_readings_total", "counter", "Readings that the sink can never take."},
+        [REFUSED] = {"bulla_sink_refused_readings_total", "counter",
+                     "Readings that the sink can never take."},
         [LOST] = {"bulla_sink_lost_readings_total", "counter",
                   "Readings let go for the sink: older than --sink-keep-age, or damaged."},
         [BATCHES] = {"bulla_sink_batches_total", "counter", "Writes that were tried."},
@@ -144,6 +145,6 @@ void sinks_metrics(const struct sinks *sinks, const struct outbox *outbox, int64
     prometheus_one(out, "bulla_sinks_age_limit_seconds", "gauge",
                    "How long a reading may wait for a sink (--sink-keep-age); 0: for ever.",
                    (uint64_t)atomic_load(&sinks->entries[0].drain.keep));
-    prometheus_one(out, "bulla_sinks_full", "gauge", "1 while devices are told to try again because of a sink.",
-                   outbox_is_full(outbox));
+    prometheus_one(out, "bulla_sinks_full", "gauge",
+                   "1 while devices are told to try again because of a sink.", outbox_is_full(outbox));
 }
