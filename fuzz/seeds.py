@@ -62,6 +62,14 @@ BROKERS = [
 ]
 
 
+# Parcels of the outbox; their sum is put right by the target.
+PARCELS = (
+    "0101076b69746368656e000801020304050607 08ac028080f281838985060001000174034365 6c09666666666666374000000000",
+    "0103026100000180d0acf30e0003000161000000000000000000f03f 0101620000 7f 0301630000 056869 21 c3bc 00000000",
+    "0102 03 6200 09 77 0000000000000009 05 02 07 02 06 0000 02 32 027b7d 07 0000 01 00 00 00000000",
+)
+
+
 def load(name):
     return json.loads((VECTORS / name).read_text(encoding="ascii"))
 
@@ -93,6 +101,8 @@ def seeds():
         yield "reply", bytes([case["re"] % 6]) + bytes.fromhex(case["plaintext"])
         yield "message", bytes.fromhex(case["reply"])
         yield "cbor", bytes.fromhex(case["plaintext"])
+    for text in PARCELS:
+        yield "parcel", bytes.fromhex(text)
     for case in malformed["cases"]:
         yield "message", bytes.fromhex(case["message"])
         yield "cbor", bytes.fromhex(case["message"])

@@ -51,10 +51,11 @@ def printed(gateway):
 
 
 NOBODY = "mqtt://127.0.0.1:1"  # a broker that is away has metrics, too
+NO_SINK = "influx://127.0.0.1:1/bulla"  # and so has a sink
 
 
 def test_every_metric_is_documented(make_gateway, make_device, bulla):
-    gateway = make_gateway("--mqtt", NOBODY).start()
+    gateway = make_gateway("--mqtt", NOBODY, "--sink", NO_SINK, "--keep-here").start()
     every_outcome(gateway.port, make_device, bulla)
     with Connection(gateway.port) as connection:
         assert connection.post(b"x" * 5000).status == 413
