@@ -28,7 +28,7 @@ def promtool(*words):
 @pytest.fixture
 def scraped(make_gateway, bulla):
     """What a gateway counts that has answered a device, and knows a broker."""
-    gateway = make_gateway("--mqtt", "mqtt://127.0.0.1:1").start()
+    gateway = make_gateway("--mqtt", "mqtt://127.0.0.1:1", "--sink", "influx://127.0.0.1:1/bulla").start()
     bulla("device", "add", "kitchen", "--out", "kitchen.credential")
     bulla("send", "--to", gateway.url, "--credential", "@kitchen.credential", "temperature=23.5:Cel")
 
