@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/database.h"
+#include "cli/elsewhere.h"
 #include "cli/reading_print.h"
 
 #define TABLE_LIMIT 100 /* rows for people, where --limit does not say */
@@ -95,6 +96,7 @@ static int print(struct store *store, const struct readings_options *options, st
                                                      : -1,
     };
 
+    elsewhere_tell(store, &filter);
     switch ((enum readings_format)options->format) {
     case READINGS_CSV:
         fputs(READING_CSV_HEADER, stdout);

@@ -365,6 +365,7 @@ static void apply(struct gateway *gateway, const struct serve_options *fresh)
     if (fresh->keep_seconds != gateway->pipeline.config.keep_seconds)
         pipeline_keep(&gateway->pipeline, fresh->keep_seconds);
     gateway->pipeline.outbox.keep_bytes = fresh->sink_keep_bytes;
+    gateway->pipeline.outbox.keep_seconds = fresh->sink_keep_seconds;
     sinks_keep(&gateway->sinks, fresh->sink_keep_seconds);
 }
 
@@ -440,6 +441,7 @@ static void open_outbox(struct gateway *gateway, const struct serve_options *opt
     outbox_init(&gateway->pipeline.outbox, &gateway->log, holder,
                 gateway->sinks.count > 0 ? way : READINGS_HERE, options->sink_keep_bytes,
                 gateway->sinks.names, gateway->sinks.count);
+    gateway->pipeline.outbox.keep_seconds = options->sink_keep_seconds;
 }
 
 static int open_pipeline(struct gateway *gateway, const struct serve_options *options,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AGED_BYTES ((size_t)1048576) /* of parcels that are looked at in one go */
+
 void outbox_init(struct outbox *outbox, struct log *log, const char *holder, enum readings_way way,
                  int64_t keep_bytes, const char *const *names, size_t count)
 {
@@ -58,6 +60,7 @@ void outbox_plan(struct outbox *outbox, struct outbox_work *work, int64_t now)
     outbox->hurry = false;
     work->due = true;
     work->holder = outbox->holder;
+    work->keep_seconds = outbox->keep_seconds;
     work->count = 0;
     for (size_t i = 0; i < outbox->count; i++)
         if (!is_others(outbox, &outbox->sinks[i], now / 1000000))
@@ -94,6 +97,52 @@ static int enter_missing(const struct outbox_work *work, struct store *store, in
     return 0;
 }
 
+/* What is too old, at the beginning of what a sink has not got. */
+struct aged {
+    int64_t before; /* microseconds since 1970 */
+    struct outbox_place end;
+    uint64_t points;
+};
+
+static int count_aged(void *context, const struct outbox_row *row)
+{
+    struct aged *aged = context;
+
+    if (row->received >= aged->before)
+        return 1;
+    aged->end = row->place;
+    aged->points += row->points;
+    return 0;
+}
+
+/* A sink that no gateway is given any more loses what is too old all the same: its rows would stay for ever.
+ */
+static int let_go(const struct outbox_work *work, const struct sink_row *row, struct store *store,
+                  int64_t now, struct failure *failure)
+{
+    struct aged aged = {.before = (now - work->keep_seconds) * 1000000};
+    struct sink_update update = {.name = row->name};
+
+    if (store->ops->outbox_read(store, row->cursor.n, AGED_BYTES, count_aged, &aged, failure) < 0)
+        return -1;
+    update.cursor = aged.end;
+    update.lost = aged.points;
+    return aged.points == 0 ? 0 : store->ops->sinks_update(store, work->holder, &update, 1, now, failure);
+}
+
+static int let_aged_go(const struct outbox_work *work, struct store *store, int64_t now,
+                       struct failure *failure)
+{
+    for (size_t i = 0; i < work->row_count && work->keep_seconds > 0; i++) {
+        const struct sink_row *row = &work->rows[i];
+        bool is_held = row->holder[0] != '\0' && row->lease > now;
+        if (!is_held && row->oldest != 0 && row->oldest < (now - work->keep_seconds) * 1000000 &&
+            let_go(work, row, store, now, failure) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 void outbox_run(struct outbox_work *work, struct store *store, int64_t now)
 {
     const struct store_ops *ops = store->ops;
@@ -104,7 +153,8 @@ void outbox_run(struct outbox_work *work, struct store *store, int64_t now)
     work->failed = (work->count > 0 && ops->sinks_update(store, work->holder, work->updates, work->count, now,
                                                          &work->failure) < 0) ||
                    ops->sinks_each(store, take_row, work, &work->failure) < 0 ||
-                   enter_missing(work, store, now, &work->failure) < 0;
+                   enter_missing(work, store, now, &work->failure) < 0 ||
+                   let_aged_go(work, store, now, &work->failure) < 0;
     if (!work->failed && work->row_count > 0)
         work->trimmed = ops->outbox_trim(store, OUTBOX_TRIM, &unsaid);
 }

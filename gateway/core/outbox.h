@@ -20,6 +20,7 @@ struct outbox_work {
     const char *holder;
     struct sink_update updates[SINKS_MAX];
     size_t count;
+    int64_t keep_seconds; /* what waits for longer for a sink that nobody holds is let go; 0: nothing is */
 
     bool failed; /* nothing was noted */
     struct failure failure;
@@ -45,7 +46,8 @@ struct outbox {
     enum readings_way way; /* READINGS_HERE: there are no sinks, and nothing of this is used */
     struct log *log;
     char holder[SINK_HOLDER_MAX + 1];
-    int64_t keep_bytes; /* of parcels that some sink has not confirmed; then no more come in */
+    int64_t keep_seconds; /* that a reading waits for a sink which no gateway writes to; 0: for ever */
+    int64_t keep_bytes;   /* of parcels that some sink has not confirmed; then no more come in */
     struct outbox_sink sinks[SINKS_MAX];
     size_t count;
     struct sink_row rows[SINKS_MAX]; /* all in the registry, by name */

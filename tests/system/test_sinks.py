@@ -5,6 +5,7 @@ whatever happens to the sink, or to the gateway.
 
 import asyncio
 import json
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -88,6 +89,7 @@ def test_readings_go_there(bulla, make_gateway, make_device, sink):
     assert health(gateway) == (200, {"status": "ok", "sinks": [{"name": sink.url, "status": "ok"}]})
     gateway.stop()
     assert bulla.readings() == []
+    assert "readings go to %s" % sink.url in bulla.run("readings").stderr
     assert sink.repeated == 0
     row = listed(bulla)[sink.url]
     assert (row["behind"], row["bytes"], row["gateway"]) == (0, 0, None) and row["confirmed"]
@@ -177,6 +179,20 @@ def test_what_is_too_old(make_gateway, make_device, make_sink):
     send(gateway, kitchen, [77])
     wait_until(lambda: 77 in numbers(sink) or metric(gateway, "bulla_sink_lost_readings_total", sink) == 6, 20)
     assert not set(numbers(sink)) & set(range(5))
+
+
+def test_options_change_while_it_runs(bulla, make_gateway, make_device, make_sink):
+    """SIGHUP: how much may wait, and for how long; other sinks need a restart."""
+    sink = make_sink()
+    conf = bulla.folder / "bulla.conf"
+    conf.write_text("[serve]\nsink = %s\nsink-keep-age = 1h\n" % sink.url)
+    gateway = make_gateway("--config", str(conf)).start()
+    send(gateway, make_device("kitchen"), range(5))
+    conf.write_text("[serve]\nsink = influx://127.0.0.1:1/x\nsink-keep-age = 1s\nsink-keep-size = 2G\n")
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: metric(gateway, "bulla_sink_lost_readings_total", sink) == 5, 30)
+    assert "bulla_sinks_bytes_limit %d" % (2 << 30) in get(gateway, "/metrics")[1]
+    assert 'option=sink detail="needs a restart"' in gateway.text()
 
 
 def test_what_is_never_taken(bulla, make_gateway, make_device, sink):

@@ -1,7 +1,7 @@
 /*
  * How one sink gets what lies in the outbox (gateway/sink/drain.h), and what all of them do at once
- * (gateway/sink/sinks.h, gateway/core/outbox.h): with a sink that fails on demand, a clock that is set, and the
- * database of a fixture.
+ * (gateway/sink/sinks.h, gateway/core/outbox.h): with a sink that fails on demand, a clock that is set, and
+ * the database of a fixture.
  */
 #include "store_fixture.h"
 
@@ -23,11 +23,11 @@ struct fake {
     bool away;
     bool hangs; /* until it is interrupted */
     bool interrupted;
-    int refuses;       /* values that this divides are refused; 0: none */
-    int away_after;    /* writes; then it is away. -1: never */
-    unsigned writes;   /* that were tried */
-    size_t largest;    /* points in one of them */
-    size_t count;      /* points that it took */
+    int refuses;     /* values that this divides are refused; 0: none */
+    int away_after;  /* writes; then it is away. -1: never */
+    unsigned writes; /* that were tried */
+    size_t largest;  /* points in one of them */
+    size_t count;    /* points that it took */
     double values[ROOM];
 };
 
@@ -524,6 +524,31 @@ static void test_forgotten_meanwhile(void **state)
     sinks_close(&sinks);
 }
 
+/* What waits for a sink that no gateway writes to becomes too old, too. */
+static void test_nobody_writes_to_it(void **state)
+{
+    static const char *const names[] = {"fake:two"};
+    struct world *w = *state;
+    struct sinks sinks;
+
+    open_sinks(w, &sinks, names, 1);
+    pipeline.outbox.keep_seconds = 3600;
+    store(w, 5);
+    w->f->now += 3000;
+    store(w, 3);
+    turn(w, &sinks);
+    assert_int_equal(number(w->f, "SELECT lost FROM sinks WHERE name = 'fake:one'"), 0);
+    w->f->now += 601;
+    turn(w, &sinks);
+    assert_int_equal(number(w->f, "SELECT lost FROM sinks WHERE name = 'fake:one'"), 5);
+    assert_int_equal(number(w->f, "SELECT points FROM sinks WHERE name = 'fake:one'"), 5);
+    assert_int_equal(number(w->f, "SELECT lost FROM sinks WHERE name = 'fake:two'"),
+                     0); /* its thread's work */
+    turn(w, &sinks);
+    assert_int_equal(number(w->f, "SELECT lost FROM sinks WHERE name = 'fake:one'"), 5);
+    sinks_close(&sinks);
+}
+
 static void test_one_sink_twice(void **state)
 {
     static const char *const names[] = {"fake:one", "fake:one"};
@@ -555,6 +580,7 @@ int main(void)
         DRAIN_TEST(test_another_gateway_holds_it),
         DRAIN_TEST(test_the_bound),
         DRAIN_TEST(test_forgotten_meanwhile),
+        DRAIN_TEST(test_nobody_writes_to_it),
         DRAIN_TEST(test_one_sink_twice),
     };
 
