@@ -29,8 +29,8 @@ void elsewhere_tell(struct store *store, const struct reading_filter *filter)
     size_t count = 0;
 
     newest.limit = 1;
-    if (store->ops->sinks_each == NULL || store->ops->readings_each(store, &newest, note, &here, &unsaid) < 0 ||
-        here)
+    if (store->ops->sinks_each == NULL ||
+        store->ops->readings_each(store, &newest, note, &here, &unsaid) < 0 || here)
         return;
     (void)!store->ops->sinks_each(store, name_sink, &count, &unsaid);
     if (count > 0)

@@ -125,27 +125,24 @@ static void test_newer_schema_is_refused(void **state)
     f->store = NULL;
     assert_null(open_store(f, STORE_CREATE));
     says(f, "version 4711");
-    says(f, "up to 2");
+    says(f, "up to 3");
     assert_int_equal(number(f, "SELECT version FROM bulla_schema"), 4711);
 }
 
-/* A database of the first release, with a device in it, becomes one as it is made today. */
-static void test_migration(void **state)
+/* A database of an older version, with a device in it, becomes one as it is made today. */
+static void migrate_from(struct fixture *f, const char *older)
 {
     static const char columns[] =
         "SELECT string_agg(table_name || '.' || column_name || ' ' || data_type || ' '"
         " || is_nullable || ' ' || coalesce(column_default, ''), ','"
         " ORDER BY table_name, column_name) FROM information_schema.columns"
         " WHERE table_schema = current_schema()";
-    struct fixture *f = *state;
     struct device_row before = add_device(f, "a", 1, BULLA_SESSION, false), row;
     char made[8192], migrated[8192];
 
     f->kind->text(f, columns, made, sizeof(made));
     f->store->ops->close(f->store);
-    run_sql(f, "DROP TABLE wires; DROP TABLE wire_hashes; DROP TABLE session_ids;"
-               " ALTER TABLE devices ALTER kid SET NOT NULL, ALTER secret SET NOT NULL;"
-               " DELETE FROM numbers WHERE name = 'wires'; UPDATE bulla_schema SET version = 1");
+    run_sql(f, older);
     f->store = open_store(f, STORE_EXISTING);
     assert_non_null(f->store);
     f->kind->text(f, columns, migrated, sizeof(migrated));
@@ -154,7 +151,24 @@ static void test_migration(void **state)
     assert_int_equal(row.id, before.id);
     assert_memory_equal(row.secret, before.secret, sizeof(row.secret));
     assert_int_equal(number(f, "SELECT value FROM numbers WHERE name = 'wires'"), 0);
+    assert_int_equal(call(f, sink_add, "influx://h/db", NOW), 1);
+    assert_int_equal(number(f, "SELECT n FROM outbox_end"), 0);
     assert_true(add_device(f, "b", 2, BULLA_SESSION, false).id > before.id);
+}
+
+#define WITHOUT_OUTBOX "DROP TABLE outbox; DROP TABLE outbox_end; DROP TABLE sinks; "
+
+static void test_migration_from_1(void **state)
+{
+    migrate_from(*state, WITHOUT_OUTBOX
+                 "DROP TABLE wires; DROP TABLE wire_hashes; DROP TABLE session_ids;"
+                 " ALTER TABLE devices ALTER kid SET NOT NULL, ALTER secret SET NOT NULL;"
+                 " DELETE FROM numbers WHERE name = 'wires'; UPDATE bulla_schema SET version = 1");
+}
+
+static void test_migration_from_2(void **state)
+{
+    migrate_from(*state, WITHOUT_OUTBOX "UPDATE bulla_schema SET version = 2");
 }
 
 /* In the middle of older wires' messages: what comes then is not done by itself on a new connection. */
@@ -537,7 +551,8 @@ int main(void)
         STORE_TEST(test_a_backup_is_a_file),
         STORE_TEST(test_no_database_yet),
         STORE_TEST(test_newer_schema_is_refused),
-        STORE_TEST(test_migration),
+        STORE_TEST(test_migration_from_1),
+        STORE_TEST(test_migration_from_2),
         STORE_TEST(test_older_wires_lose_the_connection),
         STORE_TEST(test_tables_of_others),
         STORE_TEST(test_a_schema_that_is_not_there),
