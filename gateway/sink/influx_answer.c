@@ -6,6 +6,9 @@
 #include "gateway/decode/utf8.h"
 
 #define QUOTED 160 /* bytes of the server's words */
+#define BEGIN                                                                                                \
+    2048 /* of a body, in which they begin: so that what is quoted is not what the body's end cuts off */
+#define READ 4096
 
 /* ---- what the server says ---- */
 
@@ -15,7 +18,7 @@ static const char *find_words(const char *body, size_t len, bool *quoted)
     static const char *const keys[] = {"\"message\":\"", "\"error\":\""};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const char *at = memmem(body, len, keys[i], strlen(keys[i]));
+        const char *at = memmem(body, len < BEGIN ? len : BEGIN, keys[i], strlen(keys[i]));
         if (at != NULL) {
             *quoted = true;
             return at + strlen(keys[i]);
@@ -31,32 +34,53 @@ static char unescape(char c)
     return strchr("ntrbf", c) != NULL ? ' ' : c;
 }
 
-/* Copies its words in one line, of visible characters, cut off where they are long. */
-static void copy_words(const char *body, size_t len, char out[QUOTED + 1])
+/* Copies its words in one line of visible characters. Returns their bytes. */
+static size_t copy_words(const char *body, size_t len, char out[READ])
 {
     bool quoted;
     const char *at = find_words(body, len, &quoted);
     size_t used = 0;
 
-    for (; at < body + len && used < QUOTED && !(quoted && *at == '"'); at++) {
+    for (; at < body + len && used + 1 < READ && !(quoted && *at == '"'); at++) {
         char c = *at;
         if (quoted && c == '\\' && at + 1 < body + len)
             c = unescape(*++at);
         out[used++] = (uint8_t)c < ' ' || c == 0x7f ? ' ' : c;
     }
-    while (used > 0 && out[used - 1] == ' ')
+    out[used] = '\0';
+    return used;
+}
+
+/* A server, or what stands before it, may send back what it got: as it was, or as JSON escapes it. */
+static bool repeats(const char *body, size_t len, const char *words, size_t words_len, const char *secret)
+{
+    size_t size = strlen(secret);
+
+    return size > 0 &&
+           (memmem(body, len, secret, size) != NULL || memmem(words, words_len, secret, size) != NULL);
+}
+
+/* What is quoted of an answer: the beginning of its words, and nothing that is secret. */
+static void quote(const struct influx_url *url, const char *credential, const char *body, size_t len,
+                  char out[QUOTED + 1])
+{
+    char words[READ];
+    size_t used = copy_words(body, len, words);
+
+    out[0] = '\0';
+    if (repeats(body, len, words, used, credential) || repeats(body, len, words, used, url->password) ||
+        repeats(body, len, words, used, url->token)) {
+        strcpy(out, "(it repeats what is secret)");
+        return;
+    }
+    used = used < QUOTED ? used : QUOTED;
+    while (used > 0 && words[used - 1] == ' ')
         used--;
+    memcpy(out, words, used);
     out[used] = '\0';
     if (!utf8_is_text(out, used)) /* it is none, or was cut in the middle of a character */
         for (size_t i = 0; i < used; i++)
             out[i] = (uint8_t)out[i] < 0x80 ? out[i] : '?';
-}
-
-/* A server, or what stands before it, may send back what it got. */
-static void hide(const char *body, size_t len, const char *secret, char out[QUOTED + 1])
-{
-    if (secret[0] != '\0' && memmem(body, len, secret, strlen(secret)) != NULL)
-        strcpy(out, "(it repeats what is secret)");
 }
 
 /* ---- what it means ---- */
@@ -134,10 +158,7 @@ int influx_judge(const struct influx_url *url, const char *credential, long stat
 
     if (status == 204)
         return SINK_WRITTEN;
-    copy_words(body, len, said);
-    hide(body, len, credential, said);
-    hide(body, len, url->password, said);
-    hide(body, len, url->token, said);
+    quote(url, credential, body, len, said);
     if (status == 400 || status == 422)
         return judge_refusal(body, len, said, failure);
     if (status == 404)

@@ -295,6 +295,9 @@ static void test_secrets_are_not_repeated(void **state)
     assert_null(strstr(failure.text, "c3ViamVjdDpodW50ZXIy"));
     assert_int_equal(judge(400, "{\"error\":\"unable to parse: your password hunter2\"}"), SINK_REFUSED);
     assert_null(strstr(failure.text, "hunter2"));
+    assert_int_equal(judge(500, "{\"error\":\"Basic c3Vi\\amVjdDpodW50ZXIy\"}"),
+                     SINK_AWAY); /* \/ of base64 */
+    assert_null(strstr(failure.text, "c3ViamVjdDpodW50ZXIy"));
     assert_int_equal(load("influx://h/?org=O&bucket=B&token=t0ken", true), 0);
     assert_int_equal(judge(404, "no t0ken here"), SINK_AWAY);
     assert_null(strstr(failure.text, "t0ken"));
