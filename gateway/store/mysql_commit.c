@@ -45,6 +45,7 @@ struct batch {
     int at_contexts;
     int at_devices;
     int at_numbers;
+    int at_generation;
 
     /* what the transaction sees */
     int64_t series_gone;
@@ -129,6 +130,8 @@ static int send_states(const struct batch *batch, struct mq_batch *round)
  */
 static void send_first(struct batch *batch, struct mq_batch *round)
 {
+    struct mq_parameters parameters = {0};
+
     batch->at_wires = batch->at_numbers = -1;
     mq_batch_add(round, MQ_BEGIN, NULL);
     mq_batch_add(round, MQ_SERIES_HOLD, NULL);
@@ -139,6 +142,9 @@ static void send_first(struct batch *batch, struct mq_batch *round)
         send_devices(batch, round, MQ_DEVICES_HOLD, is_written);
     batch->at_contexts = send_devices(batch, round, MQ_CONTEXTS_HOLD, is_any);
     batch->at_devices = send_states(batch, round);
+    mq_text(&parameters, "generation"); /* spares the gateway a round trip of its own */
+    mq_batch_add(round, MQ_NUMBER_GET, &parameters);
+    batch->at_generation = round->count - 1;
     if (batch->proofs == 0)
         return;
     mq_batch_add(round, MQ_T_HOLD, NULL);
@@ -189,6 +195,8 @@ static void take_first(void *context, int number, struct mq_result *result)
         take_devices(batch, result);
     } else if (number == batch->at_series_gone && mq_next(result)) {
         batch->series_gone = mq_get_number(result, 0);
+    } else if (number == batch->at_generation && mq_next(result)) {
+        batch->commit->generation = mq_get_number(result, 0);
     } else if (number == batch->at_wires) {
         batch->wires_held = mq_next(result);
     } else if (number == batch->at_numbers && mq_next(result)) {

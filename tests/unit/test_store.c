@@ -604,6 +604,35 @@ static void test_context_list(void **state)
     assert_string_equal(list, "6 ");
 }
 
+/* A store may read the generation along with a batch, and then it is the one that there is. */
+static void test_generation_with_a_batch(void **state)
+{
+    struct fixture *f = *state;
+    int64_t device = add_device(f, "a", 1, BULLA_SESSION, false).id;
+    struct commit_context context = {.before = prove(f, device, 1, 5, 1)};
+
+    for (uint64_t piv = 2; piv < 6; piv++) {
+        struct reading reading = real("t", (double)piv, NOW * SECOND);
+        struct commit_message message = {.piv = piv, .count = 1};
+        struct commit commit = {.contexts = &context,
+                                .context_count = 1,
+                                .messages = &message,
+                                .message_count = 1,
+                                .readings = &reading,
+                                .generation = -1};
+        int64_t generation;
+        context.after = context.before;
+        bulla_window_mark(&context.after.window, piv);
+        ok(call(f, commit, &commit, f->now));
+        assert_int_equal(context.verdict, COMMIT_DONE);
+        context.before = context.after;
+        ok(call(f, generation, &generation));
+        assert_true(commit.generation == -1 || commit.generation == generation);
+        add_device(f, (char[]){(char)('a' + piv), 0}, (uint8_t)piv, BULLA_SESSION,
+                   false); /* it is another one then */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -633,6 +662,7 @@ int main(void)
         STORE_TEST(test_floor_never_falls),
         STORE_TEST(test_proving_restored_rows),
         STORE_TEST(test_context_list),
+        STORE_TEST(test_generation_with_a_batch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
