@@ -60,6 +60,8 @@ struct mysql {
     int (*set_up)(struct mysql *my, struct failure *failure);
     bool setting_up;     /* a new connection is being told what it is for */
     bool in_transaction; /* between mq_begin() and mq_end(): never on another connection than it began on */
+    bool unhurried;      /* its statements may take as long as they like */
+    bool silent;         /* the last failure: the server did not answer in time */
     bool conflict;       /* the last failure was a deadlock, or a lock that did not come */
     unsigned error;      /* the last failure's number, of the server or the client library */
 
@@ -110,6 +112,9 @@ void maria_disconnect(struct mysql *my);
 /* "cannot WHAT: the server's reason; what to do (label)", of the last error of the connection; ends it if it
  * was lost. Returns -1. */
 int maria_fail(struct mysql *my, const char *what, struct failure *failure);
+
+/* Of the monotonic clock. */
+int64_t maria_milliseconds(void);
 
 /* ---- mysql_query.c: parameters ---- */
 

@@ -566,7 +566,7 @@ static bool is_to_be_tried_again(struct batch *batch, int *tries, bool *was_conn
 {
     if (mq_again(batch->my, tries))
         return true;
-    bool lost = *was_connected && !batch->committing && !maria_is_connected(batch->my);
+    bool lost = *was_connected && !batch->committing && !maria_is_connected(batch->my) && !batch->my->silent;
     *was_connected = false;
     return lost;
 }

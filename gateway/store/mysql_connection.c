@@ -113,10 +113,12 @@ int maria_fail(struct mysql *my, const char *what, struct failure *failure)
 {
     char text[160] = "there is no connection";
 
-    my->error = my->conn == NULL ? CR_SERVER_LOST : mysql_errno(my->conn);
+    my->error = my->conn == NULL || my->silent ? CR_SERVER_LOST : mysql_errno(my->conn);
     my->conflict = my->error == ER_LOCK_DEADLOCK || my->error == ER_LOCK_WAIT_TIMEOUT ||
                    my->error == 3572 /* ER_LOCK_NOWAIT */;
-    if (my->conn != NULL)
+    if (my->silent)
+        snprintf(text, sizeof(text), "the server did not answer for %u s", my->url->read_seconds);
+    else if (my->conn != NULL)
         flatten(mysql_error(my->conn), text, sizeof(text));
     if (is_lost(my->error))
         maria_disconnect(my);
@@ -191,7 +193,7 @@ void maria_close(struct store *store)
 
 /* ---- connecting ---- */
 
-static int64_t milliseconds(void)
+int64_t maria_milliseconds(void)
 {
     struct timespec now;
 
@@ -409,14 +411,14 @@ static int fail_used(struct mysql *my, struct users *users, struct failure *fail
 
 static int take_use(struct mysql *my, struct failure *failure)
 {
-    int64_t until = milliseconds() + (store_is_alone(my->mode) ? ALONE_WAIT : USE_WAIT);
+    int64_t until = maria_milliseconds() + (store_is_alone(my->mode) ? ALONE_WAIT : USE_WAIT);
     struct users users = {0};
 
     for (;;) {
         int taken = store_is_alone(my->mode) ? take_all(my, &users, failure) : take_any(my, failure);
         if (taken != 0)
             return taken < 0 ? -1 : 0;
-        if (milliseconds() >= until)
+        if (maria_milliseconds() >= until)
             return fail_used(my, &users, failure);
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
@@ -470,7 +472,7 @@ static void wait_longer(struct mysql *my, const struct failure *failure)
     if (getrandom(&chance, sizeof(chance), 0) < 0)
         chance = 0;
     my->retry_after = after > RETRY_MOST ? RETRY_MOST : after;
-    my->retry_at = milliseconds() + my->retry_after / 2 + my->retry_after * chance / UINT16_MAX;
+    my->retry_at = maria_milliseconds() + my->retry_after / 2 + my->retry_after * chance / UINT16_MAX;
     my->reason = *failure;
 }
 
@@ -518,7 +520,7 @@ int maria_connect(struct mysql *my, struct failure *failure)
     if (my->in_transaction || my->setting_up)
         return fail(failure, "cannot use the database: the connection was lost; it is tried again (%s)",
                     my->label);
-    if (my->retry_at != 0 && milliseconds() < my->retry_at) {
+    if (my->retry_at != 0 && maria_milliseconds() < my->retry_at) {
         *failure = my->reason;
         return STORE_AWAY;
     }

@@ -1,7 +1,9 @@
 /* Parameters, results, statements, transactions and batches. */
 #include "gateway/store/mysql.h"
 
+#include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -382,15 +384,45 @@ static int fail_memory(const char *what, struct failure *failure)
     return fail(failure, "cannot %s: no memory is left", what);
 }
 
-static int run_text(struct mysql *my, const char *sql, size_t len, struct mq_result *result, const char *what,
-                    struct failure *failure)
+/* Waits until the server says something, or ends the connection. False: it was silent for so long. */
+static bool wait_for_answer(struct mysql *my, bool unhurried)
 {
-    *result = (struct mq_result){0};
+    struct pollfd socket = {.fd = mysql_get_socket(my->conn), .events = POLLIN};
+    int64_t patience = (int64_t)my->url->read_seconds * 1000;
+    int64_t until = maria_milliseconds() + patience;
+    int ready;
+
+    do {
+        int64_t left = until - maria_milliseconds();
+        ready = poll(&socket, 1, unhurried ? -1 : left > 0 ? (int)left : 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready != 0; /* an error is one that reading finds, too */
+}
+
+/* Sends statements and waits for the first answer: an error, or there is a result to be taken. */
+static bool send_text(struct mysql *my, const char *sql, size_t len, bool unhurried)
+{
+    if (mysql_send_query(my->conn, sql, len) != 0)
+        return false;
+    my->silent = !wait_for_answer(my, unhurried || my->unhurried);
+    return !my->silent && mysql_read_query_result(my->conn) == 0;
+}
+
+static void begin_statement(struct mysql *my)
+{
+    my->silent = false;
     my->conflict = false;
     my->error = 0;
+}
+
+static int run_text(struct mysql *my, const char *sql, size_t len, bool unhurried, struct mq_result *result,
+                    const char *what, struct failure *failure)
+{
+    *result = (struct mq_result){0};
+    begin_statement(my);
     if (maria_connect(my, failure) != 0)
         return -1;
-    if (mysql_real_query(my->conn, sql, len) != 0 || !take_result(my, result))
+    if (!send_text(my, sql, len, unhurried) || !take_result(my, result))
         return maria_fail(my, what, failure);
     return 0;
 }
@@ -398,7 +430,7 @@ static int run_text(struct mysql *my, const char *sql, size_t len, struct mq_res
 int mq_text_query(struct mysql *my, const char *sql, struct mq_result *result, const char *what,
                   struct failure *failure)
 {
-    return run_text(my, sql, strlen(sql), result, what, failure);
+    return run_text(my, sql, strlen(sql), false, result, what, failure);
 }
 
 int mq_text_run(struct mysql *my, const char *sql, const char *what, struct failure *failure)
@@ -421,9 +453,10 @@ int mq_text_with(struct mysql *my, const char *sql, struct mq_parameters *parame
     if (!render(&text, &used, &room, sql, parameters))
         fail_memory(what, failure);
     else if (taking == MQ_WHOLE)
-        status = run_text(my, text, used, result, what, failure);
+        status = run_text(my, text, used, true, result, what, failure);
     else if (maria_connect(my, failure) == 0) {
-        if (mysql_real_query(my->conn, text, used) == 0)
+        begin_statement(my);
+        if (send_text(my, text, used, true))
             result->rows = mysql_use_result(my->conn);
         status = result->rows != NULL ? 0 : maria_fail(my, what, failure);
     }
@@ -431,6 +464,26 @@ int mq_text_with(struct mysql *my, const char *sql, struct mq_parameters *parame
     if (parameters != NULL)
         mq_drop(parameters);
     return status;
+}
+
+/* What reads much: the more there is, the longer it takes, and nobody waits behind it. */
+static bool is_unhurried(enum mq_statement id)
+{
+    switch (id) {
+    case MQ_SERIES_RANGE:
+    case MQ_SERIES_SELECTED:
+    case MQ_POINTS_START:
+    case MQ_POINTS_START_OF:
+    case MQ_POINTS_COUNT_OF:
+    case MQ_POINTS_PAGE:
+    case MQ_POINTS_PAGE_OF:
+    case MQ_FOLLOW_NEW:
+    case MQ_EVENTS_START:
+    case MQ_EVENTS_AFTER:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* `times`: 2 if it may be run once more where the connection was lost. */
@@ -445,8 +498,8 @@ static int run_statement(struct mysql *my, enum mq_statement id, struct mq_param
     if (!render(&text, &used, &room, statement_sql[id], parameters))
         fail_memory(what, failure);
     else
-        for (int i = 0; i < times && status != 0 && (i == 0 || !maria_is_connected(my)); i++)
-            status = run_text(my, text, used, result, what, failure);
+        for (int i = 0; i < times && status != 0 && (i == 0 || (!maria_is_connected(my) && !my->silent)); i++)
+            status = run_text(my, text, used, is_unhurried(id), result, what, failure);
     free(text);
     if (parameters != NULL)
         mq_drop(parameters);
@@ -508,7 +561,7 @@ void mq_rollback(struct mysql *my)
     bool begun = my->in_transaction;
 
     my->in_transaction = false;
-    if (begun && maria_is_connected(my) && mysql_real_query(my->conn, "ROLLBACK", 8) != 0)
+    if (begun && maria_is_connected(my) && !send_text(my, "ROLLBACK", 8, false))
         maria_disconnect(my);
 }
 
@@ -525,10 +578,12 @@ int mq_end(struct mysql *my, int result, const char *what, struct failure *failu
     return committed < 0 ? -1 : result;
 }
 
-/* Not all of those that were in each other's way at the same time. */
+/* Not all of those that were in each other's way at the same time. Who has waited long does not wait much
+ * longer. */
 bool mq_again(struct mysql *my, int *tries)
 {
-    if (!my->conflict || ++*tries >= TRIES)
+    *tries += my->error == ER_LOCK_WAIT_TIMEOUT ? TRIES - 1 : 1;
+    if (!my->conflict || *tries >= TRIES)
         return false;
     nanosleep(&(struct timespec){.tv_nsec = 1000000L * *tries + random() % 4000000}, NULL);
     return true;
@@ -580,7 +635,7 @@ static void send_batch(struct mq_batch *batch)
         return;
     if (maria_connect(my, batch->failure) != 0)
         batch->failed = true;
-    else if (mysql_real_query(my->conn, batch->text, len) != 0)
+    else if (!send_text(my, batch->text, len, false))
         fail_batch(batch);
     else
         take_results(batch);
@@ -601,10 +656,8 @@ void mq_batch_add(struct mq_batch *batch, enum mq_statement id, struct mq_parame
 {
     size_t before = batch->used;
 
-    if (batch->count == 0) {
-        batch->my->conflict = false;
-        batch->my->error = 0;
-    }
+    if (batch->count == 0)
+        begin_statement(batch->my);
     if (before + (parameters == NULL ? 0 : parameters->used) > PACKET_MOST)
         send_batch(batch);
     note_transaction(batch, id);

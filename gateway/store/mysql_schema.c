@@ -220,8 +220,11 @@ static int migrate(struct mysql *my, struct failure *failure)
     int version = maria_schema_version(my, failure);
     if (version >= 0)
         version = check_version(my, version, failure);
-    if (version >= 0 && version < MYSQL_SCHEMA)
+    if (version >= 0 && version < MYSQL_SCHEMA) {
+        my->unhurried = true;
         version = apply(my, version, failure);
+        my->unhurried = false;
+    }
     struct failure unused;
     if (maria_is_connected(my))
         (void)read_number(my, "SELECT RELEASE_LOCK(" MQ_LOCK("schema") ")", 0,

@@ -209,8 +209,8 @@ struct mysql_url *mysql_url_parse(const char *location, struct failure *failure)
     }
     if (read_url(url, location, failure) == 0 && read_mode(url, failure) == 0 &&
         read_seconds(url->connect_timeout, 5, &url->connect_seconds, failure) == 0 &&
-        read_seconds(url->read_timeout, 120, &url->read_seconds, failure) == 0 &&
-        read_seconds(url->write_timeout, 30, &url->write_seconds, failure) == 0)
+        read_seconds(url->read_timeout, 15, &url->read_seconds, failure) == 0 &&
+        read_seconds(url->write_timeout, 15, &url->write_seconds, failure) == 0)
         return url;
     mysql_url_free(url);
     return NULL;
