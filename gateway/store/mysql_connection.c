@@ -218,6 +218,7 @@ static void set_tls(MYSQL *conn, const struct mysql_url *url)
 static void set_options(MYSQL *conn, const struct mysql_url *url)
 {
     const unsigned no_files = 0;
+    const unsigned tcp = MYSQL_PROTOCOL_TCP;
     const my_bool no = 0;
 
     mysql_optionsv(conn, MYSQL_OPT_LOCAL_INFILE, &no_files);
@@ -230,6 +231,8 @@ static void set_options(MYSQL *conn, const struct mysql_url *url)
     if (url->option_file != NULL)
         mysql_optionsv(conn, MYSQL_READ_DEFAULT_FILE, url->option_file);
     mysql_optionsv(conn, MYSQL_READ_DEFAULT_GROUP, "bulla");
+    if (url->port != 0 && url->socket == NULL) /* "localhost" alone is the unix socket there */
+        mysql_optionsv(conn, MYSQL_OPT_PROTOCOL, &tcp);
     set_tls(conn, url);
 }
 
@@ -449,14 +452,27 @@ static bool is_refusal(unsigned error)
     return false;
 }
 
+/* The library's words for a time-out are the number of ETIMEDOUT, at their end: "(110)", "error: 110". */
+static void describe(const struct mysql *my, char *text, size_t size)
+{
+    size_t len;
+
+    flatten(my->conn == NULL ? "no memory is left" : mysql_error(my->conn), text, size);
+    len = strlen(text);
+    if (len > 0 && text[len - 1] == ')')
+        len--;
+    if (len > 3 && memcmp(text + len - 3, "110", 3) == 0)
+        snprintf(text, size, "it did not answer for %u s", my->url->connect_seconds);
+}
+
 static int fail_away(struct mysql *my, struct failure *failure)
 {
     unsigned error = my->conn == NULL ? 0 : mysql_errno(my->conn);
     bool refused = is_refusal(error);
-    char text[200];
+    char text[160];
 
-    flatten(my->conn == NULL ? "no memory is left" : mysql_error(my->conn), text, sizeof(text));
-    fail(failure, "cannot reach the database: %s; %s", text,
+    describe(my, text, sizeof(text));
+    fail(failure, "cannot reach the database %.80s: %s; %s", my->label, text,
          refused ? "check the URL, the user, its password (BULLA_MYSQL_PASSWORD or an option file) and its "
                    "rights on the server"
                  : "is the server running? It is tried again");

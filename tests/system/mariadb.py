@@ -76,8 +76,9 @@ class MariaDB:
             for path in (self.folder, self.temporary, self.log_path):
                 os.chown(path, user.pw_uid, user.pw_gid)
         self.settings = dict(SETTINGS, **(LIKE_MYSQL if like_mysql else {}))
-        self.settings.update(port=self.port, bind_address="127.0.0.1", socket=self.socket, datadir=self.data, tmpdir=self.temporary,
-                             pid_file=self.folder / "pid", **settings)
+        self.settings.update(bind_address="127.0.0.1")
+        self.settings.update(settings, port=self.port, socket=self.socket, datadir=self.data, tmpdir=self.temporary,
+                             pid_file=self.folder / "pid")
         self.data.mkdir()
         if self.user:
             os.chown(self.data, user.pw_uid, user.pw_gid)

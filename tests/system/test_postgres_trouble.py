@@ -160,7 +160,7 @@ def pause(server, number):  # noqa: F811
             pass
 
 
-def check_silence(gateway, load, begin, end):
+def check_silence(gateway, load, begin, end, kind="postgres"):
     """A server that says nothing any more: what is waited for it is bounded, and told; and it goes on alone."""
     wait_until(lambda: min(load.sent) > 3, what="readings before")
     begun, at = time.monotonic(), time.time()
@@ -169,7 +169,7 @@ def check_silence(gateway, load, begin, end):
     silent = time.monotonic() - begun
     status, told = health(gateway)
     assert status == 503 and at - 2 <= told["since"] <= at + 2, (told, at)
-    assert "postgres" in told["detail"], told
+    assert kind in told["detail"], told
     wait_until(lambda: load.refusals() > 0, 20, "refusals")
     before = list(load.sent)
     end()
