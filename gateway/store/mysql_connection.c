@@ -18,6 +18,8 @@
 #include <errmsg.h>
 #include <mysqld_error.h>
 
+#define LOGIN_PLUGIN 2 /* MYSQL_CLIENT_AUTHENTICATION_PLUGIN: its header is broken in Debian */
+
 #define RETRY_LEAST  100     /* milliseconds between attempts to reach a server that is away */
 #define RETRY_MOST   3000    /* growing up to */
 #define USE_WAIT     5000    /* milliseconds for which it waits until somebody is through who has it alone */
@@ -25,10 +27,10 @@
 #define PACKET_LEAST 4194304 /* of max_allowed_packet */
 
 /*
- * What a connection is told at its beginning. A batch that waits for longer is rather tried again; a gateway
- * that hangs or is cut off in the middle of a batch keeps nobody waiting for long (where the server knows
- * how: MariaDB's own statements stand in a comment of a form of its own). What stands in the way of exact
- * reading and writing is put right for this connection.
+ * What a connection is told at its beginning. A batch that waits for longer is rather tried again; a
+ * gateway that hangs or is cut off in the middle of a batch keeps nobody waiting for long (where the
+ * server knows how: MariaDB's own statements stand in a comment of a form of its own). What stands in the
+ * way of exact reading and writing is put right for this connection.
  */
 static const char *const session[] = {
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
@@ -129,9 +131,19 @@ int maria_fail(struct mysql *my, const char *what, struct failure *failure)
 
 static pthread_once_t library = PTHREAD_ONCE_INIT;
 
+/* Some ways to log in are files that the library loads when a server asks for one. They are loaded at once:
+ * later the sandbox lets no new code in. Where one is not installed, nothing is lost but that way. */
 static void begin_library(void)
 {
+    static const char *const ways[] = {"caching_sha2_password", "client_ed25519", "sha256_password"};
+    MYSQL *conn;
+
     (void)mysql_library_init(0, NULL, NULL);
+    conn = mysql_init(NULL);
+    for (size_t i = 0; conn != NULL && i < sizeof(ways) / sizeof(ways[0]); i++)
+        (void)mysql_client_find_plugin(conn, ways[i], LOGIN_PLUGIN);
+    if (conn != NULL)
+        mysql_close(conn);
 }
 
 /* What people call it. Never the user's password, nor anything else of the URL. */
@@ -429,6 +441,17 @@ static int take_use(struct mysql *my, struct failure *failure)
 
 /* ---- a server that is away ---- */
 
+/* A server that is stopped in the middle of it breaks a TLS handshake off as well: that is no refusal. */
+static bool is_tls_refusal(const char *message)
+{
+    static const char *const words[] = {"ertificate", "not support", "No such file", "private key", "PEM"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strstr(message, words[i]) != NULL)
+            return true;
+    return false;
+}
+
 /* Refusals that another attempt does not change. */
 static bool is_refusal(unsigned error)
 {
@@ -438,7 +461,7 @@ static bool is_refusal(unsigned error)
         ER_BAD_DB_ERROR,
         ER_HOST_NOT_PRIVILEGED,
         ER_MUST_CHANGE_PASSWORD,
-        CR_SSL_CONNECTION_ERROR,
+
         CR_AUTH_PLUGIN_CANNOT_LOAD,
         1698 /* ER_ACCESS_DENIED_NO_PASSWORD_ERROR */,
         1251 /* ER_NOT_SUPPORTED_AUTH_MODE */,
@@ -468,7 +491,8 @@ static void describe(const struct mysql *my, char *text, size_t size)
 static int fail_away(struct mysql *my, struct failure *failure)
 {
     unsigned error = my->conn == NULL ? 0 : mysql_errno(my->conn);
-    bool refused = is_refusal(error);
+    bool refused =
+        error == CR_SSL_CONNECTION_ERROR ? is_tls_refusal(mysql_error(my->conn)) : is_refusal(error);
     char text[160];
 
     describe(my, text, sizeof(text));

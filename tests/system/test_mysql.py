@@ -260,3 +260,21 @@ def test_a_full_disk(small_server, tmp_path, env, make_gateway):  # noqa: F811
         load.stop()
     load.check(bulla)
     gateway.stop()
+
+
+@pytest.mark.skipif("BULLA_RELEASE_BIN" not in os.environ, reason="BULLA_RELEASE_BIN names no build without sanitizers")
+def test_the_sandbox_lets_it_connect(own_server, tmp_path, env, make_gateway, monkeypatch):  # noqa: F811
+    """By name and over TCP, from behind the filter of system calls, where no code can be loaded any more: the ways to log in are there."""
+    name = new_database(own_server)
+    own_server.sql("INSTALL SONAME 'auth_ed25519'; CREATE USER '%s'@'%%' IDENTIFIED VIA ed25519 USING PASSWORD('%s');"
+                   " GRANT ALL ON %s.* TO '%s'@'%%'" % (name, PASSWORD, name, name), "")
+    device = PythonDevice(program.Commands(tmp_path, own_server.url(name), env).add("a", "--counter"))
+    own_server.stop()
+    monkeypatch.setattr(program, "BINARY", os.environ["BULLA_RELEASE_BIN"])
+    gateway = make_gateway(db="mysql://%s@localhost:%d/%s" % (name, own_server.port, name), env={"BULLA_MYSQL_PASSWORD": PASSWORD}).start()
+    assert not [line for line in gateway.hardening if "step=sandbox" in line], gateway.hardening
+    message = device.seal(senml(value=1))
+    assert post(gateway.port, message.data).status == 503
+    own_server.start()
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    assert post(gateway.port, message.data).status == 200

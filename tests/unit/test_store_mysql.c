@@ -112,19 +112,6 @@ static void test_parts_of_urls(void **state)
     }
 }
 
-static void test_copies_are_the_servers(void **state)
-{
-    struct fixture *f = *state;
-    struct store_backup backup = {.path = "/tmp/x"};
-    struct store *copy;
-
-    assert_int_equal(call(f, backup, &backup), -1);
-    says(f, "mariadb-dump");
-    says(f, "bulla restored");
-    assert_int_equal(store_restore(&copy, f->path, "/tmp/x", NULL, &f->failure), -1);
-    says(f, "bulla restored");
-}
-
 /* ---- the schema ---- */
 
 #define TABLES "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()"
@@ -684,7 +671,6 @@ int main(void)
         STORE_TEST(test_urls),
         STORE_TEST(test_passwords_are_not_told),
         STORE_TEST(test_parts_of_urls),
-        STORE_TEST(test_copies_are_the_servers),
         STORE_TEST(test_no_database_yet),
         STORE_TEST(test_newer_schema_is_refused),
         STORE_TEST(test_tables_of_others),
