@@ -90,7 +90,7 @@ class MariaDB:
     def _make_data(self, folder):
         done = subprocess.run([find_program("mariadb-install-db"), "--no-defaults", *self.user, "--datadir=%s" % folder,
                                "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-                               "--innodb-log-file-size=32M"],
+                               "--innodb-log-file-size=32M", "--tmpdir=%s" % self.temporary],  # in /tmp they delete each other's
                               cwd="/", capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
 
