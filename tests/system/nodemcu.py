@@ -136,15 +136,27 @@ def count_rows(bulla, query, *values):
         return db.execute("SELECT count(*) FROM %s" % query, values).fetchone()[0]
 
 
+def is_file(bulla):
+    return "://" not in bulla.db
+
+
+def count_events(bulla, kind):
+    return count_rows(bulla, "events WHERE kind = ?", kind) if is_file(bulla) else len(events(bulla, kind))
+
+
+def count_readings(bulla):
+    return count_rows(bulla, "readings") if is_file(bulla) else len(bulla.readings("--limit", "all"))
+
+
 def wait_events(bulla, kind, count, seconds=20):
-    wait_until(lambda: count_rows(bulla, "events WHERE kind = ?", kind) >= count, seconds, "%d events %s" % (count, kind))
+    wait_until(lambda: count_events(bulla, kind) >= count, seconds, "%d events %s" % (count, kind))
     found = events(bulla, kind)
     assert len(found) == count, found
     return found
 
 
 def wait_stored(bulla, count, seconds=20):
-    wait_until(lambda: count_rows(bulla, "readings") >= count, seconds, "%d readings" % count)
+    wait_until(lambda: count_readings(bulla) >= count, seconds, "%d readings" % count)
 
 
 def wait_readings(bulla, count, seconds=20):
