@@ -92,6 +92,12 @@ static inline struct mysql *mysql_of(struct store *store)
 
 /* ---- mysql_connection.c ---- */
 
+/* Loads the client library, and what it will need to reach that location. */
+void maria_prepare(const char *location);
+
+/* Whether what failed last may pass by itself. */
+bool maria_may_pass(const struct store *store);
+
 /* A store that is not connected; NULL with the failure. `location` is what follows "mysql:" in the URL. */
 struct mysql *maria_new(const char *location, enum store_open_mode mode, struct failure *failure);
 void maria_close(struct store *store);

@@ -5,6 +5,7 @@
 #include "gateway/store/move.h"
 #include "gateway/store/mysql.h"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -87,6 +88,32 @@ static bool is_lost(unsigned error)
            error == 4031 /* ER_CLIENT_INTERACTION_TIMEOUT */;
 }
 
+/* There is no room, too many are connected, or an operator has stopped all writing. */
+static bool passes(unsigned error)
+{
+    static const unsigned errors[] = {
+        ER_OPTION_PREVENTS_STATEMENT, 1792 /* ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION */,
+        1836 /* ER_READ_ONLY_MODE */, ER_DISK_FULL,
+        ER_RECORD_FILE_FULL,          ER_ERROR_ON_WRITE,
+        1030 /* ER_GET_ERRNO */,      ER_CON_COUNT_ERROR,
+        ER_TOO_MANY_USER_CONNECTIONS, ER_OUT_OF_RESOURCES,
+        ER_LOCK_WAIT_TIMEOUT,         ER_LOCK_DEADLOCK,
+        3572 /* ER_LOCK_NOWAIT */,
+    };
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (errors[i] == error)
+            return true;
+    return false;
+}
+
+bool maria_may_pass(const struct store *store)
+{
+    const struct mysql *my = (const struct mysql *)store;
+
+    return !maria_is_connected(my) || passes(my->error);
+}
+
 static const char *advice_for(unsigned error)
 {
     for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
@@ -144,6 +171,19 @@ static void begin_library(void)
         (void)mysql_client_find_plugin(conn, ways[i], LOGIN_PLUGIN);
     if (conn != NULL)
         mysql_close(conn);
+}
+
+/* What looks names up is loaded when the first one is looked up. */
+void maria_prepare(const char *location)
+{
+    struct failure unused;
+    struct mysql_url *url = mysql_url_parse(location, &unused);
+    struct addrinfo *found = NULL;
+
+    pthread_once(&library, begin_library);
+    if (getaddrinfo(url != NULL && url->host != NULL ? url->host : "localhost", NULL, NULL, &found) == 0)
+        freeaddrinfo(found);
+    mysql_url_free(url);
 }
 
 /* What people call it. Never the user's password, nor anything else of the URL. */
@@ -550,7 +590,7 @@ static int connect_anew(struct mysql *my, struct failure *failure)
     my->setting_up = true;
     int result = set_up(my, failure);
     my->setting_up = false;
-    return result != 0 && !maria_is_connected(my) ? STORE_AWAY : result; /* lost again meanwhile */
+    return result != 0 && maria_may_pass(&my->store) ? STORE_AWAY : result; /* or lost again meanwhile */
 }
 
 int maria_connect(struct mysql *my, struct failure *failure)

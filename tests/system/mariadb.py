@@ -57,8 +57,6 @@ def find_program(name):
 class MariaDB:
     """A server, not started yet. Port and data stay the same over restarts. `folder`: where its data goes (a folder of its own)."""
 
-    dump = "mariadb-dump"  # what makes copies
-
     def __init__(self, like_mysql=False, folder=None, **settings):
         self.folder = Path(folder or tempfile.mkdtemp(prefix="bulla-mariadb-", dir="/tmp"))  # a short path: sockets
         self.data = self.folder / "data"

@@ -45,8 +45,6 @@ class Postgres:
     on all the same unless a test says that it does not kill. data: a folder elsewhere, which is made and removed.
     """
 
-    dump = "pg_dump"  # what makes copies
-
     def __init__(self, fsync=True, data=None, **settings):
         self.programs = find_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="bulla-postgres-", dir="/tmp"))  # a short path: sockets

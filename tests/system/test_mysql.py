@@ -179,6 +179,22 @@ def test_away_at_the_start(own_server, tmp_path, env, make_gateway):  # noqa: F8
     assert [row["value"] for row in bulla.readings()] == [1]
 
 
+def test_no_writes_at_the_start(own_server, tmp_path, env, make_gateway):  # noqa: F811
+    """A replica, or a server that an operator has stopped: the gateway waits, and says why."""
+    url = own_server.url(new_database(own_server))
+    bulla = program.Commands(tmp_path, url, env)  # noqa: F811
+    device = PythonDevice(bulla.add("a", "--counter"))
+    own_server.stop_writing(name_of(url), True)
+    try:
+        gateway = make_gateway(db=url).start()
+        wait_until(lambda: "event=store-away" in gateway.text(), what="a line of the log")
+        assert "takes no writes" in health(gateway)[1]["detail"]
+    finally:
+        own_server.stop_writing(name_of(url), False)
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    send_until(device, gateway, 1, collections.Counter())
+
+
 def test_restarts_under_load(own_server, tmp_path, env, make_gateway):  # noqa: F811
     """The server is stopped, killed and started again under load: each reading is there once."""
     url = own_server.url(new_database(own_server))
