@@ -171,6 +171,7 @@ void load_free(struct load *load)
 static int make_bare(const struct bulla *bulla, struct bulla_message *message, uint8_t *buffer)
 {
     struct bulla_envelope envelope;
+    uint8_t *content;
     size_t header_len;
 
     if (bulla_envelope_parse(&envelope, BULLA_TO_GATEWAY, message->data, message->size) < 0)
@@ -179,8 +180,9 @@ static int make_bare(const struct bulla *bulla, struct bulla_message *message, u
         return 0;
     envelope.id = bulla->own.kid;
     envelope.id_context = NULL;
-    header_len = bulla_envelope_header(&envelope, buffer + BULLA_HEADROOM, envelope.ciphertext_len);
-    message->data = buffer + BULLA_HEADROOM - header_len;
+    content = buffer + (envelope.ciphertext - buffer);
+    header_len = bulla_envelope_header(&envelope, content, envelope.ciphertext_len);
+    message->data = content - header_len;
     message->size = header_len + envelope.ciphertext_len;
     return 0;
 }
