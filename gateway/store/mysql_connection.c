@@ -28,10 +28,11 @@
 #define PACKET_LEAST 4194304 /* of max_allowed_packet */
 
 /*
- * What a connection is told at its beginning. A batch that waits for longer is rather tried again; a
- * gateway that hangs or is cut off in the middle of a batch keeps nobody waiting for long (where the
- * server knows how: MariaDB's own statements stand in a comment of a form of its own). What stands in the
- * way of exact reading and writing is put right for this connection.
+ * What a connection is told at its beginning. A batch that waits for longer is rather tried again; a gateway
+ * that hangs or is cut off in the middle of a batch keeps nobody waiting for long (where the server knows
+ * how: MariaDB's own statements stand in a comment of a form of its own, and so do those of MySQL, which says
+ * otherwise which ids were given out a day ago). What stands in the way of exact reading and writing is put
+ * right for this connection: a COMMIT, too, ends a transaction here, and begins none.
  */
 static const char *const session[] = {
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
@@ -39,9 +40,10 @@ static const char *const session[] = {
     " innodb_lock_wait_timeout = 2, lock_wait_timeout = 10, foreign_key_checks = 1, unique_checks = 1,"
     " sql_safe_updates = 0, sql_big_selects = 1, sql_select_limit = 18446744073709551615, sql_auto_is_null = "
     "0,"
-    " wait_timeout = 28800",
+    " completion_type = 0, wait_timeout = 28800",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "/*M! SET SESSION idle_transaction_timeout = 10, max_statement_time = 0 */ ",
+    "/*!80000 SET SESSION information_schema_stats_expiry = 0, max_execution_time = 0 */ ",
 };
 
 /* ---- failures ---- */
@@ -266,15 +268,25 @@ static void set_tls(MYSQL *conn, const struct mysql_url *url)
     mysql_optionsv(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, url->ssl == MYSQL_SSL_IDENTITY ? &yes : &no);
 }
 
-/* A server must not be able to ask for files of this machine (LOCAL INFILE). */
-static void set_options(MYSQL *conn, const struct mysql_url *url)
+/*
+ * A server must not be able to ask for files of this machine (LOCAL INFILE), and a connection that the
+ * library makes anew by itself would have neither its settings nor its locks. The library reads option files
+ * while it connects, and lets them overrule what it was told before: so it is told afterwards as well.
+ */
+static void forbid(MYSQL *conn)
 {
     const unsigned no_files = 0;
-    const unsigned tcp = MYSQL_PROTOCOL_TCP;
     const my_bool no = 0;
 
     mysql_optionsv(conn, MYSQL_OPT_LOCAL_INFILE, &no_files);
     mysql_optionsv(conn, MYSQL_OPT_RECONNECT, &no);
+}
+
+static void set_options(MYSQL *conn, const struct mysql_url *url)
+{
+    const unsigned tcp = MYSQL_PROTOCOL_TCP;
+
+    forbid(conn);
     mysql_optionsv(conn, MYSQL_OPT_CONNECT_TIMEOUT, &url->connect_seconds);
     mysql_optionsv(conn, MYSQL_OPT_READ_TIMEOUT, &url->read_seconds);
     mysql_optionsv(conn, MYSQL_OPT_WRITE_TIMEOUT, &url->write_seconds);
@@ -318,6 +330,7 @@ static bool dial(struct mysql *my)
     if (mysql_real_connect(my->conn, host, url->user, password, url->database, url->port, url->socket,
                            CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS) == NULL)
         return false;
+    forbid(my->conn);
     keep_alive(my->conn);
     return true;
 }
@@ -361,14 +374,38 @@ static int check_server(struct mysql *my, struct failure *failure)
     return storage[0] == '1' ? 0 : fail(failure, "the server has no InnoDB (%s)", my->label);
 }
 
+static bool is_same_text(MYSQL *conn, enum mysql_option option, const char *said)
+{
+    const char *used = NULL;
+
+    return said == NULL ||
+           (mysql_get_optionv(conn, option, &used) == 0 && used != NULL && strcmp(used, said) == 0);
+}
+
+/* Whether an option file overruled how the URL has the server verified. */
+static bool is_overruled(MYSQL *conn, const struct mysql_url *url)
+{
+    my_bool verified = 0;
+
+    if (url->ssl == MYSQL_SSL_IDENTITY &&
+        (mysql_get_optionv(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verified) != 0 || !verified))
+        return true;
+    return !is_same_text(conn, MYSQL_OPT_SSL_CA, url->ssl_ca) ||
+           !is_same_text(conn, MYSQL_OPT_SSL_CAPATH, url->ssl_capath);
+}
+
 static int check_tls(struct mysql *my, struct failure *failure)
 {
-    if (my->url->ssl <= MYSQL_SSL_DISABLED || mysql_get_ssl_cipher(my->conn) != NULL)
+    const char *wrong = NULL;
+
+    if (my->url->ssl <= MYSQL_SSL_DISABLED)
         return 0;
-    return fail(failure,
-                "cannot use the database: the connection is not encrypted, as ssl-mode in the URL "
-                "demands (%s)",
-                my->label);
+    if (mysql_get_ssl_cipher(my->conn) == NULL)
+        wrong = "the connection is not encrypted, as ssl-mode in the URL demands";
+    else if (is_overruled(my->conn, my->url))
+        wrong = "an option file of the client library says otherwise than the URL how the server is "
+                "verified (ssl-verify-server-cert, ssl-ca, ssl-capath): take that out of one of them";
+    return wrong == NULL ? 0 : fail(failure, "cannot use the database: %s (%s)", wrong, my->label);
 }
 
 static int begin_session(struct mysql *my, struct failure *failure)
@@ -501,7 +538,6 @@ static bool is_refusal(unsigned error)
         ER_BAD_DB_ERROR,
         ER_HOST_NOT_PRIVILEGED,
         ER_MUST_CHANGE_PASSWORD,
-
         CR_AUTH_PLUGIN_CANNOT_LOAD,
         1698 /* ER_ACCESS_DENIED_NO_PASSWORD_ERROR */,
         1251 /* ER_NOT_SUPPORTED_AUTH_MODE */,

@@ -71,6 +71,16 @@ static const struct {
     {"verify-full", MYSQL_SSL_IDENTITY},
 };
 
+/* The client library verifies nothing where it has no authority to do it by, and says nothing of it. */
+static int set_mode(struct mysql_url *url, enum mysql_ssl mode, struct failure *failure)
+{
+    if (mode == MYSQL_SSL_CA && url->ssl_ca == NULL && url->ssl_capath == NULL)
+        return fail(failure, "ssl-mode=verify_ca in the URL of the database needs ssl-ca=FILE, or "
+                             "ssl-capath=FOLDER, beside it");
+    url->ssl = mode;
+    return 0;
+}
+
 /* MySQL writes them in capitals. */
 static int read_mode(struct mysql_url *url, struct failure *failure)
 {
@@ -82,10 +92,8 @@ static int read_mode(struct mysql_url *url, struct failure *failure)
         return 0;
     }
     for (size_t i = 0; i < sizeof(ssl_modes) / sizeof(ssl_modes[0]); i++)
-        if (strcasecmp(url->ssl_mode, ssl_modes[i].word) == 0) {
-            url->ssl = ssl_modes[i].mode;
-            return 0;
-        }
+        if (strcasecmp(url->ssl_mode, ssl_modes[i].word) == 0)
+            return set_mode(url, ssl_modes[i].mode, failure);
     return fail(failure, "ssl-mode in the URL of the database is one of disabled, required, verify_ca and "
                          "verify_identity");
 }
