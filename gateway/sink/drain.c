@@ -95,18 +95,23 @@ static bool is_too_old(const struct drain *drain, const struct outbox_row *row)
     return keep > 0 && drain->count == 0 && row->received < now_of(drain) - keep * 1000000;
 }
 
-/* Lets a row go. */
+/* Lets the first row go. */
 static void lose(struct drain *drain, const struct outbox_row *row)
 {
     drain->report.lost += row->points;
     drain->end = row->place;
-    if (drain->count == 0)
-        drain->report.cursor = row->place;
+    drain->report.cursor = row->place;
 }
 
-/* A parcel that is none, whatever happened to it, does not stop those behind it. */
+/* A parcel that is none, whatever happened to it, does not stop those behind it. In the middle of others it
+ * counts once these are written: until then it comes again with them. */
 static void lose_damaged(struct drain *drain, const struct outbox_row *row)
 {
+    if (drain->count > 0) {
+        drain->damaged += row->points;
+        drain->end = row->place;
+        return;
+    }
     drain->report.damaged += row->points;
     lose(drain, row);
 }
@@ -142,6 +147,7 @@ static int gather(struct drain *drain, struct failure *failure)
 {
     drain->used = 0;
     drain->count = 0;
+    drain->damaged = 0;
     if (drain->store == NULL && store_open(&drain->store, drain->config.db, STORE_EXISTING, failure) != 0)
         return -1;
     return drain->store->ops->outbox_read(drain->store, drain->report.cursor.n, DRAIN_BYTES, take_row, drain,
@@ -219,6 +225,8 @@ static void confirm(struct drain *drain)
     report->cursor = drain->end;
     report->written += drain->count - drain->refused;
     report->refused += drain->refused;
+    report->lost += drain->damaged;
+    report->damaged += drain->damaged;
     for (size_t i = 0; i < drain->refused && i < DRAIN_REFUSALS; i++)
         if (report->refusal_count < DRAIN_REFUSALS)
             report->refusals[report->refusal_count++] = drain->refusals[i];

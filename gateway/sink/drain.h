@@ -65,6 +65,7 @@ struct drain {
     struct outbox_place end;                       /* behind the last of them */
     struct drain_refusal refusals[DRAIN_REFUSALS]; /* of the batch under way */
     uint64_t refused;
+    uint64_t damaged; /* readings in parcels between those of the batch that are none */
 };
 
 /* Returns 0, or -1 when memory is out; drain_wipe() in any case. */

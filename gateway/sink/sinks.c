@@ -134,8 +134,11 @@ static void publish(struct sinks_entry *entry)
 
 static void step(struct sinks_entry *entry)
 {
-    if (entry->granted)
+    if (entry->granted) {
         drain_begin(&entry->drain, &entry->place);
+        entry->report.cursor = entry->place; /* what it says from before is of another time: the sink may have
+                                                been forgotten meanwhile, and n begun anew */
+    }
     entry->granted = false;
     atomic_store(&entry->woken, false);
     pthread_mutex_unlock(&entry->mutex);
