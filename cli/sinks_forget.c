@@ -54,7 +54,7 @@ static int check(struct store *store, const char *name, bool yes, struct failure
         return -1;
     if (!search.found)
         return fail(failure, "there is no sink \"%.200s\"; 'bulla sinks list' lists them", name);
-    if (search.row.lease > when_now() / 1000000)
+    if (sink_is_held(&search.row, when_now() / 1000000))
         return fail(failure,
                     "a gateway (%s) writes to it: take it from its --sink options and restart it first",
                     search.row.holder);

@@ -56,7 +56,7 @@ static int64_t bytes_behind(const struct sink_row *row)
 /* Who holds it now, or "". */
 static const char *holder_of(const struct sink_row *row)
 {
-    return row->lease > when_now() / 1000000 ? row->holder : "";
+    return sink_is_held(row, when_now() / 1000000) ? row->holder : "";
 }
 
 /* ---- as a table ---- */

@@ -30,10 +30,13 @@ bool outbox_has(const struct outbox *outbox, const char *name)
 
 /* ---- to the store ---- */
 
-/* Somebody else's, as of the last look. */
+/*
+ * Somebody else's, as of the last look. A lease ends by the store's clock: where ours is far behind that, the
+ * store is asked.
+ */
 static bool is_others(const struct outbox *outbox, const struct outbox_sink *sink, int64_t now)
 {
-    return sink->row != NULL && sink->row->holder[0] != '\0' && sink->row->lease > now &&
+    return sink->row != NULL && sink_is_held(sink->row, now) && sink->row->lease - now <= 2 * OUTBOX_LEASE &&
            strcmp(sink->row->holder, outbox->holder) != 0;
 }
 
@@ -135,9 +138,8 @@ static int let_aged_go(const struct outbox_work *work, struct store *store, int6
 {
     for (size_t i = 0; i < work->row_count && work->keep_seconds > 0; i++) {
         const struct sink_row *row = &work->rows[i];
-        bool is_held = row->holder[0] != '\0' && row->lease > now;
-        if (!is_held && row->oldest != 0 && row->oldest < (now - work->keep_seconds) * 1000000 &&
-            let_go(work, row, store, now, failure) < 0)
+        if (!sink_is_held(row, now) && row->oldest != 0 &&
+            row->oldest < (now - work->keep_seconds) * 1000000 && let_go(work, row, store, now, failure) < 0)
             return -1;
     }
     return 0;

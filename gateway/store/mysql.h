@@ -71,6 +71,7 @@ struct mysql {
     struct failure reason; /* why it could not be reached */
 
     struct series_cache series;
+    bool outbox_leapt;   /* rows of the outbox were committed over this connection (OUTBOX_LEAP) */
     bool series_known;   /* what follows was read */
     int64_t series_gone; /* how often series were deleted */
     struct {             /* what is read out (transfer.h) */

@@ -507,6 +507,8 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
     result = mq_batch_end(&round, result);
     if (result == 0)
         batch->my->in_transaction = false;
+    if (result == 0 && batch->commit->way != READINGS_HERE && batch->my->parcels.count > 0)
+        batch->my->outbox_leapt = true;
     return result;
 }
 

@@ -621,6 +621,7 @@ static int set_up(struct mysql *my, struct failure *failure)
 static int connect_anew(struct mysql *my, struct failure *failure)
 {
     my->series_known = false;
+    my->outbox_leapt = false;
     if (!dial(my))
         return fail_away(my, failure);
     my->setting_up = true;

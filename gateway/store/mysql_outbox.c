@@ -19,6 +19,7 @@ void maria_outbox_send(struct mq_batch *batch, const struct parcels *parcels)
         struct mq_parameters parameters = {0};
         mq_number(&parameters, parcel->points);
         mq_number(&parameters, (int64_t)parcel->len);
+        mq_number(&parameters, i > 0 || batch->my->outbox_leapt ? 0 : OUTBOX_LEAP);
         mq_batch_add(batch, MQ_OUTBOX_TAKE, &parameters);
         mq_number(&parameters, parcel->received);
         mq_number(&parameters, parcel->points);

@@ -86,7 +86,7 @@
                      " WHERE time < $1 OR (time = $1 AND beyond < $2)) LIMIT $4")                            \
                                                                                                              \
     X(OUTBOX_HOLD, "SELECT n FROM outbox_end FOR UPDATE")                                                    \
-    X(OUTBOX_TAKE, "UPDATE outbox_end SET n = n + 1, points = points + $1, bytes = bytes + $2")              \
+    X(OUTBOX_TAKE, "UPDATE outbox_end SET n = n + 1 + $3, points = points + $1, bytes = bytes + $2")         \
     X(OUTBOX_ADD, "INSERT INTO outbox (n, received, points, all_points, all_bytes, parcel)"                  \
                   " SELECT n, $1, $2, points, bytes, $3 FROM outbox_end")                                    \
     X(OUTBOX_AFTER, "SELECT n, received, points, all_points, all_bytes, parcel FROM outbox WHERE n > $1"     \
@@ -104,14 +104,14 @@
              " s.lease, e.n, e.points, e.bytes,"                                                             \
              " COALESCE((SELECT o.received FROM outbox o WHERE o.n > s.n ORDER BY o.n LIMIT 1), 0)"          \
              " FROM sinks s CROSS JOIN outbox_end e ORDER BY s.name")                                        \
-    X(SINK_UPDATE,                                                                                           \
-      "UPDATE sinks SET points = IF($3 > n, $4, points), bytes = IF($3 > n, $5, bytes),"                     \
-      " confirmed = IF($3 > n, " MQ_NOW(                                                                     \
-          "$8") ", confirmed), n = GREATEST(n, $3),"                                                         \
-                " lost = lost + $6, refused = refused + $7, holder = IF($9 > 0, $2, X''),"                   \
-                " lease = IF($9 > 0, " MQ_NOW(                                                               \
-                    "$8") " + $9, 0)"                                                                        \
-                          " WHERE name = $1 AND (holder IN (X'', $2) OR lease <= " MQ_NOW("$8") ")")         \
+    X(SINK_UPDATE, "UPDATE sinks SET points = IF($3 > n, $4, points), bytes = IF($3 > n, $5, bytes),"        \
+                   " confirmed = IF($3 > n, " MQ_NOW(                                                        \
+                       "$8") ", confirmed), n = GREATEST(n, $3),"                                            \
+                             " lost = lost + $6, refused = refused + $7, holder = IF($9 > 0, $2, X''),"      \
+                             " lease = IF($9 > 0, " MQ_NOW(                                                  \
+                                 "$8") " + $9, 0)"                                                           \
+                                       " WHERE name = $1 AND (holder IN (X'', $2) OR lease <= " MQ_NOW(      \
+                                           "$8") " OR lease > " MQ_NOW("$8") " + 60)")                       \
                                                                                                              \
     X(EVENTS_TAKE, "UPDATE numbers SET value = LAST_INSERT_ID(value + $2) WHERE name = $1")                  \
     X(EVENTS_ADD,                                                                                            \

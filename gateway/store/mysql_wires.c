@@ -76,8 +76,10 @@ int maria_wires_end(struct store *store, int result, struct failure *failure)
     if (result >= 0)
         result = end_inside(my, failure);
     my->in_wires = false;
-    if (mq_end(my, result, take_it, failure) >= 0)
+    if (mq_end(my, result, take_it, failure) >= 0) {
+        my->outbox_leapt |= result >= 0 && my->parcels.count > 0;
         return 0;
+    }
     series_cache_forget(&my->series); /* series that it entered are gone with it */
     my->series_known = false;
     return -1;

@@ -59,6 +59,7 @@ struct postgres {
     bool is_silent;        /* the connection was ended because the server said nothing any more */
 
     struct series_cache series;
+    bool outbox_leapt;   /* rows of the outbox were committed over this connection (OUTBOX_LEAP) */
     bool series_known;   /* what follows was read */
     int64_t series_gone; /* how often series were deleted */
     struct {             /* what is read out and written in (transfer.h) */

@@ -342,6 +342,8 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
         return -1;
     if (result == 0 && !batch->committed)
         result = fail(failure, "cannot %s: the server rolled it back (%s)", what, batch->pg->label);
+    if (result == 0 && batch->commit->way != READINGS_HERE && batch->pg->parcels.count > 0)
+        batch->pg->outbox_leapt = true;
     return result;
 }
 

@@ -415,6 +415,7 @@ int postgres_connect(struct postgres *pg, struct failure *failure)
     PQfinish(pg->conn);
     memset(pg->prepared, 0, sizeof(pg->prepared));
     pg->series_known = false;
+    pg->outbox_leapt = false;
     pg->may_pass = false;
     pg->is_silent = false;
     pg->conn = dial(pg);

@@ -30,8 +30,8 @@ static void put_parcels(const struct parcels *parcels, struct pg_array arrays[3]
 }
 
 /* The statement's parameters, which last as long as the arrays. */
-static int fill(struct pg_parameters *parameters, const struct parcels *parcels, struct pg_array arrays[3],
-                struct failure *failure)
+static int fill(const struct postgres *pg, struct pg_parameters *parameters, const struct parcels *parcels,
+                struct pg_array arrays[3], struct failure *failure)
 {
     int64_t points = 0;
     int64_t bytes = 0;
@@ -43,6 +43,7 @@ static int fill(struct pg_parameters *parameters, const struct parcels *parcels,
     pg_number(parameters, (int64_t)parcels->count);
     pg_number(parameters, points);
     pg_number(parameters, bytes);
+    pg_number(parameters, pg->outbox_leapt ? 0 : OUTBOX_LEAP);
     return 0;
 }
 
@@ -53,7 +54,7 @@ int postgres_outbox_send(struct pg_pipeline *pipeline, const struct parcels *par
     int result = 0;
 
     if (parcels->count > 0) {
-        result = fill(&parameters, parcels, arrays, failure);
+        result = fill(pipeline->pg, &parameters, parcels, arrays, failure);
         if (result == 0)
             pg_pipeline_send(pipeline, PG_OUTBOX_ADD, &parameters);
     }
@@ -69,7 +70,7 @@ int postgres_outbox_add(struct postgres *pg, const char *what, struct failure *f
     int result = 0;
 
     if (pg->parcels.count > 0) {
-        result = fill(&parameters, &pg->parcels, arrays, failure);
+        result = fill(pg, &parameters, &pg->parcels, arrays, failure);
         if (result == 0 && postgres_wire_run(pg, PG_OUTBOX_ADD, &parameters, what, failure) < 0)
             result = -1;
     }

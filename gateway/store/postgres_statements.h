@@ -331,7 +331,7 @@
       " AND NOT EXISTS (SELECT 1 FROM points WHERE time < $1::timestamptz)")                                 \
                                                                                                              \
     X(OUTBOX_ADD,                                                                                            \
-      "WITH e AS (UPDATE outbox_end SET n = n + $4::bigint, points = points + $5::bigint,"                   \
+      "WITH e AS (UPDATE outbox_end SET n = n + $7::bigint + $4::bigint, points = points + $5::bigint,"      \
       " bytes = bytes + $6::bigint RETURNING n - $4::bigint AS n, points - $5::bigint AS points,"            \
       " bytes - $6::bigint AS bytes)"                                                                        \
       " INSERT INTO outbox (n, received, points, all_points, all_bytes, parcel)"                             \
@@ -372,7 +372,7 @@
                           " $6::bigint[], $7::bigint[]) AS w(name, n, points, bytes, lost, refused, lease)"  \
                           " ON w.name = held.name WHERE s.name = held.name"                                  \
                           " AND (s.holder IN ('', $8::text) OR s.lease <= " PG_NOW(                          \
-                              "$9") ") RETURNING s.name")                                                    \
+                              "$9") " OR s.lease > " PG_NOW("$9") " + 60) RETURNING s.name")                 \
     X(EVENTS_ADD,                                                                                            \
       "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"                  \
       " SELECT w.authentic != 0, CASE WHEN w.authentic != 0 THEN nextval('events_authentic')"                \

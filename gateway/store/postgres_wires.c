@@ -98,8 +98,10 @@ int postgres_wires_end(struct store *store, int result, struct failure *failure)
         (parcels_end(&pg->parcels, failure) != 0 || postgres_outbox_add(pg, take_it, failure) != 0))
         result = -1;
     pg->in_wires = false;
-    if (pg_end(pg, result, take_it, failure) >= 0)
+    if (pg_end(pg, result, take_it, failure) >= 0) {
+        pg->outbox_leapt |= result >= 0 && pg->parcels.count > 0;
         return 0;
+    }
     series_cache_forget(&pg->series); /* series that it entered are gone with it */
     pg->series_known = false;
     return -1;

@@ -285,7 +285,7 @@
                    " confirmed = CASE WHEN ?3 > n THEN ?8 ELSE confirmed END, n = max(n, ?3),"               \
                    " lost = lost + ?6, refused = refused + ?7, holder = iif(?9 > 0, ?2, ''),"                \
                    " lease = iif(?9 > 0, ?8 + ?9, 0)"                                                        \
-                   " WHERE name = ?1 AND (holder IN ('', ?2) OR lease <= ?8)")                               \
+                   " WHERE name = ?1 AND (holder IN ('', ?2) OR lease <= ?8 OR lease > ?8 + 60)")            \
                                                                                                              \
     X(EVENT_ADD, "INSERT INTO events (authentic, id, time, kind, device, device_name, source, detail)"       \
                  " VALUES (?1, (SELECT coalesce(max(id), 0) + 1 FROM events WHERE authentic = ?1),"          \

@@ -221,6 +221,8 @@ struct store_clock {
 #define SINKS_MAX       16      /* in a registry */
 #define SINK_NAME_MAX   255     /* bytes */
 #define SINK_HOLDER_MAX 32      /* bytes */
+#define OUTBOX_LEAP     1048576 /* numbers that are left out, once a connection to a server */
+#define SINK_LEASE_MOST 60      /* seconds: a literal in the stores' statements */
 #define OUTBOX_ROW_MAX  1048576 /* bytes of a parcel: gateway/sink/parcel.h makes none that is larger */
 
 /*
@@ -233,7 +235,13 @@ struct outbox_place {
     int64_t bytes;
 };
 
-/* A row of the outbox. Rows become visible in the order of n, in which their batches were stored. */
+/*
+ * A row of the outbox. Rows become visible in the order of n, in which their batches were stored. Some n may
+ * be left out; none is given twice, not even by a server that has crashed, or by another one that took over
+ * from it, and has forgotten rows that a sink's thread had seen already (MariaDB shows a commit a moment
+ * before it is durable; a replica may lag behind): every connection ended with that, and the first rows of a
+ * new one leap ahead. Else what is stored under such an n again would lie before the sink's cursor.
+ */
 struct outbox_row {
     struct outbox_place place; /* behind it */
     int64_t received;          /* of its oldest message: microseconds since 1970 */
@@ -256,10 +264,18 @@ struct sink_row {
     int64_t oldest;                   /* received, of the first row behind the cursor; 0: there is none */
 };
 
+/* Whether a gateway holds the sink. A lease that ends later than any is given for was given before a clock
+ * was set back: it is over, or nobody could write to the sink until that time has come again. */
+static inline bool sink_is_held(const struct sink_row *row, int64_t now)
+{
+    return row->holder[0] != '\0' && row->lease > now && row->lease - now <= SINK_LEASE_MOST;
+}
+
 /* What a gateway has done for a sink, and that it goes on. */
 struct sink_update {
     const char *name;
-    int64_t lease;              /* seconds for which it holds the sink from now on; 0: no longer */
+    int64_t lease;              /* seconds for which it holds the sink from now on, SINK_LEASE_MOST at most;
+                                   0: no longer */
     struct outbox_place cursor; /* moves there, if that is further than it is */
     uint64_t lost;              /* since the last update */
     uint64_t refused;
@@ -639,9 +655,9 @@ struct store_ops {
     int (*sink_forget)(struct store *store, const char *name, struct failure *failure);
     /*
      * Updates sinks, in one transaction: of each the holder must be `holder`, or nobody, or somebody whose
-     * lease is over (by the store's clock; `now` is for stores without one). Need not be durable when it
-     * returns, only in order: what a lost update had confirmed is written again. 0, or -1: nothing was
-     * changed.
+     * lease is over (by the store's clock; `now` is for stores without one; see sink_is_held()). Need not be
+     * durable when it returns, only in order: what a lost update had confirmed is written again. 0, or -1:
+     * nothing was changed.
      */
     int (*sinks_update)(struct store *store, const char *holder, struct sink_update *updates, size_t count,
                         int64_t now, struct failure *failure);

@@ -98,8 +98,7 @@ int memory_sinks_update(struct store *store, const char *holder, struct sink_upd
     for (size_t i = 0; i < count; i++) {
         struct sink_update *update = &updates[i];
         struct sink_row *sink = sink_of(place_of(store), update->name);
-        update->held = sink != NULL &&
-                       (sink->holder[0] == '\0' || strcmp(sink->holder, holder) == 0 || sink->lease <= now);
+        update->held = sink != NULL && (strcmp(sink->holder, holder) == 0 || !sink_is_held(sink, now));
         if (!update->held)
             continue;
         if (update->cursor.n > sink->cursor.n) {

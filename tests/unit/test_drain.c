@@ -336,6 +336,26 @@ static void test_a_damaged_parcel(void **state)
     assert_int_equal(w->drain.report.damaged, 9);
 }
 
+/* One between others is counted once, however often these come again. */
+static void test_a_damaged_parcel_that_comes_again(void **state)
+{
+    struct world *w = *state;
+
+    store(w, 1);
+    store(w, 2);
+    store(w, 1);
+    run_sql(w->f, "UPDATE outbox SET parcel = x'00112233445566' WHERE n = 2");
+    w->fake->away = true;
+    for (int i = 0; i < 3; i++)
+        assert_true(drain_step(&w->drain) > 0);
+    assert_int_equal(w->drain.report.lost, 0);
+    w->fake->away = false;
+    assert_int_equal(drain_step(&w->drain), 0);
+    assert_int_equal(w->drain.report.lost, 2);
+    assert_int_equal(w->drain.report.damaged, 2);
+    assert_int_equal(w->drain.report.cursor.n, 3);
+}
+
 static void test_the_registry_is_away(void **state)
 {
     struct world *w = *state;
@@ -524,6 +544,69 @@ static void test_forgotten_meanwhile(void **state)
     sinks_close(&sinks);
 }
 
+/* Where everything was let go, n begins anew: what a thread has said before is no cursor any more. */
+static void test_forgotten_with_all_that_there_was(void **state)
+{
+    static const char *const names[] = {"fake:one"};
+    struct world *w = *state;
+    struct sinks sinks;
+
+    open_sinks(w, &sinks, names, 1);
+    ok(sinks_start(&sinks, &w->f->failure));
+    for (int i = 0; i < 20; i++)
+        store(w, 1);
+    await_count(w, &sinks, 0, 20);
+    for (int i = 0; i < 500 && number(w->f, "SELECT count(*) FROM outbox") > 0; i++) {
+        turn(w, &sinks);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    assert_int_equal(number(w->f, "SELECT n FROM sinks"), 20);
+    assert_int_equal(call(w->f, sink_forget, "fake:one"), 1);
+    turn(w, &sinks);
+    fake_of(&sinks, 0)->hangs = true;
+    for (int i = 0; i < 3; i++)
+        store(w, 1);
+    for (int i = 0; i < 20; i++) { /* its thread is in the middle of a write */
+        turn(w, &sinks);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    assert_int_equal(number(w->f, "SELECT n FROM sinks"), 0);
+    assert_int_equal(number(w->f, "SELECT count(*) FROM outbox"), 3);
+    pthread_mutex_lock(&fake_of(&sinks, 0)->mutex);
+    fake_of(&sinks, 0)->hangs = false;
+    pthread_mutex_unlock(&fake_of(&sinks, 0)->mutex);
+    await_count(w, &sinks, 0, 23);
+    assert_values(fake_of(&sinks, 0), 1, 23);
+    sinks_stop(&sinks);
+    sinks_close(&sinks);
+}
+
+/* A clock was set back: a lease from before does not keep a sink from being written to until it has come
+ * again.
+ */
+static void test_a_lease_from_the_future(void **state)
+{
+    static const char *const names[] = {"fake:one"};
+    static struct outbox_work work;
+    struct world *w = *state;
+    struct sink_update other = {.name = "fake:one", .lease = OUTBOX_LEASE};
+    struct sinks sinks;
+
+    store(w, 5);
+    ok(call(w->f, sinks_update, "gw:2", &other, 1, w->f->now));
+    open_sinks(w, &sinks, names, 1);
+    assert_false(pipeline.outbox.sinks[0].held);
+    /* our own clock alone is behind: the store is asked, and goes by its own */
+    pipeline.outbox.looked = 0;
+    outbox_plan(&pipeline.outbox, &work, (w->f->now - 30) * SECOND);
+    assert_int_equal(work.count, 1);
+    ok(sinks_start(&sinks, &w->f->failure));
+    w->f->now -= 86400;
+    await_count(w, &sinks, 0, 5);
+    sinks_stop(&sinks);
+    sinks_close(&sinks);
+}
+
 /* What waits for a sink that no gateway writes to becomes too old, too. */
 static void test_nobody_writes_to_it(void **state)
 {
@@ -574,12 +657,15 @@ int main(void)
         DRAIN_TEST(test_away_in_the_middle_of_refusals),
         DRAIN_TEST(test_what_is_too_old_goes),
         DRAIN_TEST(test_a_damaged_parcel),
+        DRAIN_TEST(test_a_damaged_parcel_that_comes_again),
         DRAIN_TEST(test_the_registry_is_away),
         DRAIN_TEST(test_no_write_is_begun_at_the_end),
         DRAIN_TEST(test_a_hanging_sink_slows_no_other),
         DRAIN_TEST(test_another_gateway_holds_it),
         DRAIN_TEST(test_the_bound),
         DRAIN_TEST(test_forgotten_meanwhile),
+        DRAIN_TEST(test_forgotten_with_all_that_there_was),
+        DRAIN_TEST(test_a_lease_from_the_future),
         DRAIN_TEST(test_nobody_writes_to_it),
         DRAIN_TEST(test_one_sink_twice),
     };
