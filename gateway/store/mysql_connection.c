@@ -228,6 +228,8 @@ struct mysql *maria_new(const char *location, enum store_open_mode mode, struct 
 
 void maria_disconnect(struct mysql *my)
 {
+    if (my->transfer.result.rows != NULL) /* it would have the connection read to its end */
+        my->transfer.result.rows->handle = NULL;
     if (my->conn != NULL)
         mysql_close(my->conn);
     my->conn = NULL;
@@ -491,9 +493,11 @@ static void name_user(struct mysql *my, struct users *users)
 
 static int fail_used(struct mysql *my, struct users *users, struct failure *failure)
 {
-    if (!store_is_alone(my->mode))
-        return fail(failure, "the database %s is just used by a command that needs it alone; try again later",
-                    my->label);
+    if (!store_is_alone(my->mode)) {
+        fail(failure, "the database %s is just used by a command that needs it alone; try again later",
+             my->label);
+        return STORE_AWAY;
+    }
     name_user(my, users);
     return fail(failure,
                 "the database %.90s is in use by %d connection%s, one of them %.60s (server connection "
@@ -575,7 +579,7 @@ static int fail_away(struct mysql *my, struct failure *failure)
     fail(failure, "cannot reach the database %.80s: %s; %s", my->label, text,
          refused ? "check the URL, the user, its password (BULLA_MYSQL_PASSWORD or an option file) and its "
                    "rights on the server"
-                 : "is the server running? It is tried again");
+                 : "is the server running, and the URL right?");
     return refused ? -1 : STORE_AWAY;
 }
 

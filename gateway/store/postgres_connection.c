@@ -348,7 +348,7 @@ static int fail_away(struct postgres *pg, struct failure *failure)
     flatten(message, text, sizeof(text));
     fail(failure, "cannot reach the database (%s): %s; %s", pg->label, text,
          refused ? "check the URL, the role, its password (PGPASSFILE) and pg_hba.conf of the server"
-                 : "is the server running? It is tried again");
+                 : "is the server running, and the URL right?");
     return refused ? -1 : STORE_AWAY;
 }
 

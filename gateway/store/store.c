@@ -71,7 +71,9 @@ static int find_store(const char *url, const struct store_ops **ops, const char 
         *location = url + scheme + 1;
     }
     if (**location == '\0')
-        return fail(failure, "\"%.80s\" names no store: give a path, or %s:PATH", url, stores[0]->scheme);
+        return fail(failure, "\"%.80s\" names no store: give a path, or %s", url,
+                    (*ops)->is_server ? "a URL: postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE"
+                                      : "sqlite:PATH");
     return 0;
 }
 

@@ -2,7 +2,10 @@
 
 import collections
 import os
+import pty
+import random
 import socket
+import subprocess
 import threading
 import time
 
@@ -10,6 +13,7 @@ import pytest
 
 import program
 from http_client import get, health, metrics, post, request, exchange
+from mariadb import MariaDB
 from mqtt_device import Link
 from program import wait_until
 from python_device import PythonDevice, senml
@@ -18,6 +22,13 @@ from test_postgres import (bulla, database, env, make_gateway, new_database, own
                            server)
 
 DEVICES = 4
+
+
+@pytest.fixture(scope="module")
+def maria():
+    server = MariaDB().start()
+    yield server
+    server.remove()
 
 
 @pytest.fixture
@@ -194,6 +205,28 @@ def test_brokers_wait_too(away, own_server, tmp_path, env, make_gateway, mosquit
     assert message.piv in device.open(link.exchange(message.data), message).stored()
     link.close()
     assert [row["value"] for row in program.Commands(tmp_path, url, env).readings()] == [7]
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_a_database_that_a_command_has_alone(request, tmp_path, env, make_gateway, kind):  # noqa: F811
+    """It waits until that is through."""
+    own = request.getfixturevalue("own_server" if kind == "postgres" else "maria")
+    url = own.make_database("alone_%08x" % random.SystemRandom().randrange(2**32))
+    program.Commands(tmp_path, url, env).add("a")
+    terminal, other = pty.openpty()
+    command = subprocess.Popen([program.BINARY, "restored", "--db", url], stdin=other, stdout=other, stderr=other,
+                               env=program.environment(env))
+    try:
+        assert os.read(terminal, 4096)  # it asks
+        gateway = make_gateway(db=url).start()
+        wait_away(gateway)
+        assert "needs it alone" in health(gateway)[1]["detail"]
+    finally:
+        command.kill()
+        command.wait(10)
+        os.close(other)
+        os.close(terminal)
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
 
 
 def test_a_server_that_takes_no_writes(own_server, tmp_path, env, make_gateway):  # noqa: F811
