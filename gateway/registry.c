@@ -51,5 +51,6 @@ void registry_close(struct registry *registry)
 {
     if (registry->store != NULL)
         registry->store->ops->close(registry->store);
+    roster_free(registry->roster); /* of an attempt that nobody waited for */
     bulla_wipe(registry, sizeof(*registry));
 }

@@ -66,6 +66,8 @@ struct gateway {
     uv_signal_t terminate;
     uv_signal_t interrupt;
     uv_signal_t hangup;
+    int64_t sink_keep_bytes; /* of what sinks have not confirmed, as the options said last */
+    int64_t sink_keep_seconds;
     const struct serve_options *options;
 };
 
@@ -225,6 +227,12 @@ static void tell_unused_sinks(struct gateway *gateway)
                 outbox->rows[i].name);
 }
 
+static void keep_for_sinks(struct gateway *gateway)
+{
+    gateway->pipeline.outbox.keep_bytes = gateway->sink_keep_bytes;
+    gateway->pipeline.outbox.keep_seconds = gateway->sink_keep_seconds;
+}
+
 /* It can serve from now on. */
 static void begin(struct gateway *gateway)
 {
@@ -232,6 +240,7 @@ static void begin(struct gateway *gateway)
 
     pipeline_open(&gateway->pipeline, registry->challenge_key, registry->gateway_id, registry->roster);
     registry->roster = NULL;
+    keep_for_sinks(gateway);
     bulla_wipe(registry->challenge_key, sizeof(registry->challenge_key));
     tell_caution(gateway);
     tell_unused_sinks(gateway);
@@ -364,8 +373,10 @@ static void apply(struct gateway *gateway, const struct serve_options *fresh)
     gateway->log.level = fresh->log_level;
     if (fresh->keep_seconds != gateway->pipeline.config.keep_seconds)
         pipeline_keep(&gateway->pipeline, fresh->keep_seconds);
-    gateway->pipeline.outbox.keep_bytes = fresh->sink_keep_bytes;
-    gateway->pipeline.outbox.keep_seconds = fresh->sink_keep_seconds;
+    gateway->sink_keep_bytes = fresh->sink_keep_bytes;
+    gateway->sink_keep_seconds = fresh->sink_keep_seconds;
+    if (gateway->pipeline.open) /* before that, the store's thread may be about to use it */
+        keep_for_sinks(gateway);
     sinks_keep(&gateway->sinks, fresh->sink_keep_seconds);
 }
 
@@ -441,7 +452,9 @@ static void open_outbox(struct gateway *gateway, const struct serve_options *opt
     outbox_init(&gateway->pipeline.outbox, &gateway->log, holder,
                 gateway->sinks.count > 0 ? way : READINGS_HERE, options->sink_keep_bytes,
                 gateway->sinks.names, gateway->sinks.count);
-    gateway->pipeline.outbox.keep_seconds = options->sink_keep_seconds;
+    gateway->sink_keep_bytes = options->sink_keep_bytes;
+    gateway->sink_keep_seconds = options->sink_keep_seconds;
+    keep_for_sinks(gateway);
 }
 
 static int open_pipeline(struct gateway *gateway, const struct serve_options *options,
