@@ -156,11 +156,11 @@ static int name_kept(const struct restore *restore, char *kept, size_t size, str
     return len >= 0 && (size_t)len < size ? 0 : fail(failure, "the path of the backup is too long");
 }
 
-static int keep(struct restore *restore, const void *challenge, size_t len, char *kept, size_t size,
-                struct failure *failure)
+/* It has no K: with that of what takes its place, it would take what proves itself there, should it ever be
+ * served. */
+static int keep(struct restore *restore, char *kept, size_t size, struct failure *failure)
 {
-    struct store_backup backup = {
-        .path = kept, .challenge = challenge, .challenge_len = len, .progress = restore->progress};
+    struct store_backup backup = {.path = kept, .progress = restore->progress};
     struct failure why;
 
     if (name_kept(restore, kept, size, failure) != 0)
@@ -202,7 +202,7 @@ static int restore_finish(struct store *copy, bool discard, char *kept, size_t s
     kept[0] = '\0';
     if (found <= 0)
         return found < 0 ? -1 : fail(failure, "the backup was not made ready");
-    if (!discard && restore->replaces && keep(restore, challenge, len, kept, size, failure) != 0)
+    if (!discard && restore->replaces && keep(restore, kept, size, failure) != 0)
         return -1;
     return replace(restore, copy, challenge, len, failure);
 }

@@ -176,8 +176,12 @@ int sqlite_check_integrity(struct sqlite *sqlite, const char *name, struct failu
 static int replace_challenge(struct sqlite *sqlite, const void *challenge, size_t len,
                              struct failure *failure)
 {
+    if (challenge == NULL)
+        return sqlite3_exec(sqlite->db, "DELETE FROM meta WHERE name = 'challenge'", NULL, NULL, NULL) ==
+                       SQLITE_OK
+                   ? 0
+                   : sqlite_fail(sqlite, "replace the challenge key", failure);
     sqlite3_stmt *put = sqlite_statement(sqlite, ST_CHALLENGE_REPLACE, failure);
-
     if (put == NULL)
         return -1;
     bind_bytes(put, 1, challenge, len);

@@ -350,7 +350,7 @@ struct store_progress {
 struct store_backup {
     const char *path;
     bool replace;          /* a file that is there */
-    const void *challenge; /* a new K, sealed (vault_renew()) */
+    const void *challenge; /* a new K, sealed (vault_renew()); NULL: none, who serves from it draws one */
     size_t challenge_len;
     struct store_progress progress;
 };

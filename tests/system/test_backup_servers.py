@@ -103,6 +103,9 @@ def test_restore_and_go_on(bulla, start, tmp_path, discard):
     kept = re.search(r"kept as (\S+),", said)
     assert (kept is None) == discard
     if kept:
+        with sqlite3.connect(tmp_path / kept[1]) as db:  # nor does it know the key of what took its place
+            assert db.execute("SELECT count(*) FROM meta WHERE name = 'challenge'").fetchone() == (0,)
+        db.close()
         assert values(tmp_path / kept[1]) == {1, 2, 3, 4}
     assert {row["value"] for row in bulla.readings()} == {1, 2}
     gateway = start()
