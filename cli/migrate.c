@@ -44,7 +44,8 @@ static const struct option options_table[] = {
      .parse = option_string,
      .offset = offsetof(struct migrate_options, key)},
     {.name = "abandon",
-     .help = "gives up a move that was begun: --from may be used again, and what arrived in --to is deleted",
+     .help = "gives up a move that was begun: --from may be used again, and what arrived in --to is deleted "
+             "(without --to it is left there; nobody can use it)",
      .parse = option_flag,
      .offset = offsetof(struct migrate_options, abandon)},
     {.name = "quiet",
@@ -169,6 +170,37 @@ static void print_json(const struct migration *migration, const struct move_resu
     puts("\n]}");
 }
 
+/* A word that a shell takes as it is. */
+static void print_word(const char *text)
+{
+    bool plain =
+        text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./:@%,=")] ==
+        '\0';
+
+    if (plain) {
+        fputs(text, stdout);
+        return;
+    }
+    putchar('\'');
+    for (; *text != '\0'; text++)
+        if (*text == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*text);
+    putchar('\'');
+}
+
+static void print_use(const struct migration *migration)
+{
+    fputs("Use:  --db ", stdout);
+    print_word(migration->to_shown);
+    if (migration->kept[0] == '\0') {
+        fputs(" --key ", stdout);
+        print_word(migration->key);
+    }
+    putchar('\n');
+}
+
 static void print_how(const struct migration *migration, const struct move_result *result)
 {
     printf("\n%" PRId64 " rows are in %s, and equal.", result->rows, migration->to_shown);
@@ -179,9 +211,10 @@ static void print_how(const struct migration *migration, const struct move_resul
         "\n\nAll contexts are unproven there: a device that hears replies proves itself anew by itself, a\n"
         "counter device that cannot needs 'bulla device trust NAME'.\n");
     if (migration->kept[0] != '\0')
-        printf("Its master key was put beside it: %s\nUse:  --db %s\n", migration->kept, migration->to_shown);
+        printf("Its master key was put beside it: %s\n", migration->kept);
     else
-        printf("Its master key is the same.\nUse:  --db %s --key %s\n", migration->to_shown, migration->key);
+        puts("Its master key is the same.");
+    print_use(migration);
     printf("%s is not served from any more; delete it when you are content.\n", migration->from_shown);
 }
 
@@ -242,19 +275,32 @@ static int move(struct migration *migration, struct failure *failure)
 
 static int abandon(struct migration *migration, struct failure *failure)
 {
-    if (move_give_up(migration->from, migration->to, failure) != 0)
+    if (move_give_up(migration->from, migration->to, migration->to_shown, failure) != 0)
         return -1;
-    printf("%s may be used again, as it was. What had arrived in %s is deleted.\n", migration->from_shown,
-           migration->to_shown);
+    printf("%s may be used again, as it was.", migration->from_shown);
+    if (migration->to != NULL)
+        printf(" What had arrived in %s is deleted.\n", migration->to_shown);
+    else
+        puts(" What had arrived elsewhere is still there: delete that database.");
     return 0;
 }
 
 static int check_options(const struct migrate_options *options, struct failure *failure)
 {
-    if (options->from == NULL || options->to == NULL)
+    if (options->from == NULL || (options->to == NULL && !options->abandon))
         return usage(failure,
                      "say where the registry is with --from URL, and where it is to go with --to URL");
     return 0;
+}
+
+static int open_target(struct migration *migration, struct failure *failure)
+{
+    const char *to = migration->options->to;
+
+    if (to == NULL)
+        return 0;
+    store_url_shown(to, migration->to_shown, sizeof(migration->to_shown));
+    return store_open(&migration->to, to, STORE_ARRIVING, failure);
 }
 
 static int run(const void *values, int argc, char **argv, struct failure *failure)
@@ -266,10 +312,9 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     if (result != 0)
         return result;
     store_url_shown(migration.options->from, migration.from_shown, sizeof(migration.from_shown));
-    store_url_shown(migration.options->to, migration.to_shown, sizeof(migration.to_shown));
     result = COMMAND_FAILED;
     if (store_open(&migration.from, migration.options->from, STORE_LEFT, failure) == 0 &&
-        store_open(&migration.to, migration.options->to, STORE_ARRIVING, failure) == 0)
+        open_target(&migration, failure) == 0)
         result = migration.options->abandon ? abandon(&migration, failure) : move(&migration, failure);
     database_close(migration.to);
     database_close(migration.from);

@@ -37,6 +37,42 @@ static int check_can(const struct store *store, struct failure *failure)
     return ops_of(store) != NULL ? 0 : fail(failure, "a registry in a database of this kind cannot be moved");
 }
 
+/* ---- rows as they leave ---- */
+
+/* Whether a value is one that the column may have. Nothing but bytes behind the key may be missing. */
+static bool fits(const struct transfer_shape *shape, size_t column, const struct transfer_cell *cell)
+{
+    enum transfer_kind kind = shape->columns[column].kind;
+
+    if (cell->kind == TRANSFER_NULL)
+        return kind == TRANSFER_BYTES && column >= shape->keys;
+    return kind == TRANSFER_VALUE ? cell->kind != TRANSFER_VALUE : cell->kind == kind;
+}
+
+/* A database may hold anything, if somebody else has written to it: what does not have its type goes no
+ * further. */
+static int check_rows(const struct transfer_rows *rows, struct failure *failure)
+{
+    const struct transfer_shape *shape = &transfer_shapes[rows->table];
+
+    for (size_t i = 0; i < rows->count; i++)
+        for (size_t column = 0; column < shape->count; column++)
+            if (!fits(shape, column, &transfer_row(rows, i)[column]))
+                return fail(failure,
+                            "a row of %s is damaged: its %s is of a wrong type. Put that right, or restore "
+                            "a backup first",
+                            shape->name, shape->columns[column].name);
+    return 0;
+}
+
+/* The next rows of a table, as they stand there. */
+static int take_rows(struct store *store, struct transfer_rows *rows, struct failure *failure)
+{
+    int more = ops_of(store)->next(store, rows, failure);
+
+    return more > 0 && check_rows(rows, failure) != 0 ? -1 : more;
+}
+
 /* ---- rows as they arrive ---- */
 
 enum { CONTEXT_PROVEN = 2, SESSION_N = 0, SESSION_SPENT = 5, SINK_HOLDER = 8, SINK_LEASE };
@@ -77,7 +113,7 @@ static void make_texts(const struct run *run, struct transfer_rows *rows)
 /* The next rows of the source, as they are to arrive. */
 static int next_rows(struct run *run, struct store *store, struct failure *failure)
 {
-    int more = ops_of(store)->next(store, &run->rows, failure);
+    int more = take_rows(store, &run->rows, failure);
 
     if (more > 0 && run->rows.table == TRANSFER_POINTS)
         transfer_place(&run->places, &run->rows);
@@ -101,7 +137,7 @@ static int find_last_spent(struct run *run, struct failure *failure)
     int more = ops_of(run->from)->read(run->from, TRANSFER_SESSION_IDS, NULL, failure);
 
     run->last_spent = 0;
-    while (more >= 0 && (more = ops_of(run->from)->next(run->from, &run->rows, failure)) > 0)
+    while (more >= 0 && (more = take_rows(run->from, &run->rows, failure)) > 0)
         for (size_t i = 0; i < run->rows.count; i++) {
             int64_t spent = transfer_row(&run->rows, i)[SESSION_SPENT].value.integer;
             run->last_spent = spent > run->last_spent ? spent : run->last_spent;
@@ -426,24 +462,42 @@ static int check_all_places(const struct move *move, struct failure *failure)
         ->end(move->from, check_places(move->from, move->to, MOVE_ALL, failure), failure);
 }
 
+/* As it stands in a note, of which it is one line, and as much of it as there is room for. */
+static void name_other(char out[MOVE_OTHER_MAX + 1], const char *shown)
+{
+    snprintf(out, MOVE_OTHER_MAX + 1, "%s", shown);
+    for (char *at = out; *at != '\0'; at++)
+        if (*at == '\n')
+            *at = '?';
+}
+
+static bool is_other(const struct move_note *note, const char *shown)
+{
+    char other[MOVE_OTHER_MAX + 1];
+
+    name_other(other, shown);
+    return strcmp(note->other, other) == 0;
+}
+
 static void begin_note(struct move_note *note, enum move_state state, const char *other)
 {
     note->state = state;
     note->begun = time(NULL);
     note->table = 0;
-    snprintf(note->other, sizeof(note->other), "%s", other);
+    name_other(note->other, other);
 }
 
-/* The source is marked first: what has begun to arrive anywhere is left by everybody. */
-static int mark_both(const struct move *move, struct move_note *leaving, bool known,
-                     struct move_note *arriving, struct failure *failure)
+/*
+ * The source is marked first: what has begun to arrive anywhere is left by everybody. Each time a target is
+ * marked, the move has a new id: another one that is shown by the same words (a path from another folder), in
+ * which some has arrived already, cannot go on any more, and be served beside this one.
+ */
+static int mark_both(const struct move *move, struct move_note *leaving, struct move_note *arriving,
+                     struct failure *failure)
 {
-    if (!known) {
-        begin_note(leaving, MOVE_IS_LEAVING, move->to_shown);
-        if (draw_id(leaving->id, failure) != 0 ||
-            put_note_alone(move->from, MOVE_LEAVING, leaving, failure) != 0)
-            return -1;
-    }
+    begin_note(leaving, MOVE_IS_LEAVING, move->to_shown);
+    if (draw_id(leaving->id, failure) != 0 || put_note_alone(move->from, MOVE_LEAVING, leaving, failure) != 0)
+        return -1;
     *arriving = *leaving;
     begin_note(arriving, MOVE_IS_ARRIVING, move->from_shown);
     return put_note_alone(move->to, MOVE_ARRIVING, arriving, failure);
@@ -472,18 +526,21 @@ static int begin(const struct move *move, struct move_note *leaving, struct move
         return -1;
     result->resumed = arrived > 0;
     if (arrived > 0 && left > 0 && strcmp(leaving->id, arriving->id) == 0)
-        return 0;
+        /* A source that was left has arrived: what is half filled is a copy of the target from before. */
+        return leaving->state == MOVE_HAS_LEFT && arriving->table != TRANSFER_TABLES
+                   ? refuse_source(move, leaving, failure)
+                   : 0;
     if (arrived > 0)
         return fail(
             failure,
             "in %.90s there is a part of another registry, which was being moved from %.90s: delete that "
             "database, or go on with that move",
             move->to_shown, arriving->other);
-    if (left > 0 && (leaving->state == MOVE_HAS_LEFT || strcmp(leaving->other, move->to_shown) != 0))
+    if (left > 0 && (leaving->state == MOVE_HAS_LEFT || !is_other(leaving, move->to_shown)))
         return refuse_source(move, leaving, failure);
     if (check_empty(move, failure) != 0 || check_all_places(move, failure) != 0)
         return -1;
-    return mark_both(move, leaving, left > 0, arriving, failure);
+    return mark_both(move, leaving, arriving, failure);
 }
 
 /* ---- the whole of it ---- */
@@ -574,13 +631,31 @@ static int clear(struct store *store, struct failure *failure)
     return ops_of(store)->end(store, ops_of(store)->clear(store, failure), failure);
 }
 
-int move_give_up(struct store *from, struct store *to, struct failure *failure)
+/* What had arrived is deleted; but only what is of this move. */
+static int clear_arrived(struct store *to, const char *to_shown, const struct move_note *leaving,
+                         struct failure *failure)
 {
-    struct move_note leaving, arriving;
-    int left = check_can(from, failure) != 0 ? -1 : get_note(from, MOVE_LEAVING, &leaving, failure);
-    int arrived = left < 0 || to == NULL ? left : get_note(to, MOVE_ARRIVING, &arriving, failure);
+    struct move_note arriving;
+    int arrived = get_note(to, MOVE_ARRIVING, &arriving, failure);
 
-    if (left < 0 || arrived < 0)
+    if (arrived < 0)
+        return -1;
+    if (arrived > 0 && strcmp(leaving->id, arriving.id) == 0)
+        return clear(to, failure);
+    if (arrived == 0 && is_other(leaving, to_shown)) /* it was stopped before anything went there */
+        return 0;
+    return fail(failure,
+                "nothing of this registry is in %.80s: it is being moved to %.80s. Name that, or leave --to "
+                "away, and delete that one yourself; nothing was changed",
+                to_shown, leaving->other);
+}
+
+int move_give_up(struct store *from, struct store *to, const char *to_shown, struct failure *failure)
+{
+    struct move_note leaving;
+    int left = check_can(from, failure) != 0 ? -1 : get_note(from, MOVE_LEAVING, &leaving, failure);
+
+    if (left < 0)
         return -1;
     if (left == 0)
         return fail(failure, "the registry is not being moved anywhere; nothing was changed");
@@ -590,7 +665,7 @@ int move_give_up(struct store *from, struct store *to, struct failure *failure)
             "the registry was moved to %.100s, and is whole there; to come back to this one after all, type: "
             "bulla restored",
             leaving.other);
-    if (to != NULL && arrived > 0 && strcmp(leaving.id, arriving.id) == 0 && clear(to, failure) != 0)
+    if (to != NULL && clear_arrived(to, to_shown, &leaving, failure) != 0)
         return -1;
     return put_note_alone(from, MOVE_LEAVING, NULL, failure);
 }

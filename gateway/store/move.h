@@ -77,9 +77,11 @@ MUST_CHECK int move_run(const struct move *move, struct move_result *result, str
 
 /*
  * Gives a move up: the source may be served again, and what had arrived in the target is deleted. `to` may be
- * NULL: then it is left as it is. -1 also where the move was finished.
+ * NULL (it may be gone for good): then it is left as it is, and nothing ever goes on there. -1 also where the
+ * move was finished, or `to` is not its target; then nothing is changed.
  */
-MUST_CHECK int move_give_up(struct store *from, struct store *to, struct failure *failure);
+MUST_CHECK int move_give_up(struct store *from, struct store *to, const char *to_shown,
+                            struct failure *failure);
 
 /* ---- parts of it, for copies (store_copy.h) ---- */
 

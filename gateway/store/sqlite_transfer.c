@@ -138,9 +138,10 @@ static size_t texts_in(sqlite3_stmt *query, enum transfer_table table)
     return len;
 }
 
+/* Texts may stand as bytes, and bytes as a text; in a column of numbers, neither is one. */
 static enum transfer_kind kind_of(enum transfer_kind column, int type)
 {
-    if (column != TRANSFER_VALUE)
+    if (column == TRANSFER_TEXT || column == TRANSFER_BYTES)
         return column;
     return type == SQLITE_TEXT ? TRANSFER_TEXT : TRANSFER_BYTES;
 }

@@ -300,6 +300,72 @@ def test_neither_can_be_used_halfway(bulla, rich_db, databases):
     assert "restored" in migrate(bulla, rich_db, target, "--abandon", status=1).stderr
 
 
+def test_the_same_words_for_another_target(bulla, rich_db, databases, tmp_path):
+    """A path from another folder: what is half filled there, or a copy of it, is never served beside the one that was finished."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    source, key = str(tmp_path / rich_db), str(tmp_path / "bulla.key")
+    one, two = (program.Commands(tmp_path / name) for name in ("one", "two"))
+    words = ["migrate", "--from", source, "--to", "t.db", "--key", key]
+    (tmp_path / "t.db").symlink_to("one/t.db")
+    process = subprocess.Popen([BINARY, *words], cwd=tmp_path / "one", stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    wait_until(lambda: arrived(databases, "t.db") > 0 or process.poll() is not None, 60, "points")
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    two(*words)
+    assert two("device", "list", "--db", "t.db").count("\n") == 6
+    assert "another registry" in one.run(*words, status=1).stderr
+    assert "only a part" in one.run("device", "list", "--db", "t.db", status=1).stderr
+
+
+def test_a_copy_of_a_half_filled_target(bulla, rich_db, databases, tmp_path):
+    """It has the notes of the move that was finished with the other one: all the same it does not go on."""
+    half(bulla, databases, rich_db, "t.db", signal.SIGKILL)
+    with sqlite3.connect(tmp_path / "t.db") as db:  # with what lies in its journal
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    shutil.copy(tmp_path / "t.db", tmp_path / "copy.db")
+    move(bulla, rich_db, "t.db")
+    os.rename(tmp_path / "copy.db", tmp_path / "t.db")
+    assert "already" in migrate(bulla, rich_db, "t.db", status=1).stderr
+    assert "only a part" in bulla.run("device", "list", "--db", "t.db", status=1).stderr
+
+
+def test_given_up_when_the_target_is_gone(bulla, rich_db, databases, tmp_path):
+    half(bulla, databases, rich_db, "t.db", signal.SIGKILL)
+    done = bulla.run("migrate", "--from", rich_db, "--to", "typo.db", "--abandon", status=1)
+    assert "is being moved to t.db" in done.stderr and "nothing was changed" in done.stderr
+    assert "is being moved" in bulla.run("device", "list", "--db", rich_db, status=1).stderr
+    assert "delete that database" in bulla("migrate", "--from", rich_db, "--abandon")
+    assert bulla("device", "list", "--db", rich_db).count("\n") == 6
+    assert "another registry" in migrate(bulla, rich_db, "t.db", status=1).stderr  # that move is over
+    move(bulla, rich_db, databases.new("sqlite"))
+
+
+def test_a_name_of_two_lines(bulla, rich_db, databases, tmp_path):
+    half(bulla, databases, rich_db, "two\nlines.db", signal.SIGKILL)
+    assert "being moved to two?lines.db" in bulla.run("device", "list", "--db", rich_db, status=1).stderr
+    said = migrate(bulla, rich_db, "two\nlines.db").stdout
+    assert "--db 'two\nlines.db' --key bulla.key\n" in said  # as a shell takes it
+
+
+@pytest.mark.parametrize("number, change", enumerate([
+    "devices SET alg = 'x' WHERE name = 'kitchen'",
+    "devices SET secret = 5 WHERE name = 'kitchen'",
+    "contexts SET seen = x'00'",
+    "contexts SET id_context = 7 WHERE (device, id_context) = (SELECT device, id_context FROM contexts LIMIT 1)",
+    "series SET format = 'x' WHERE id = (SELECT max(id) FROM series)",
+    "points SET piv = 1.5",
+    "session_ids SET spent = 'x'",
+    "sqlite_sequence SET seq = 'x'",
+    "meta SET value = 'x' WHERE name = 'floor'",
+]))
+def test_a_source_with_values_of_wrong_types(bulla, rich_db, databases, number, change):
+    databases.run(rich_db, "UPDATE " + change)
+    assert "is damaged" in migrate(bulla, rich_db, databases.new(("postgres", "mysql", "sqlite")[number % 3]), status=1).stderr
+
+
 def test_restored_brings_the_old_one_back(bulla, rich_db, databases):
     move(bulla, rich_db, databases.new("postgres"))
     assert "restored" in bulla.run("readings", "--db", rich_db, status=1).stderr
