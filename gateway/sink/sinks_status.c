@@ -70,6 +70,13 @@ static void write_number(FILE *out, const char *metric, const char *name, uint64
     fprintf(out, "%" PRIu64 "\n", value);
 }
 
+/* A server that crashed may have forgotten rows that the sink has confirmed: until it confirms the next ones
+ * its cursor counts more than there is. */
+static uint64_t behind(int64_t end, int64_t cursor)
+{
+    return end > cursor ? (uint64_t)(end - cursor) : 0;
+}
+
 /* Of what the registry has: for every sink that readings are kept for, whoever writes to it. Its own threads'
  * places are newer than the rows. */
 static void write_behind(const struct outbox *outbox, int64_t now, FILE *out)
@@ -77,11 +84,11 @@ static void write_behind(const struct outbox *outbox, int64_t now, FILE *out)
     prometheus_head(out, "bulla_sink_behind_readings", "gauge", "Readings that the sink has not confirmed.");
     for (size_t i = 0; i < outbox->row_count; i++)
         write_number(out, "bulla_sink_behind_readings", outbox->rows[i].name,
-                     (uint64_t)(outbox->rows[i].end.points - outbox->rows[i].cursor.points));
+                     behind(outbox->rows[i].end.points, outbox->rows[i].cursor.points));
     prometheus_head(out, "bulla_sink_behind_bytes", "gauge", "Bytes that are kept for the sink.");
     for (size_t i = 0; i < outbox->row_count; i++)
         write_number(out, "bulla_sink_behind_bytes", outbox->rows[i].name,
-                     (uint64_t)(outbox->rows[i].end.bytes - outbox->rows[i].cursor.bytes));
+                     behind(outbox->rows[i].end.bytes, outbox->rows[i].cursor.bytes));
     prometheus_head(out, "bulla_sink_behind_seconds", "gauge",
                     "How long the oldest reading has waited for the sink.");
     for (size_t i = 0; i < outbox->row_count; i++) {
