@@ -30,9 +30,9 @@
 /*
  * What a connection is told at its beginning. A batch that waits for longer is rather tried again; a gateway
  * that hangs or is cut off in the middle of a batch keeps nobody waiting for long (where the server knows
- * how: MariaDB's own statements stand in a comment of a form of its own, and so do those of MySQL, which says
- * otherwise which ids were given out a day ago). What stands in the way of exact reading and writing is put
- * right for this connection: a COMMIT, too, ends a transaction here, and begins none.
+ * how: MariaDB's own statements, and MySQL's, stand in comments of forms of their own). What stands in the
+ * way of exact reading and writing is put right for this connection: a COMMIT, too, ends a transaction here,
+ * and begins none.
  */
 static const char *const session[] = {
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
@@ -43,7 +43,7 @@ static const char *const session[] = {
     " completion_type = 0, wait_timeout = 28800",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "/*M! SET SESSION idle_transaction_timeout = 10, max_statement_time = 0 */ ",
-    "/*!80000 SET SESSION information_schema_stats_expiry = 0, max_execution_time = 0 */ ",
+    "/*!80000 SET SESSION max_execution_time = 0 */ ",
 };
 
 /* ---- failures ---- */
