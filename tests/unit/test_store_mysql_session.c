@@ -112,6 +112,40 @@ static void test_each_statement_is_committed(void **state)
     close_reader(&reader);
 }
 
+/* What a power cut would take with it: with a binary log that is not flushed, the server's own commits, too.
+ */
+static void test_caution(void **state)
+{
+    static const struct {
+        const char *setting;
+        const char *with_log, *without_log;
+    } settings[] = {
+        {"0", "a power cut, or a crash, loses the last second's readings",
+         "a power cut, or a crash, loses the last second's readings"},
+        {"2", "a power cut, or a crash, loses the last second's readings",
+         "a power cut, or a crash, loses the last second's readings"},
+        {"1", "sync_binlog=0: after a power cut it, and its replicas, may lack readings", ""},
+        {"3", "sync_binlog=0: after a power cut it, and its replicas, may lack readings", ""},
+    };
+    struct fixture *f = *state;
+    bool has_log = number(f, "SELECT @@global.log_bin") != 0;
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        const char *expected = has_log ? settings[i].with_log : settings[i].without_log;
+        char sql[64];
+        snprintf(sql, sizeof(sql), "SET GLOBAL innodb_flush_log_at_trx_commit = %s", settings[i].setting);
+        run_sql(f, sql);
+        struct store *store = open_store(f, STORE_EXISTING);
+        const char *caution = ((struct mysql *)store)->caution;
+        if (expected[0] == '\0')
+            assert_string_equal(caution, "");
+        else
+            assert_non_null(strstr(caution, expected));
+        store->ops->close(store);
+    }
+    run_sql(f, "SET GLOBAL innodb_flush_log_at_trx_commit = 0"); /* as the others have it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +153,7 @@ int main(void)
         STORE_TEST(test_a_new_connection_has_its_settings),
         STORE_TEST(test_no_files_are_handed_out),
         STORE_TEST(test_each_statement_is_committed),
+        STORE_TEST(test_caution),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
