@@ -208,7 +208,7 @@ struct bulla_port {
 
 /* A message that was sealed: the library's own. */
 struct bulla_sent {
-    uint16_t behind; /* how far its Partial IV is below the next one: 1 to 65,534 */
+    uint16_t behind; /* how far its Partial IV is below the next one: 1 to 65,278 */
     uint8_t age;     /* in 256 ms, since it was sealed; 255: too long */
     uint8_t marks;   /* 0: it cannot be answered */
 };

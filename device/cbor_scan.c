@@ -14,8 +14,7 @@ BULLA_APART uint8_t bulla_scan_byte(struct bulla_scan *scan)
     return *scan->at++;
 }
 
-/* Goes on by that many bytes. */
-BULLA_APART static void step(struct bulla_scan *scan, uint16_t len)
+BULLA_APART void bulla_scan_step(struct bulla_scan *scan, uint16_t len)
 {
     if (len > scan->left) {
         scan->wrong = 1;
@@ -71,19 +70,8 @@ BULLA_APART uint16_t bulla_scan_bytes(struct bulla_scan *scan)
     if (bulla_scan_head(scan, argument) != BULLA_CBOR_BYTES)
         scan->wrong = 1;
     begin = scan->at;
-    step(scan, bulla_scan_small(argument));
+    bulla_scan_step(scan, bulla_scan_small(argument));
     return (uint16_t)(scan->at - begin);
-}
-
-BULLA_APART uint8_t bulla_scan_short(struct bulla_scan *scan, uint8_t least, uint8_t most)
-{
-    uint16_t len = bulla_scan_bytes(scan);
-
-    if (len < least || len > most) {
-        scan->wrong = 1;
-        len = 0;
-    }
-    return (uint8_t)len;
 }
 
 void bulla_scan_skip(struct bulla_scan *scan)
@@ -99,7 +87,7 @@ void bulla_scan_skip(struct bulla_scan *scan)
         if (major <= BULLA_CBOR_NINT || major == BULLA_CBOR_SIMPLE)
             continue;
         if (major <= BULLA_CBOR_TEXT) {
-            step(scan, count);
+            bulla_scan_step(scan, count);
             continue;
         }
         if (major == BULLA_CBOR_TAG)

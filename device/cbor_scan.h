@@ -19,6 +19,9 @@ struct bulla_scan {
 /* The next byte. */
 uint8_t bulla_scan_byte(struct bulla_scan *scan);
 
+/* Goes on by that many bytes. */
+void bulla_scan_step(struct bulla_scan *scan, uint16_t len);
+
 /* A head, definite and in the shortest form: its major type. */
 uint8_t bulla_scan_head(struct bulla_scan *scan, uint8_t argument[BULLA_ARGUMENT_SIZE]);
 
@@ -27,9 +30,6 @@ uint16_t bulla_scan_small(const uint8_t argument[BULLA_ARGUMENT_SIZE]);
 
 /* A string of bytes: their number. `at` is behind them then. */
 uint16_t bulla_scan_bytes(struct bulla_scan *scan);
-
-/* Likewise, `least` to `most` of them. */
-uint8_t bulla_scan_short(struct bulla_scan *scan, uint8_t least, uint8_t most);
 
 /* One whole item, of any depth. */
 void bulla_scan_skip(struct bulla_scan *scan);

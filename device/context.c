@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-BULLA_APART void bulla_schedule_of(const struct bulla *bulla, struct bulla_schedule *schedule)
+void bulla_schedule_of(const struct bulla *bulla, struct bulla_schedule *schedule)
 {
     schedule->crypto = bulla->port->crypto;
     schedule->secret = bulla->secret;
@@ -10,23 +10,27 @@ BULLA_APART void bulla_schedule_of(const struct bulla *bulla, struct bulla_sched
     schedule->alg = bulla->own.alg;
 }
 
-int bulla_context_key(const struct bulla *bulla, struct bulla_derived *keys)
+/* Derives the key of the sender that `keys` names, or the Common IV. */
+BULLA_APART static int derive(const struct bulla *bulla, struct bulla_derived *keys, uint8_t is_key)
 {
     struct bulla_schedule schedule;
 
     bulla_schedule_of(bulla, &schedule);
-    return bulla_derive_key(&schedule, keys->kid, keys->kid_len, keys->key);
+    return bulla_derive(&schedule, keys->kid, is_key ? keys->kid_len : 0, is_key,
+                        is_key ? keys->key : keys->common_iv);
+}
+
+int bulla_context_key(const struct bulla *bulla, struct bulla_derived *keys)
+{
+    return derive(bulla, keys, 1);
 }
 
 int bulla_context_derive(struct bulla *bulla)
 {
-    struct bulla_schedule schedule;
-    int error;
+    int error = derive(bulla, &bulla->own, 0);
 
-    bulla_schedule_of(bulla, &schedule);
-    error = bulla_derive_common_iv(&schedule, bulla->own.common_iv);
     if (error == 0)
-        error = bulla_context_key(bulla, &bulla->own);
+        error = derive(bulla, &bulla->own, 1);
     if (error == 0)
         bulla->flags |= BULLA_F_OPEN;
     return error;

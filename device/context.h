@@ -66,7 +66,8 @@ BULLA_MUST_CHECK int bulla_context_prepare(struct bulla *bulla, const struct bul
 /* Brings the ages of the tracked messages up to date. */
 void bulla_context_tick(struct bulla *bulla);
 
-#define BULLA_FAR UINT16_MAX
+#define BULLA_AHEAD 0x100u /* more than the window of a receipt: its top may lie above the next number */
+#define BULLA_FAR   (UINT16_MAX - BULLA_AHEAD) /* messages that lie so far behind are forgotten */
 
 /* The tracked message that has this Partial IV, or NULL. */
 struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE]);
@@ -74,11 +75,16 @@ struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_
 /* Notes that the next number is taken by a message with these marks. */
 void bulla_sent_push(struct bulla *bulla, uint8_t marks);
 
-/* Raises `next`, never lowers it; forgets messages that then lie too far behind to be told apart. */
-void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SIZE]);
+/* Raises `next` to a number `plus` 0 or 1, never lowers it; forgets messages that then lie too far behind to
+ * be told apart. */
+void bulla_context_raise(struct bulla *bulla, const uint8_t number[BULLA_NUMBER_SIZE], uint8_t plus);
 
-/* a - b where that is 0 to BULLA_FAR - 1, else BULLA_FAR. */
-uint16_t bulla_number_minus(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
+/* Raises a number to another one `plus` 0 or 1, never lowers it. Returns whether it did. */
+uint8_t bulla_number_raise(uint8_t number[BULLA_NUMBER_SIZE], const uint8_t above[BULLA_NUMBER_SIZE],
+                           uint8_t plus);
+
+/* a - b + BULLA_AHEAD where 16 bits hold that, else UINT16_MAX. */
+uint16_t bulla_number_gap(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE]);
 
 /* CRC-32 (IEEE 802.3) continued over `len` bytes; begin and end with 0. */
 uint32_t bulla_crc32(uint32_t crc, const uint8_t *bytes, size_t len);

@@ -73,27 +73,24 @@ static uint8_t *push_aad(const struct bulla_cose *cose, uint8_t *end)
                       sizeof(begin));
 }
 
-typedef int aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                 const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
-
 /* Both ways are one, but for the last step. */
-static int crypt(const struct bulla_cose *cose, aead *step, uint8_t *spare, uint8_t *text, size_t len)
+static int crypt(const struct bulla_cose *cose, uint8_t way, uint8_t *spare, uint8_t *text, size_t len)
 {
     const struct bulla_derived *keys = cose->keys;
     uint8_t nonce[BULLA_NONCE_MAX];
     uint8_t *aad = push_aad(cose, spare);
 
     bulla_nonce_of(keys, cose->piv, nonce);
-    return step(cose->crypto, keys->alg, keys->key, nonce, aad, (size_t)(spare - aad), text, len);
+    return bulla_aead(cose->crypto, keys->alg, keys->key, nonce, aad, (size_t)(spare - aad), text, len, way);
 }
 
 /* The additional data take the header's place until the content is sealed. */
 int bulla_cose_seal(const struct bulla_cose *cose, uint8_t *content, size_t len)
 {
-    return crypt(cose, bulla_aead_seal, content, content, len);
+    return crypt(cose, BULLA_SEAL, content, content, len);
 }
 
 int bulla_cose_open(const struct bulla_cose *cose, uint8_t *spare, uint8_t *ciphertext, size_t len)
 {
-    return crypt(cose, bulla_aead_open, spare, ciphertext, len);
+    return crypt(cose, BULLA_OPEN, spare, ciphertext, len);
 }

@@ -22,21 +22,33 @@
 /* A provider's state, where it keeps any. Every function takes NULL for it, and is slower then. */
 struct bulla_crypto;
 
-/*
- * Encrypts `len` bytes at `text` in place and writes the tag behind them (bulla_tag_size(alg) bytes). `key`
- * is bulla_key_size(alg) bytes, `nonce` bulla_nonce_size(alg).
- */
-BULLA_MUST_CHECK int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key,
-                                     const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
-                                     size_t len);
+/* Which way a text goes. */
+enum bulla_way { BULLA_SEAL = 1, BULLA_OPEN };
 
 /*
- * Opens `len` bytes at `text`, the tag being the last of them, in place. Returns BULLA_E_FORGED if the tag is
- * wrong or the text is shorter than a tag; what stands in `text` is then not to be used.
+ * BULLA_SEAL encrypts `len` bytes at `text` in place and writes the tag behind them (bulla_tag_size(alg)
+ * bytes). `key` is bulla_key_size(alg) bytes, `nonce` bulla_nonce_size(alg).
+ * BULLA_OPEN opens `len` bytes at `text`, the tag being the last of them, in place. It returns BULLA_E_FORGED
+ * if the tag is wrong or the text is shorter than a tag; what stands in `text` is then not to be used.
+ * One function for both, the way its last argument: nine arguments are long to hand on, on 8-bit parts.
  */
-BULLA_MUST_CHECK int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key,
-                                     const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
-                                     size_t len);
+BULLA_MUST_CHECK int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key,
+                                const uint8_t *nonce, const uint8_t *aad, size_t aad_len, uint8_t *text,
+                                size_t len, uint8_t way);
+
+BULLA_MUST_CHECK static inline int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key,
+                                                   const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                                                   uint8_t *text, size_t len)
+{
+    return bulla_aead(crypto, alg, key, nonce, aad, aad_len, text, len, BULLA_SEAL);
+}
+
+BULLA_MUST_CHECK static inline int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key,
+                                                   const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                                                   uint8_t *text, size_t len)
+{
+    return bulla_aead(crypto, alg, key, nonce, aad, aad_len, text, len, BULLA_OPEN);
+}
 
 /* HKDF-SHA-256 (RFC 5869): `out_len` at most 255 * 32. `tiny` takes no salt of more than 32 bytes and gives
  * no more than 32 (BULLA_E_ARGUMENT): a device has no salt, and no longer keys. */

@@ -20,10 +20,9 @@ static int ccm(int seal, size_t tag_len, const uint8_t *key, const uint8_t *nonc
     return good;
 }
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int seal_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
-    (void)crypto;
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     if (alg == BULLA_CHACHA20_POLY1305)
@@ -33,13 +32,12 @@ int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     return 0;
 }
 
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int open_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
     size_t tag_len = bulla_tag_size(alg);
     int good;
 
-    (void)crypto;
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     if (len < tag_len)
@@ -50,6 +48,14 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     else
         good = ccm(0, tag_len, key, nonce, aad, aad_len, text, len, text + len);
     return good ? 0 : BULLA_E_FORGED;
+}
+
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
+{
+    (void)crypto;
+    return way == BULLA_SEAL ? seal_text(alg, key, nonce, aad, aad_len, text, len)
+                             : open_text(alg, key, nonce, aad, aad_len, text, len);
 }
 
 int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,

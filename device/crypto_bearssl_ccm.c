@@ -20,24 +20,30 @@ static int ccm(int seal, int alg, const uint8_t *key, const uint8_t *nonce, cons
     return good;
 }
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int seal_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
-    (void)crypto;
     if (bulla_key_size(alg) != 16)
         return BULLA_E_ARGUMENT;
     return ccm(1, alg, key, nonce, aad, aad_len, text, len) ? 0 : BULLA_E_CRYPTO;
 }
 
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int open_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
-    (void)crypto;
     if (bulla_key_size(alg) != 16)
         return BULLA_E_ARGUMENT;
     if (len < bulla_tag_size(alg))
         return BULLA_E_FORGED;
     return ccm(0, alg, key, nonce, aad, aad_len, text, len - bulla_tag_size(alg)) ? 0 : BULLA_E_FORGED;
+}
+
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
+{
+    (void)crypto;
+    return way == BULLA_SEAL ? seal_text(alg, key, nonce, aad, aad_len, text, len)
+                             : open_text(alg, key, nonce, aad, aad_len, text, len);
 }
 
 #endif

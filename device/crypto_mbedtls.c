@@ -67,19 +67,17 @@ static int aead(int seal, int alg, const uint8_t *key, const uint8_t *nonce, con
                                           : ccm(seal, alg, key, nonce, aad, aad_len, text, len);
 }
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int seal_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
-    (void)crypto;
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     return aead(1, alg, key, nonce, aad, aad_len, text, len) == 0 ? 0 : BULLA_E_CRYPTO;
 }
 
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int open_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
-    (void)crypto;
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     if (len < bulla_tag_size(alg))
@@ -93,6 +91,14 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     default:
         return BULLA_E_CRYPTO;
     }
+}
+
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
+{
+    (void)crypto;
+    return way == BULLA_SEAL ? seal_text(alg, key, nonce, aad, aad_len, text, len)
+                             : open_text(alg, key, nonce, aad, aad_len, text, len);
 }
 
 int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,

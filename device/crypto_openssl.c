@@ -146,20 +146,27 @@ static int aead(struct bulla_crypto *callers, int encrypt, int alg, const uint8_
     return result ? 0 : BULLA_E_FORGED;
 }
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int seal_text(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
     return aead(crypto, 1, alg, key, nonce, aad, aad_len, text, len);
 }
 
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int open_text(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                     const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
 {
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     if (len < bulla_tag_size(alg))
         return BULLA_E_FORGED;
     return aead(crypto, 0, alg, key, nonce, aad, aad_len, text, len - bulla_tag_size(alg));
+}
+
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
+{
+    return way == BULLA_SEAL ? seal_text(crypto, alg, key, nonce, aad, aad_len, text, len)
+                             : open_text(crypto, alg, key, nonce, aad, aad_len, text, len);
 }
 
 static int hkdf(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,

@@ -43,14 +43,13 @@ static psa_status_t import_key(int alg, const uint8_t *key, psa_key_id_t *id)
     return psa_import_key(&attributes, key, bulla_key_size(alg), id);
 }
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int seal_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
     psa_key_id_t id;
     psa_status_t status;
     size_t made = 0;
 
-    (void)crypto;
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     if (import_key(alg, key, &id) != PSA_SUCCESS)
@@ -62,14 +61,13 @@ int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     return made == len + bulla_tag_size(alg) ? 0 : BULLA_E_CRYPTO;
 }
 
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+static int open_text(int alg, const uint8_t *key, const uint8_t *nonce, const uint8_t *aad, size_t aad_len,
+                     uint8_t *text, size_t len)
 {
     psa_key_id_t id;
     psa_status_t status;
     size_t made = 0;
 
-    (void)crypto;
     if (bulla_key_size(alg) == 0)
         return BULLA_E_ARGUMENT;
     if (len < bulla_tag_size(alg))
@@ -83,6 +81,14 @@ int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, co
     if (status == PSA_ERROR_INVALID_SIGNATURE)
         return BULLA_E_FORGED;
     return status == PSA_SUCCESS && made == len - bulla_tag_size(alg) ? 0 : BULLA_E_CRYPTO;
+}
+
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
+{
+    (void)crypto;
+    return way == BULLA_SEAL ? seal_text(alg, key, nonce, aad, aad_len, text, len)
+                             : open_text(alg, key, nonce, aad, aad_len, text, len);
 }
 
 /* The steps of HKDF in the order that PSA wants. The input key goes in as bytes: nothing but bytes is

@@ -18,9 +18,9 @@
 #define TEXT_MAX 0xffff /* what two bytes of length leave room for beside 13 of nonce */
 
 /* What becomes of bytes on their way. */
-#define READ 0 /* the MAC takes them */
-#define SEAL 1 /* it takes them, and they are encrypted */
-#define OPEN 2 /* they are decrypted, and it takes them */
+#define READ 0          /* the MAC takes them */
+#define SEAL BULLA_SEAL /* it takes them, and they are encrypted */
+#define OPEN BULLA_OPEN /* they are decrypted, and it takes them */
 
 struct ccm {
     const uint8_t *key;
@@ -108,15 +108,14 @@ static void run(struct ccm *ccm, uint8_t tag_len, const uint8_t *aad, size_t aad
         *mac ^= mac[TINY_AES_SIZE];
 }
 
-/* Both ways, `len` bytes without a tag. The arguments stand as in the functions below: so those hand them on
- * as they are. */
-BULLA_APART static int crypt(uint8_t way, int alg, const uint8_t *key, const uint8_t *nonce,
-                             const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
 {
     uint8_t tag_len = bulla_tag_size(alg);
     int good = 1;
     struct ccm ccm;
 
+    (void)crypto;
     if (bulla_key_size(alg) != TINY_AES_SIZE || aad_len > AAD_MAX || len > TEXT_MAX)
         return BULLA_E_ARGUMENT;
     if (way == OPEN) {
@@ -135,20 +134,6 @@ BULLA_APART static int crypt(uint8_t way, int alg, const uint8_t *key, const uin
         memcpy(text, ccm.blocks, tag_len);
     bulla_wipe(&ccm, sizeof(ccm));
     return good ? 0 : BULLA_E_FORGED;
-}
-
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
-{
-    (void)crypto;
-    return crypt(SEAL, alg, key, nonce, aad, aad_len, text, len);
-}
-
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
-{
-    (void)crypto;
-    return crypt(OPEN, alg, key, nonce, aad, aad_len, text, len);
 }
 
 #endif

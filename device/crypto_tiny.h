@@ -36,7 +36,7 @@ extern const uint8_t bulla_tiny_sbox[256];
 
 /* A hash under way (FIPS 180-4). */
 struct bulla_tiny_sha256 {
-    uint16_t len;   /* bytes so far: 65,535 at most */
+    uint16_t len;   /* bytes so far: 8,191 at most */
     uint32_t v[24]; /* the working variables; then the block and its schedule, the last word first */
     uint32_t state[8];
 };

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define BLOCK_SIZE 64
-#define INPUT_MAX  0x7fff /* bytes of one input: the hash counts to 65,535 */
+#define INPUT_MAX  8000 /* bytes of one input: the hash counts to 65,535 bits */
 
 /* HMAC (RFC 2104) under way, with a key of the size that all of them have here. */
 struct hmac {

@@ -125,10 +125,9 @@ void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA2
     uint16_t len = hash->len;
 
     bulla_tiny_sha256_byte(hash, 0x80);
-    while (hash->len % 64 != 61)
+    while (hash->len % 64 != 62)
         bulla_tiny_sha256_byte(hash, 0);
-    bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 13)); /* its length in bits */
-    bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 5));
+    bulla_tiny_sha256_byte(hash, (uint8_t)(len >> 5)); /* its length in bits */
     bulla_tiny_sha256_byte(hash, (uint8_t)(len << 3));
     for (uint8_t i = 0; i < TINY_SHA256_SIZE; i++)
         out[i] = ((const uint8_t *)hash->state)[i ^ 3 ^ byte_order()];

@@ -32,8 +32,8 @@ BULLA_APART uint8_t bulla_tag_size(int alg)
 
 /* RFC 8613 3.2.1: info = [id, id_context, alg_aead, type, L]; the Master Salt is empty. The type is "Key"
  * where `is_key`, else "IV". */
-static int derive(const struct bulla_schedule *schedule, const uint8_t *id, uint8_t id_len, uint8_t is_key,
-                  uint8_t *out)
+int bulla_derive(const struct bulla_schedule *schedule, const uint8_t *id, uint8_t id_len, uint8_t is_key,
+                 uint8_t *out)
 {
     static const uint8_t types[] = {0x63, 'K', 'e', 'y', 0x62, 'I', 'V'};
     uint8_t info[INFO_MAX];
@@ -55,12 +55,13 @@ static int derive(const struct bulla_schedule *schedule, const uint8_t *id, uint
 
 int bulla_derive_key(const struct bulla_schedule *schedule, const uint8_t *id, size_t id_len, uint8_t *key)
 {
-    return id_len > BULLA_GATEWAY_ID_SIZE ? BULLA_E_ARGUMENT : derive(schedule, id, (uint8_t)id_len, 1, key);
+    return id_len > BULLA_GATEWAY_ID_SIZE ? BULLA_E_ARGUMENT
+                                          : bulla_derive(schedule, id, (uint8_t)id_len, 1, key);
 }
 
 int bulla_derive_common_iv(const struct bulla_schedule *schedule, uint8_t *common_iv)
 {
-    return derive(schedule, NULL, 0, 0, common_iv);
+    return bulla_derive(schedule, NULL, 0, 0, common_iv);
 }
 
 /* RFC 8613 5.2: the id's length, the id and the piv, each padded on its left, XORed with the Common IV. */

@@ -25,6 +25,11 @@ struct bulla_schedule {
     int alg;
 };
 
+/* What the two below share: a key where `is_key`, of an id of BULLA_GATEWAY_ID_SIZE bytes at most; else the
+ * Common IV, whose id is empty. */
+BULLA_MUST_CHECK int bulla_derive(const struct bulla_schedule *schedule, const uint8_t *id, uint8_t id_len,
+                                  uint8_t is_key, uint8_t *out);
+
 /* The key of the sender that `id` names: bulla_key_size(alg) bytes. */
 BULLA_MUST_CHECK int bulla_derive_key(const struct bulla_schedule *schedule, const uint8_t *id, size_t id_len,
                                       uint8_t *key);

@@ -12,5 +12,7 @@ if env["PIOPLATFORM"] in ("atmelavr", "atmelmegaavr"):  # noqa: F821
             "-fno-tree-scev-cprop",
             "-fno-split-wide-types",
             "-fno-tree-dominator-opts",
+            "-fno-tree-copy-prop",
+            "-maccumulate-args",
         ]
     )

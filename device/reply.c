@@ -42,17 +42,14 @@ static int find_key(struct opening *opening)
 }
 
 /* Opens the ciphertext under that key. */
-SEPARATE static int open_ciphertext(const struct opening *opening)
+static int open_ciphertext(struct opening *opening)
 {
-    const struct bulla_reply_envelope *envelope = &opening->envelope;
-    struct bulla_cose cose;
+    struct bulla_reply_envelope *envelope = &opening->envelope;
 
-    cose.crypto = opening->bulla->port->crypto;
-    cose.keys = &opening->keys;
-    cose.piv = envelope->piv;
-    cose.protected_bytes = envelope->protected_bytes;
-    cose.protected_len = envelope->protected_len;
-    return bulla_cose_open(&cose, envelope->ciphertext, envelope->ciphertext, envelope->ciphertext_len);
+    envelope->cose.crypto = opening->bulla->port->crypto;
+    envelope->cose.keys = &opening->keys;
+    return bulla_cose_open(&envelope->cose, envelope->ciphertext, envelope->ciphertext,
+                           envelope->ciphertext_len);
 }
 
 /* Reads what an opened one says. A gateway's key is kept once it has opened something. */
@@ -84,18 +81,12 @@ static int holds(const struct bulla_reply_body *body, uint16_t behind)
 /* Notes what keys 0 and 1 say of the last 16 messages: right whenever it was said. */
 static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *body, const uint8_t *re)
 {
-    const uint8_t *top = body->number[BULLA_REPLY_TOP];
-    uint16_t above = bulla_number_minus(top, bulla->next);
-    uint16_t below = bulla_number_minus(bulla->next, top);
+    uint16_t below = bulla_number_gap(bulla->next, body->number[BULLA_REPLY_TOP]);
 
     for (struct bulla_sent *sent = bulla->sent; sent < bulla->sent + BULLA_TRACKED; sent++) {
-        uint16_t behind = sent->behind; /* top, if it is the next number */
+        uint16_t behind = (uint16_t)(sent->behind + BULLA_AHEAD - below); /* top; far if it is above it */
 
-        if (above < WINDOW_SIZE)
-            behind = behind < WINDOW_SIZE ? behind + above : BULLA_FAR;
-        else
-            behind = below <= behind ? behind - below : BULLA_FAR;
-        if (sent->marks != 0 && holds(body, behind))
+        if (below != UINT16_MAX && sent->marks != 0 && holds(body, behind))
             sent->marks |= BULLA_M_STORED;
     }
     bulla->flags |= BULLA_F_RECEIPT;
@@ -107,7 +98,7 @@ static void apply_receipt(struct bulla *bulla, const struct bulla_reply_body *bo
  * (PROTOCOL 3). */
 static void settle(struct bulla *bulla, const struct opening *opening, const struct bulla_reply_body *body)
 {
-    uint8_t top[BULLA_NUMBER_SIZE];
+    const uint8_t *top = body->number[BULLA_REPLY_TOP];
 
     if ((opening->sent->marks & BULLA_M_STORED) != 0)
         return;
@@ -118,11 +109,8 @@ static void settle(struct bulla *bulla, const struct opening *opening, const str
         bulla->flags |= BULLA_F_CHALLENGED;
     }
     opening->sent->marks |= BULLA_M_REFUSED;
-    bulla_number_copy(top, body->number[BULLA_REPLY_TOP]);
-    if (bulla_number_order(top, opening->envelope.re) > 0) { /* never without key 0, which is zero then */
-        bulla_number_step(top, 0);
-        bulla_context_raise(bulla, top);
-    }
+    if (bulla_number_order(top, opening->envelope.re) > 0) /* never without key 0, which is zero then */
+        bulla_context_raise(bulla, top, 1);
 }
 
 /* Whether keys 2 and 4 of a reply count (PROTOCOL 5). */
@@ -145,8 +133,8 @@ static void describe(const struct opening *opening, const struct bulla_reply_bod
     bulla_number_read(&reply->re, opening->envelope.re, BULLA_ARGUMENT_SIZE);
     bulla_number_read(&reply->top, body->number[BULLA_REPLY_TOP], BULLA_ARGUMENT_SIZE);
     bulla_number_read(&reply->bits, body->number[BULLA_REPLY_BITS], BULLA_ARGUMENT_SIZE);
-    reply->has_receipt = body->has & 1;
-    if ((body->has >> BULLA_REPLY_TIME & 1) != 0 && is_fresh(bulla, opening)) {
+    reply->has_receipt = body->has[BULLA_REPLY_TOP];
+    if (body->has[BULLA_REPLY_TIME] && is_fresh(bulla, opening)) {
         uint64_t time;
 
         bulla_number_read(&time, body->number[BULLA_REPLY_TIME], BULLA_ARGUMENT_SIZE);
@@ -167,15 +155,12 @@ SEPARATE static int apply(struct opening *opening, struct bulla_reply *reply)
     if (error < 0)
         return error;
     bulla_context_tick(bulla);
-    if ((body.has & 1) != 0)
+    if (body.has[BULLA_REPLY_TOP])
         apply_receipt(bulla, &body, re);
     settle(bulla, opening, &body);
     if (reply != NULL)
         describe(opening, &body, reply);
-    if (bulla_number_order(bulla->answered, re) <= 0) {
-        bulla_number_copy(bulla->answered, re);
-        bulla_number_step(bulla->answered, 0);
-    }
+    bulla_number_raise(bulla->answered, re, 1);
     return 0;
 }
 

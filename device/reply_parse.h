@@ -9,12 +9,12 @@
 
 /* The envelope. Pointers point into the reply. */
 struct bulla_reply_envelope {
-    const uint8_t *protected_bytes;
-    const uint8_t *id; /* the gateway's: BULLA_GATEWAY_ID_SIZE bytes */
+    struct bulla_scan scan; /* while it is being read */
+    struct bulla_cose cose; /* Partial IV and protected header; the rest is for whoever opens it */
+    const uint8_t *id;      /* the gateway's: BULLA_GATEWAY_ID_SIZE bytes */
     uint8_t *ciphertext;
     uint16_t ciphertext_len;
-    uint16_t alg; /* 65,535 for those beyond, 0 for negative ones */
-    uint8_t protected_len;
+    uint16_t alg; /* 256 or above for those beyond, and for negative ones */
     uint8_t re[BULLA_ARGUMENT_SIZE];
     uint8_t piv[BULLA_PIV_SIZE];
 };
@@ -29,7 +29,7 @@ struct bulla_reply_envelope {
 struct bulla_reply_body {
     uint8_t number[BULLA_REPLY_CHALLENGE][BULLA_ARGUMENT_SIZE]; /* keys 0 to 2 */
     const uint8_t *challenge;                                   /* key 3, or NULL */
-    uint8_t has;                                                /* bit k: key k is there */
+    uint8_t has[BULLA_REPLY_KNOWN];                             /* 1: that key is there */
 };
 
 /* 0 or BULLA_E_MALFORMED. */

@@ -17,7 +17,7 @@ static int reserve(struct bulla *bulla)
     bulla_number_copy(next, bulla->next);
     error = bulla_counter_take(bulla->port, &bulla->own, next, bulla->limit);
     if (error == 0)
-        bulla_context_raise(bulla, next);
+        bulla_context_raise(bulla, next, 0);
     return error;
 }
 

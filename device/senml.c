@@ -64,6 +64,8 @@ void bulla_begin_content(struct bulla_message *message, uint16_t format, void *b
     message->end = message->content;
     message->format = format;
     message->state = BULLA_MESSAGE_CONTENT;
+    if (size > BULLA_MESSAGE_MAX)
+        size = BULLA_MESSAGE_MAX; /* what does not fit is told before a number is taken */
     if (size > BULLA_HEADROOM + BULLA_TAG_MAX) {
         message->end += size - BULLA_TAG_MAX;
         message->content += BULLA_HEADROOM;

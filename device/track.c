@@ -24,28 +24,39 @@ void bulla_context_tick(struct bulla *bulla)
     }
 }
 
-uint16_t bulla_number_minus(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
+uint16_t bulla_number_gap(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
-    uint8_t difference[BULLA_NUMBER_SIZE];
-    uint8_t borrow = 0;
+    uint16_t low = 0;
     uint8_t high = 0; /* what is beyond 16 bits */
+    int16_t left = 0; /* what is borrowed stays below zero */
 
     for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++) {
-        uint16_t less = (uint16_t)(b[i] + borrow);
-
-        borrow = a[i] < less;
-        difference[i] = (uint8_t)(a[i] - less);
-        if (i >= 2)
-            high |= difference[i];
+        left = (int16_t)(left + *a++ - *b++);
+        if (i == 1)
+            left++; /* BULLA_AHEAD */
+        if (i < 2)
+            low = (uint16_t)((uint8_t)left << 8 | low >> 8);
+        else
+            high |= (uint8_t)left;
+        left >>= 8;
     }
-    if ((high | borrow) != 0)
-        return BULLA_FAR;
-    return (uint16_t)(difference[0] | difference[1] << 8);
+    return (high | left) != 0 ? UINT16_MAX : low;
+}
+
+uint8_t bulla_number_raise(uint8_t number[BULLA_NUMBER_SIZE], const uint8_t above[BULLA_NUMBER_SIZE],
+                           uint8_t plus)
+{
+    if (bulla_number_order(above, number) + plus <= 0)
+        return 0;
+    bulla_number_copy(number, above);
+    if (plus != 0)
+        bulla_number_step(number, 0);
+    return 1;
 }
 
 struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE])
 {
-    uint16_t behind = bulla_number_minus(bulla->next, piv);
+    uint16_t behind = (uint16_t)(bulla_number_gap(bulla->next, piv) - BULLA_AHEAD);
 
     for (struct bulla_sent *sent = bulla->sent; sent < bulla->sent + BULLA_TRACKED; sent++) {
         if (sent->marks != 0 && sent->behind == behind)
@@ -54,12 +65,13 @@ struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_
     return NULL;
 }
 
-void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SIZE])
+void bulla_context_raise(struct bulla *bulla, const uint8_t number[BULLA_NUMBER_SIZE], uint8_t plus)
 {
-    uint16_t by = bulla_number_minus(next, bulla->next);
+    uint16_t by = bulla_number_gap(number, bulla->next);
 
-    if (bulla_number_order(next, bulla->next) <= 0)
+    if (!bulla_number_raise(bulla->next, number, plus))
         return;
+    by = (uint16_t)(by - BULLA_AHEAD + plus);
     for (struct bulla_sent *sent = bulla->sent; sent < bulla->sent + BULLA_TRACKED; sent++) {
         uint16_t room = (uint16_t)(BULLA_FAR - sent->behind);
 
@@ -67,21 +79,17 @@ void bulla_context_raise(struct bulla *bulla, const uint8_t next[BULLA_NUMBER_SI
             sent->marks = 0;
         sent->behind = (uint16_t)(sent->behind + by);
     }
-    bulla_number_copy(bulla->next, next);
 }
 
 void bulla_sent_push(struct bulla *bulla, uint8_t marks)
 {
     struct bulla_sent before = {0, 0, marks};
-    uint8_t next[BULLA_NUMBER_SIZE];
 
     for (uint8_t i = 0; i < BULLA_TRACKED; i++) {
         struct bulla_sent was = bulla->sent[i];
         bulla->sent[i] = before;
         before = was;
     }
-    bulla_number_copy(next, bulla->next);
-    bulla_number_step(next, 0);
-    bulla_context_raise(bulla, next);
+    bulla_context_raise(bulla, bulla->next, 1);
     bulla->flags |= BULLA_F_AWAKE;
 }

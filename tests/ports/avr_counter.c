@@ -13,19 +13,14 @@
 
 #include "avr_counter.h"
 
-int bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+               const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
 {
     (void)crypto, (void)alg, (void)key, (void)nonce, (void)aad, (void)aad_len;
+    if (way == BULLA_OPEN)
+        return BULLA_E_FORGED;
     memset(text + len, 0, 8);
     return 0;
-}
-
-int bulla_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                    const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
-{
-    (void)crypto, (void)alg, (void)key, (void)nonce, (void)aad, (void)aad_len, (void)text, (void)len;
-    return BULLA_E_FORGED;
 }
 
 int bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len, const uint8_t *ikm,

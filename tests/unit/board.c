@@ -105,7 +105,7 @@ void raise_to(struct bulla *bulla, uint64_t next)
     uint8_t number[BULLA_NUMBER_SIZE];
 
     set_number(number, next);
-    bulla_context_raise(bulla, number);
+    bulla_context_raise(bulla, number, 0);
 }
 
 int tracked_as(const struct bulla *bulla, uint64_t piv)

@@ -21,10 +21,10 @@ static unsigned fail_seal_in;
 static unsigned fail_hkdf_in;
 struct recorded_hkdf recorded_hkdf;
 
-int __real_bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                           const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
-int __wrap_bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                           const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
+int __real_bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                      const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way);
+int __wrap_bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                      const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way);
 int __real_bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len,
                              const uint8_t *ikm, size_t ikm_len, const uint8_t *info, size_t info_len,
                              uint8_t *out, size_t out_len);
@@ -110,13 +110,15 @@ static void note(int alg, const uint8_t *key, const uint8_t *nonce)
     table_used++;
 }
 
-int __wrap_bulla_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                           const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len)
+int __wrap_bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+                      const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way)
 {
-    note(alg, key, nonce); /* one that fails too: who knows what it wrote before */
-    if (fail_seal_in > 0 && --fail_seal_in == 0)
-        return BULLA_E_CRYPTO;
-    return __real_bulla_aead_seal(crypto, alg, key, nonce, aad, aad_len, text, len);
+    if (way == BULLA_SEAL) {
+        note(alg, key, nonce); /* one that fails too: who knows what it wrote before */
+        if (fail_seal_in > 0 && --fail_seal_in == 0)
+            return BULLA_E_CRYPTO;
+    }
+    return __real_bulla_aead(crypto, alg, key, nonce, aad, aad_len, text, len, way);
 }
 
 int __wrap_bulla_hkdf_sha256(struct bulla_crypto *crypto, const uint8_t *salt, size_t salt_len,

@@ -13,10 +13,8 @@
 #define TEXT_MAX 80
 #define AAD_MAX  60
 
-int tiny_aead_seal(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                   const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
-int tiny_aead_open(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
-                   const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len);
+int tiny_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,
+              const uint8_t *aad, size_t aad_len, uint8_t *text, size_t len, uint8_t way);
 
 struct sample {
     uint8_t key[16];
@@ -33,18 +31,19 @@ static void check(const struct sample *sample, int alg, size_t aad_len, size_t l
 
     memcpy(ours, sample->plaintext, len);
     memcpy(theirs, sample->plaintext, len);
-    assert_int_equal(tiny_aead_seal(NULL, alg, sample->key, sample->nonce, sample->aad, aad_len, ours, len),
-                     0);
+    assert_int_equal(
+        tiny_aead(NULL, alg, sample->key, sample->nonce, sample->aad, aad_len, ours, len, BULLA_SEAL), 0);
     assert_int_equal(
         bulla_aead_seal(provider_state(), alg, sample->key, sample->nonce, sample->aad, aad_len, theirs, len),
         0);
     assert_memory_equal(ours, theirs, sealed_len);
     theirs[damage / 8 % sealed_len] ^= (uint8_t)(1u << damage % 8);
+    assert_int_equal(tiny_aead(NULL, alg, sample->key, sample->nonce, sample->aad, aad_len, theirs,
+                               sealed_len, BULLA_OPEN),
+                     BULLA_E_FORGED);
     assert_int_equal(
-        tiny_aead_open(NULL, alg, sample->key, sample->nonce, sample->aad, aad_len, theirs, sealed_len),
-        BULLA_E_FORGED);
-    assert_int_equal(
-        tiny_aead_open(NULL, alg, sample->key, sample->nonce, sample->aad, aad_len, ours, sealed_len), 0);
+        tiny_aead(NULL, alg, sample->key, sample->nonce, sample->aad, aad_len, ours, sealed_len, BULLA_OPEN),
+        0);
     assert_memory_equal(ours, sample->plaintext, len);
 }
 
@@ -84,15 +83,16 @@ static void test_long(void **state)
 
         test_fill(&random, ours, lengths[i]);
         memcpy(theirs, ours, lengths[i]);
-        assert_int_equal(tiny_aead_seal(NULL, 30, key, nonce, aad, aad_len, ours, lengths[i]), 0);
+        assert_int_equal(tiny_aead(NULL, 30, key, nonce, aad, aad_len, ours, lengths[i], BULLA_SEAL), 0);
         assert_int_equal(bulla_aead_seal(provider_state(), 30, key, nonce, aad, aad_len, theirs, lengths[i]),
                          0);
         assert_memory_equal(ours, theirs, lengths[i] + 16);
     }
-    assert_int_equal(tiny_aead_seal(NULL, 30, key, nonce, aad, sizeof(aad), ours, 1), BULLA_E_ARGUMENT);
-    assert_int_equal(tiny_aead_seal(NULL, 30, key, nonce, aad, 1, ours, 65536), BULLA_E_ARGUMENT);
-    assert_int_equal(tiny_aead_open(NULL, 30, key, nonce, aad, 1, ours, 15), BULLA_E_FORGED);
-    assert_int_equal(tiny_aead_seal(NULL, 24, key, nonce, aad, 1, ours, 1), BULLA_E_ARGUMENT);
+    assert_int_equal(tiny_aead(NULL, 30, key, nonce, aad, sizeof(aad), ours, 1, BULLA_SEAL),
+                     BULLA_E_ARGUMENT);
+    assert_int_equal(tiny_aead(NULL, 30, key, nonce, aad, 1, ours, 65536, BULLA_SEAL), BULLA_E_ARGUMENT);
+    assert_int_equal(tiny_aead(NULL, 30, key, nonce, aad, 1, ours, 15, BULLA_OPEN), BULLA_E_FORGED);
+    assert_int_equal(tiny_aead(NULL, 24, key, nonce, aad, 1, ours, 1, BULLA_SEAL), BULLA_E_ARGUMENT);
 }
 
 int main(void)
