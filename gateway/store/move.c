@@ -153,35 +153,10 @@ static int tell(struct run *run, bool comparing, enum transfer_table table, stru
     return fail(failure, "stopped; %s", run->result != NULL ? again : "nothing was changed");
 }
 
-static bool has(const struct store *store, enum transfer_table table)
-{
-    return (ops_of(store)->without >> table & 1) == 0;
-}
-
 static int count_table(struct store *store, enum transfer_table table, int64_t *rows, struct failure *failure)
 {
     *rows = 0;
-    return has(store, table) ? ops_of(store)->count(store, table, rows, failure) : 0;
-}
-
-/* What has no place over there is not left behind. */
-static int check_places(struct store *from, const struct store *to, unsigned tables, struct failure *failure)
-{
-    int64_t rows;
-
-    for (enum transfer_table table = 0; table < TRANSFER_TABLES; table++) {
-        if ((tables >> table & 1) == 0 || has(to, table))
-            continue;
-        if (count_table(from, table, &rows, failure) != 0)
-            return -1;
-        if (rows > 0)
-            return fail(failure,
-                        "%" PRId64
-                        " rows of %s have no place over there: let the sinks confirm what waits, and "
-                        "take them out with 'bulla sinks forget NAME'",
-                        rows, transfer_shapes[table].name);
-    }
-    return 0;
+    return ops_of(store)->count(store, table, rows, failure);
 }
 
 static int count_all(struct run *run, unsigned tables, struct failure *failure)
@@ -301,7 +276,7 @@ static int copy_tables(struct run *run, unsigned tables, enum transfer_table fir
                        const struct transfer_key *begun, bool single, struct failure *failure)
 {
     for (enum transfer_table table = first; table < TRANSFER_TABLES; table++)
-        if ((tables >> table & 1) != 0 && has(run->from, table) && has(run->to, table) &&
+        if ((tables >> table & 1) != 0 &&
             copy_table(run, table, table == first ? begun : NULL, single, failure) != 0)
             return -1;
     return 0;
@@ -313,8 +288,6 @@ int move_tables(struct store *from, struct store *to, unsigned tables, bool sing
     struct run run = {.from = from, .to = to, .progress = progress};
     int result = transfer_rows_open(&run.rows, failure);
 
-    if (result == 0)
-        result = check_places(from, to, tables, failure);
     if (result == 0)
         result = count_all(&run, tables, failure);
     if (result == 0)
@@ -330,9 +303,9 @@ int move_tables(struct store *from, struct store *to, unsigned tables, bool sing
 static int sum_table(struct run *run, struct store *store, enum transfer_table table,
                      struct transfer_sum *sum, struct failure *failure)
 {
-    int more = has(store, table) ? read_table(run, store, table, NULL, failure) : 0;
+    int more = read_table(run, store, table, NULL, failure);
 
-    while (more >= 0 && has(store, table) && (more = next_rows(run, store, failure)) > 0) {
+    while (more >= 0 && (more = next_rows(run, store, failure)) > 0) {
         run->done += (int64_t)run->rows.count;
         if (transfer_sum_add(run->hasher, sum, &run->rows, failure) != 0 ||
             tell(run, true, table, failure) != 0)
@@ -454,14 +427,6 @@ static int check_empty(const struct move *move, struct failure *failure)
     return ops_of(move->to)->end(move->to, result, failure);
 }
 
-static int check_all_places(const struct move *move, struct failure *failure)
-{
-    if (ops_of(move->from)->begin(move->from, TRANSFER_OUT, failure) != 0)
-        return -1;
-    return ops_of(move->from)
-        ->end(move->from, check_places(move->from, move->to, MOVE_ALL, failure), failure);
-}
-
 /* As it stands in a note, of which it is one line, and as much of it as there is room for. */
 static void name_other(char out[MOVE_OTHER_MAX + 1], const char *shown)
 {
@@ -538,7 +503,7 @@ static int begin(const struct move *move, struct move_note *leaving, struct move
             move->to_shown, arriving->other);
     if (left > 0 && (leaving->state == MOVE_HAS_LEFT || !is_other(leaving, move->to_shown)))
         return refuse_source(move, leaving, failure);
-    if (check_empty(move, failure) != 0 || check_all_places(move, failure) != 0)
+    if (check_empty(move, failure) != 0)
         return -1;
     return mark_both(move, leaving, arriving, failure);
 }

@@ -238,8 +238,7 @@ static int is_filled(struct store *server, struct failure *failure)
         return -1;
     result = 0;
     for (enum transfer_table table = 0; table < TRANSFER_NUMBERS && result == 0 && rows == 0; table++)
-        if ((out->without >> table & 1) == 0)
-            result = out->count(server, table, &rows, failure);
+        result = out->count(server, table, &rows, failure);
     result = out->end(server, result, failure);
     return result < 0 ? -1 : rows > 0;
 }

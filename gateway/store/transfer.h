@@ -204,7 +204,6 @@ enum transfer_direction {
 };
 
 struct transfer_ops {
-    unsigned without;  /* tables that it does not have (bits: 1 << enum transfer_table): nothing is in them */
     bool text_is_utf8; /* it takes no other text, nor zeros in it, but for names, units and values */
 
     /* Begins a transaction. Until end() nothing of the store but these functions is called. */
