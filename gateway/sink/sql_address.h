@@ -6,7 +6,7 @@
 #define SINK_SQL_ADDRESS_H
 
 #include "gateway/sink/sink.h"
-#include "gateway/store/mysql_url.h"
+#include "gateway/store/mysql/url.h"
 
 /*
  * What follows "postgres:" in the URL, with the password of its file (password = ...) as another parameter:

@@ -1,6 +1,6 @@
 /*
  * MariaDB and MySQL as a sink: a batch is one INSERT of many rows (or some, where it is long) that leaves
- * what is there as it is, over the connection that the store has (store/mysql_connection.c), for another
+ * what is there as it is, over the connection that the store has (store/mysql/connection.c), for another
  * purpose.
  */
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "gateway/sink/sql_address.h"
 #include "gateway/sink/sql_hold.h"
 #include "gateway/sink/sql_row.h"
-#include "gateway/store/mysql.h"
+#include "gateway/store/mysql/mysql.h"
 
 #define ANSWER_SECONDS                                                                                       \
     15 /* that a server may be silent while it owes an answer, where the URL says nothing */
@@ -168,7 +168,7 @@ static void put_number(struct mq_parameters *parameters, bool there, int64_t num
         mq_null(parameters);
 }
 
-/* The columns in the order of FLAT_ADD (store/mysql_statements.h). */
+/* The columns in the order of FLAT_ADD (store/mysql/statements.h). */
 static void put_row(struct mq_parameters *parameters, const struct sql_row *row)
 {
     const struct sink_point *point = row->point;

@@ -1,6 +1,6 @@
 /*
  * PostgreSQL as a sink: a batch is one INSERT of what is not there yet, over the connection that the store
- * has (store/postgres_connection.c), for another purpose.
+ * has (store/postgres/connection.c), for another purpose.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "gateway/sink/sql_address.h"
 #include "gateway/sink/sql_hold.h"
 #include "gateway/sink/sql_row.h"
-#include "gateway/store/postgres.h"
+#include "gateway/store/postgres/postgres.h"
 
 enum column {
     DEVICE,
@@ -50,7 +50,7 @@ static const char what[] = "write readings";
 /* ---- the table ---- */
 
 #define SCHEMA       1
-#define LOCK_MIGRATE "1651862580, " PG_THIS_SCHEMA /* "bul4" in ASCII (store/postgres_statements.h) */
+#define LOCK_MIGRATE "1651862580, " PG_THIS_SCHEMA /* "bul4" in ASCII (store/postgres/statements.h) */
 
 /*
  * Versions, forwards only: entry i brings version i to i + 1. A released entry is never changed.

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "gateway/store/move.h"
-#include "gateway/store/sqlite.h"
+#include "gateway/store/sqlite/sqlite.h"
 
 extern const struct store_ops store_sqlite;
 

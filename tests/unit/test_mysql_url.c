@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "gateway/store/mysql_url.h"
+#include "gateway/store/mysql/url.h"
 #include "gateway/store/store.h"
 
 static struct mysql_url *parse(const char *location)

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gateway/store/mysql.h"
+#include "gateway/store/mysql/mysql.h"
 
 /* ---- URLs ---- */
 

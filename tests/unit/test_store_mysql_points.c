@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "gateway/sink/parcel.h"
-#include "gateway/store/mysql_statements.h"
+#include "gateway/store/mysql/statements.h"
 
 /* ---- storing ---- */
 

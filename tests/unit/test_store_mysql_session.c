@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/store/mysql.h"
+#include "gateway/store/mysql/mysql.h"
 
 /* A store whose connections read an option file. */
 struct reader {

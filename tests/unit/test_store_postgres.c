@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gateway/store/postgres.h"
+#include "gateway/store/postgres/postgres.h"
 
 /* ---- URLs ---- */
 

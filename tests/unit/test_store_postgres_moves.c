@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gateway/store/postgres.h"
+#include "gateway/store/postgres/postgres.h"
 
 #define COUNT 4
 
