@@ -98,8 +98,8 @@ def test_the_commands_are_there():
     words = [" ".join(each) for each in commands()]
     assert words == [
         "serve", "device", "device add", "device import", "device list", "device show", "device revoke", "device remove",
-        "device trust", "device export", "device label", "device upgrade", "send", "forward", "readings", "tail", "events", "open", "check",
-        "backup", "restore", "restored", "simulate", "help", "completion",
+        "device trust", "device export", "device label", "device upgrade", "send", "forward", "readings", "tail", "events", "open",
+        "sinks", "sinks list", "sinks forget", "check", "backup", "restore", "restored", "migrate", "simulate", "help", "completion",
     ]
 
 
@@ -112,7 +112,7 @@ def test_help(cli, words):
     before_example = done.out.partition("\nExample:\n")[0]
     assert max(len(line) for line in before_example.splitlines()) <= 80
     assert cli.run("help", *words).out == done.out
-    if words != ["device"]:
+    if words not in (["device"], ["sinks"]):
         assert cli.run(*words, "no", "such", "--nonsense", "-h").out == done.out
 
 
