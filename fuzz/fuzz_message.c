@@ -58,13 +58,16 @@ static void check_reply(uint8_t *bytes, size_t size)
     require(bulla_reply_envelope_parse(&reply, bytes, size) == error);
     if (error < 0)
         return;
-    require(reply.protected_bytes == envelope.protected_bytes &&
-            reply.protected_len == envelope.protected_len);
+    require(reply.cose.protected_bytes == envelope.protected_bytes &&
+            reply.cose.protected_len == envelope.protected_len);
     require(reply.id == envelope.id && reply.ciphertext == envelope.ciphertext);
     require(reply.ciphertext_len == envelope.ciphertext_len);
     require(bulla_get_le(reply.re, sizeof(reply.re)) == envelope.re);
     require(bulla_get_le(reply.piv, sizeof(reply.piv)) == envelope.piv);
-    require(reply.alg == (envelope.alg > 0 && envelope.alg <= UINT8_MAX ? envelope.alg : 0));
+    if (envelope.alg > 0 && envelope.alg <= UINT8_MAX)
+        require(reply.alg == envelope.alg);
+    else
+        require(bulla_key_size(reply.alg) == 0);
 }
 
 static int parses(const uint8_t *data, size_t size, enum bulla_direction direction)

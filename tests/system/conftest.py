@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import signal
 
 import pytest
 
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(items):
 
 def pytest_report_header(config):
     return "bulla: %s" % program.BINARY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts():
+    """Whoever runs the tests in the background has Ctrl-C ignored, and what the tests start would have it so too."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

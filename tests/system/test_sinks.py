@@ -232,10 +232,10 @@ def test_one_that_comes_later_and_one_that_goes(bulla, make_gateway, make_device
     bulla.run("sinks", "forget", old.url, status=1)  # not without a word
     bulla("sinks", "forget", old.url, "--yes")
     assert set(listed(bulla)) == {new.url}
-    gateway.stop()
     import sqlite3  # pylint: disable=import-outside-toplevel
     with sqlite3.connect(bulla.folder / "bulla.db") as database:
-        assert database.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
+        wait_until(lambda: database.execute("SELECT count(*) FROM outbox").fetchone() == (0,), 10, "rows that nobody waits for to go")
+    gateway.stop()
 
 
 def test_both_ways(bulla, make_gateway, make_device, sink):
