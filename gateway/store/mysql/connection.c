@@ -2,10 +2,10 @@
  * The connection to a server: made as the URL and the client library's option files say, and made again when
  * the server went away and came back.
  */
+#include "gateway/lookup.h"
 #include "gateway/store/move.h"
 #include "gateway/store/mysql/mysql.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -180,11 +180,9 @@ void maria_prepare(const char *location)
 {
     struct failure unused;
     struct mysql_url *url = mysql_url_parse(location, &unused);
-    struct addrinfo *found = NULL;
 
     pthread_once(&library, begin_library);
-    if (getaddrinfo(url != NULL && url->host != NULL ? url->host : "localhost", NULL, NULL, &found) == 0)
-        freeaddrinfo(found);
+    lookup_load(url != NULL && url->host != NULL ? url->host : "localhost");
     mysql_url_free(url);
 }
 

@@ -2,6 +2,7 @@
  * The connection to a server: made with libpq's own parameters (the URL, PG… variables, PGPASSFILE, sslmode,
  * service files), and made again when the server went away and came back.
  */
+#include "gateway/lookup.h"
 #include "gateway/store/move.h"
 #include "gateway/store/postgres/postgres.h"
 
@@ -183,17 +184,8 @@ void postgres_close(struct store *store)
 
 /* ---- before everything else ---- */
 
-/* Names of hosts, and of the user, are looked up by what the system loads for that. */
-static void look_up(const char *host, const char *port)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    struct addrinfo *found;
-
-    if (host != NULL && host[0] != '/' && getaddrinfo(host, port, &hints, &found) == 0)
-        freeaddrinfo(found);
-}
-
-/* Of several hosts one is enough: what is loaded is the same. */
+/* Names of hosts, and of the user, are looked up by what the system loads for that. Of several hosts one is
+ * enough: what is loaded is the same. */
 void postgres_prepare(const char *location)
 {
     char *conninfo = conninfo_of(location);
@@ -207,7 +199,7 @@ void postgres_prepare(const char *location)
     else if (defaults != NULL && option_of(defaults, "host") != NULL)
         snprintf(host, sizeof(host), "%.*s", (int)strcspn(option_of(defaults, "host"), ","),
                  option_of(defaults, "host"));
-    look_up(host[0] != '\0' ? host : "localhost", NULL);
+    lookup_load(host[0] != '\0' ? host : "localhost");
     PQconninfoFree(defaults);
     PQconninfoFree(options);
     if (conninfo != NULL)
