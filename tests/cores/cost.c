@@ -1,9 +1,9 @@
 /*
  * What a device costs: this program once with the library (COST_DERIVED: a board with derived keys and a
- * counter, COST_PROVISION: what made that counter, COST_WHOLE: a session that opens replies, COST_BOTH: and
- * counters, COST_SLEEP: and sleeps between its readings) and once without
- * (COST_NOTHING), for the difference. The first pair of marks is around everything that a device does, for
- * the stack; the second around one more reading, for its cost.
+ * counter, COST_PROVISION: what made that counter, COST_SESSION: a session that opens replies, COST_WHOLE:
+ * and seals or sends again what was sealed, COST_BOTH: and counters, COST_SLEEP: and sleeps between its
+ * readings) and once without (COST_NOTHING), for the difference. The first pair of marks is around everything
+ * that a device does, for the stack; the second around one more reading, for its cost.
  */
 #include <string.h>
 
@@ -100,12 +100,12 @@ __attribute__((noinline)) static void read_and_seal(void)
     must(bulla_seal_derived(&cost_context, &cost_message));
 }
 
-#elif defined(COST_WHOLE) || defined(COST_BOTH)
+#elif defined(COST_SESSION) || defined(COST_WHOLE) || defined(COST_BOTH)
 
-#if defined(COST_WHOLE)
-#define OPEN bulla_open_session
-#else
+#if defined(COST_BOTH)
 #define OPEN bulla_open
+#else
+#define OPEN bulla_open_session
 #endif
 
 struct bulla cost_context;
@@ -122,16 +122,28 @@ __attribute__((noinline)) static void read_and_seal(void)
     must(bulla_seal(&cost_context, &cost_message));
 }
 
-/* The reply says nothing of the message: it is sealed again; then sent again. */
+#if defined(COST_SESSION)
+static void seal_and_send_again(void)
+{
+    read_and_seal();
+}
+#else
+static void seal_and_send_again(void)
+{
+    must(bulla_seal_again(&cost_context, &cost_message));
+    must(bulla_resend(&cost_context, &cost_message));
+}
+#endif
+
+/* The reply says that the message is not stored: its reading is taken and sealed anew, or what was sealed. */
 __attribute__((noinline)) static void end_life(void)
 {
     memcpy(bytes, reply, sizeof(reply));
     must(bulla_open_reply(&cost_context, bytes, sizeof(reply), NULL));
     if (bulla_fate(&cost_context, &cost_message) == BULLA_SEAL_AGAIN)
-        must(bulla_seal_again(&cost_context, &cost_message));
+        seal_and_send_again();
     else
         failed = 100;
-    must(bulla_resend(&cost_context, &cost_message));
 }
 
 #elif defined(COST_SLEEP)

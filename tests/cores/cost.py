@@ -20,25 +20,26 @@ TOLERANCE = 0.03
 NAMES = {"lx106": "lx106 (ESP8266)", "m0": "Cortex-M0", "m3": "Cortex-M3", "avr": "ATmega328P",
          "avr_arduino": "ATmega328P, Arduino's flags",
          "avr_big": "ATmega1284P"}
-MODES = {"derived": "seals only, derived keys", "provision": "makes the counter, once", "whole": "everything",
-         "both": "everything, counters too", "sleep": "everything, and deep sleep", "old": "3 × AES-CBC + HMAC-SHA1 + hex"}
+MODES = {"derived": "seals only, derived keys", "provision": "makes the counter, once",
+         "session": "HKDF, sessions, replies", "whole": "and seals or sends again what was lost",
+         "both": "and counters", "sleep": "and deep sleep", "old": "3 × AES-CBC + HMAC-SHA1 + hex"}
 ROM = ("memcpy", "memmove", "memset", "memcmp", "strlen")  # in the ESP8266's boot ROM
 PREFIX = {**core.PREFIX, "avr": "avr-", "avr_arduino": "avr-", "avr_big": "avr-"}
 KID = b"\x0a\x1b\x2c"  # of cost.c's derived keys
 SECRET, ID_CONTEXT = bytes(range(32)), bytes(range(8))
-BUFFER = {"derived": 107, "provision": 107, "whole": 107, "both": 107, "sleep": 107, "old": 139}  # what one reading needs: 66 + 9 + 16, or 139; and some
+BUFFER = {mode: 139 if mode == "old" else 107 for mode in MODES}  # what one reading needs: 66 + 9 + 16, or 139; and some
 
 
 def variants(name):
     """(provider, alg, mode) of a core."""
-    found = [("tiny", 10, mode) for mode in ("derived", "provision", "whole", "both", "sleep")]
+    found = [("tiny", 10, mode) for mode in MODES if mode != "old"]
     if name == "avr_arduino":
-        return [("tiny", 10, mode) for mode in ("derived", "whole")]
+        return [("tiny", 10, mode) for mode in ("derived", "session", "whole")]
     if name == "avr_big":
         return [("bearssl", 10, "old")]
     if name != "avr":
         for provider, alg in (("bearssl_ccm", 10), ("bearssl", 10), ("bearssl_chacha", 24)):
-            found += [(provider, alg, "derived"), (provider, alg, "whole")]
+            found += [(provider, alg, mode) for mode in ("derived", "session", "whole")]
         found.append(("bearssl", 10, "old"))
     return found
 

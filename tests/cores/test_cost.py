@@ -48,7 +48,7 @@ def test_every_variant_is_in_readme():
 def test_the_check_itself_fails(tmp_path):
     """The command, against a table where one figure is a twentieth lower; its own measuring is left out."""
     rows = rows_of_readme()
-    lower = re.sub(r"(\| everything \| `tiny`, 10 \| )([\d,]+)",
+    lower = re.sub(r"(\| HKDF, sessions, replies \| `tiny`, 10 \| )([\d,]+)",
                    lambda at: at[1] + format(int(at[2].replace(",", "")) * 20 // 21, ","), rows, count=1)
     assert lower != rows
     for table, status in ((rows, 0), (lower, 1)):
