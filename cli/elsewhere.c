@@ -5,6 +5,10 @@
 
 #include "cli/text.h"
 
+#define SLACK (INT64_C(60) * 1000000) /* microseconds that a device's clock may be behind */
+
+/* ---- what is here ---- */
+
 static int note(void *context, const struct reading_row *row)
 {
     (void)row;
@@ -12,27 +16,87 @@ static int note(void *context, const struct reading_row *row)
     return 1;
 }
 
-static int name_sink(void *context, const struct sink_row *row)
-{
-    size_t *count = context;
-
-    fputs((*count)++ == 0 ? "bulla: there are none here; readings go to " : ", ", stderr);
-    text_print(stderr, row->name, strlen(row->name), TEXT_WHOLE);
-    return 0;
-}
-
-void elsewhere_tell(struct store *store, const struct reading_filter *filter)
+/* Whether a selection has readings here; also true where that cannot be told. */
+static bool is_here(struct store *store, const struct reading_filter *filter)
 {
     struct reading_filter newest = *filter;
     struct failure unsaid;
     bool here = false;
-    size_t count = 0;
 
     newest.limit = 1;
-    if (store->ops->sinks_each == NULL ||
-        store->ops->readings_each(store, &newest, note, &here, &unsaid) < 0 || here)
+    return store->ops->readings_each(store, &newest, note, &here, &unsaid) < 0 || here;
+}
+
+/* ---- where they go ---- */
+
+struct telling {
+    const char *what; /* before the first name */
+    size_t count;
+};
+
+static int name_sink(void *context, const struct sink_row *row)
+{
+    struct telling *telling = context;
+
+    if (telling->count++ == 0)
+        fprintf(stderr, "bulla: %s; readings go to ", telling->what);
+    else
+        fputs(", ", stderr);
+    text_print(stderr, row->name, strlen(row->name), TEXT_WHOLE);
+    return 0;
+}
+
+/* A sink's name has no passwords. */
+static bool tell(struct store *store, const char *what)
+{
+    struct telling telling = {.what = what};
+    struct failure unsaid;
+
+    if (store->ops->sinks_each == NULL)
+        return false;
+    (void)!store->ops->sinks_each(store, name_sink, &telling, &unsaid);
+    if (telling.count == 0)
+        return false;
+    fputs(" (bulla serve --sink), and stay here too only with --keep-here\n", stderr);
+    return true;
+}
+
+bool elsewhere_tell(struct store *store, const struct reading_filter *filter)
+{
+    return !is_here(store, filter) && tell(store, "there are none here");
+}
+
+/* ---- those that come ---- */
+
+static int note_out(void *context, const struct sink_row *row)
+{
+    *(int64_t *)context = row->end.points;
+    return 1;
+}
+
+/* Readings that have gone to sinks, ever; -1: not known, or no sink. */
+static int64_t gone_out(struct store *store)
+{
+    struct failure unsaid;
+    int64_t out = -1;
+
+    if (store->ops->sinks_each == NULL || store->ops->sinks_each(store, note_out, &out, &unsaid) < 0)
+        return -1;
+    return out;
+}
+
+void elsewhere_watch(struct elsewhere *elsewhere, struct store *store)
+{
+    const struct reading_filter lately = {.since = elsewhere->begun - SLACK, .until = INT64_MAX};
+    int64_t out;
+
+    if (elsewhere->done || (out = gone_out(store)) < 0)
         return;
-    (void)!store->ops->sinks_each(store, name_sink, &count, &unsaid);
-    if (count > 0)
-        fputs(" (bulla serve --sink)\n", stderr);
+    if (elsewhere->out < 0)
+        elsewhere->out = out;
+    if (out <= elsewhere->out)
+        return;
+    if (!is_here(store, &lately))
+        (void)tell(store, "readings come, and are not kept here");
+    elsewhere->done = true;
 }

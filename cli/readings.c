@@ -96,7 +96,7 @@ static int print(struct store *store, const struct readings_options *options, st
                                                      : -1,
     };
 
-    elsewhere_tell(store, &filter);
+    (void)elsewhere_tell(store, &filter);
     switch ((enum readings_format)options->format) {
     case READINGS_CSV:
         fputs(READING_CSV_HEADER, stdout);
@@ -127,10 +127,13 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
 const struct command command_readings = {
     .name = "readings",
     .summary = "prints what devices sent, oldest first",
-    .details = "jsonl has one object a line, with device, time, received, name, value, unit and seq (the "
-               "message's number). In place of value stands text, sum, or data (base64url) where it is not a "
-               "number or a boolean; a whole content that is not decoded has its content-format in format, "
-               "and undecoded where it should have been decoded. Times are UTC.",
+    .details =
+        "jsonl has one object a line, with device, time, received, name, value, unit and seq (the "
+        "message's number). In place of value stands text, sum, or data (base64url) where it is not a "
+        "number or a boolean; a whole content that is not decoded has its content-format in format, "
+        "and undecoded where it should have been decoded. Times are UTC. Where readings go to sinks "
+        "alone (bulla serve --sink without --keep-here) there are none here: it says so, and to which, on "
+        "standard error.",
     .example = "bulla readings --device kitchen --since 2h\n"
                "bulla readings --since 2026-11-01 --format csv > november.csv",
     .options = options_table,

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "cli/database.h"
+#include "cli/elsewhere.h"
 #include "cli/output.h"
 #include "cli/reading_print.h"
 #include "cli/when.h"
 
 #define INTERVAL_MS    200                     /* between looks at the database: latency, against work */
+#define WATCH_LOOKS    10                      /* while nothing comes: how often it is asked why */
 #define TROUBLE_MICROS (INT64_C(60) * 1000000) /* for which a failing database is asked again */
 #define LINES_MOST     1000000
 #define LINES_TEXT     "10"
@@ -71,6 +73,7 @@ struct tail {
     struct follower *follower;
     struct reading_csv csv;
     unsigned format;
+    struct elsewhere elsewhere; /* why nothing comes */
 };
 
 /* Prints a reading, and sends it on its way: nobody waits for a line that stands in a buffer. */
@@ -131,11 +134,14 @@ static int follow(struct tail *tail, const sigset_t *waiting, struct failure *fa
 {
     int64_t trouble = 0; /* when it began */
 
-    while (wait_a_little(waiting)) {
+    for (unsigned look = 0; wait_a_little(waiting); look++) {
         int count;
 
+        if (look % WATCH_LOOKS == 0)
+            elsewhere_watch(&tail->elsewhere, tail->store);
         while ((count = tail->store->ops->follow_next(tail->store, tail->follower, print_reading, tail,
                                                       failure)) > 0) {
+            tail->elsewhere.done = true;
             if (told_to_end || !output_works())
                 return 0;
         }
@@ -167,6 +173,8 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     if (database_open(&tail.store, &options->database, STORE_EXISTING, failure) < 0)
         return COMMAND_FAILED;
     hold_signals(&waiting);
+    tail.elsewhere =
+        (struct elsewhere){.done = elsewhere_tell(tail.store, &filter), .begun = when_now(), .out = -1};
     if (options->format == TAIL_CSV)
         fputs(READING_CSV_HEADER, stdout);
     result = tail.store->ops->follow_open(tail.store, &filter, print_reading, &tail, &tail.follower, failure);
@@ -185,7 +193,9 @@ const struct command command_tail = {
     .details =
         "Within half a second of its being stored, each reading is printed once, whenever it was taken. It "
         "goes on until SIGINT (Ctrl-C) or SIGTERM, and exits with 0 then, or until nobody reads its output. "
-        "csv and jsonl have the columns and keys of 'bulla readings'.",
+        "csv and jsonl have the columns and keys of 'bulla readings'. Where readings go to sinks alone "
+        "(bulla "
+        "serve --sink without --keep-here) nothing comes here: it says so, and to which, on standard error.",
     .example =
         "bulla tail\n"
         "bulla tail --device kitchen --lines 0 --format jsonl | while read -r line; do echo \"$line\"; done",

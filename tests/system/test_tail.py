@@ -14,6 +14,7 @@ import program
 from http_client import Connection
 from program import wait_until
 from python_device import PythonDevice, senml
+from sink_stand_in import SinkStandIn
 
 
 class Tail:
@@ -25,13 +26,19 @@ class Tail:
         self.process = subprocess.Popen(
             [program.BINARY, "tail", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=program.environment({"BULLA_DB": "bulla.db"}))
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.told = ""  # on standard error
+        self.readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._hear)]
+        for reader in self.readers:
+            reader.start()
 
     def _read(self):
         for line in self.process.stdout:
             self.times.append(time.monotonic())
             self.lines.append(line.rstrip("\r\n"))
+
+    def _hear(self):
+        for line in self.process.stderr:
+            self.told += line
 
     def wait(self, count, seconds=20):
         wait_until(lambda: len(self.lines) >= count, seconds, "%d lines" % count)
@@ -39,10 +46,10 @@ class Tail:
     def stop(self, number=signal.SIGINT):
         self.process.send_signal(number)
         status = self.process.wait(10)
-        self.reader.join(10)
-        error = self.process.stderr.read()
-        assert not program.SANITIZER.search(error), error
-        return status, error
+        for reader in self.readers:
+            reader.join(10)
+        assert not program.SANITIZER.search(self.told), self.told
+        return status, self.told
 
     def seconds_of_cpu(self):
         fields = open("/proc/%d/stat" % self.process.pid).read().rpartition(")")[2].split()
@@ -195,6 +202,72 @@ def test_it_outlives_a_restart_of_the_gateway_and_a_busy_database(bulla, gateway
     lines.wait(2)
     assert [json.loads(line)["value"] for line in lines.lines] == [1, 2]
     assert lines.stop() == (0, "")
+
+
+@pytest.fixture
+def sink():
+    sink = SinkStandIn().start()
+    yield sink
+    sink.stop()
+
+
+def send(gateway, device, **values):
+    with Connection(gateway.port) as connection:
+        device.send(connection, senml(**values))
+
+
+def test_readings_that_go_to_sinks_alone(bulla, make_gateway, make_device, sink, tail):
+    """It says why nothing comes and where readings are, at the start; without what is secret in the sink's URL."""
+    (bulla.folder / "archive.sink").write_text("%s\npassword = sesame\n" % sink.url.replace("://", "://user@"))
+    (bulla.folder / "archive.sink").chmod(0o600)
+    gateway = make_gateway("--sink", "@archive.sink").start()
+    send(gateway, make_device("kitchen"), a=1)
+    sink.wait(1)
+    lines = tail("--format", "jsonl")
+    wait_until(lambda: lines.told.endswith("\n"), 10, "it says so")
+    send(gateway, make_device("shed"), a=2)
+    sink.wait(2)
+    time.sleep(3)
+    said = "bulla: there are none here; readings go to %s (bulla serve --sink), and stay here too only with --keep-here\n" % sink.url
+    assert lines.stop() == (0, said) and lines.lines == []
+    assert bulla.run("readings", "--format", "csv").stderr == said
+
+
+def test_readings_that_go_to_sinks_from_some_day_on(bulla, gateway, make_gateway, make_device, sink, tail):
+    """Older ones are here: it says so when the first one goes out that does not come."""
+    kitchen = make_device("kitchen")
+    with Connection(gateway.port) as connection:
+        kitchen.send(connection, cbor2.dumps([{0: "a", 2: 1, 6: -7200}]))  # taken two hours ago
+    gateway.stop()
+    gateway = make_gateway("--sink", sink.url).start()
+    lines = tail("--format", "jsonl")
+    lines.wait(1)
+    time.sleep(3)
+    assert lines.told == ""
+    send(gateway, kitchen, a=2)
+    sink.wait(1)
+    wait_until(lambda: lines.told.endswith("\n"), 10, "it says so")
+    status, said = lines.stop()
+    assert said.startswith("bulla: readings come, and are not kept here; readings go to %s (" % sink.url) and said.count("\n") == 1
+    assert status == 0 and len(lines.lines) == 1
+
+
+def test_readings_that_go_to_sinks_and_are_kept_here(bulla, make_gateway, make_device, sink, tail):
+    """Nothing is said, whatever is selected: readings come here."""
+    gateway = make_gateway("--sink", sink.url, "--keep-here").start()
+    kitchen, shed = make_device("kitchen"), make_device("shed")
+    with Connection(gateway.port) as connection:
+        for device in (kitchen, shed):
+            device.send(connection, cbor2.dumps([{0: "a", 2: 1, 6: -7200}]))
+    every, one = tail(), tail("--device", "shed")
+    every.wait(2)
+    one.wait(1)
+    time.sleep(2)
+    send(gateway, kitchen, a=2)
+    every.wait(3)
+    sink.wait(3)
+    time.sleep(3)
+    assert every.stop() == (0, "") and one.stop() == (0, "")
 
 
 def test_there_must_be_a_database(bulla):
