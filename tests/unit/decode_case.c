@@ -87,7 +87,6 @@ static void print_reading(struct printed *printed, const struct reading *reading
         print(printed, " @%" PRId64 "\n", reading->time);
 }
 
-
 /* The plaintext is decoded from a copy of exactly its size, so that a sanitizer sees a byte read behind it.
  */
 void check_bytes(const char *what, uint16_t format, const struct bytes *given, const char *expected)
@@ -113,7 +112,6 @@ void check_bytes(const char *what, uint16_t format, const struct bytes *given, c
     readings_wipe(&readings);
     free(plaintext);
 }
-
 
 void check_hex(uint16_t format, const struct hex_case *cases, size_t count)
 {

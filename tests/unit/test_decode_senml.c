@@ -442,12 +442,9 @@ static void test_prefixes(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rfc_examples),
-        cmocka_unit_test(test_rfc_example_cbor),
-        cmocka_unit_test(test_senml_rules),
-        cmocka_unit_test(test_senml_cbor),
-        cmocka_unit_test(test_senml_bounds),
-        cmocka_unit_test(test_message_that_says_too_much),
+        cmocka_unit_test(test_rfc_examples), cmocka_unit_test(test_rfc_example_cbor),
+        cmocka_unit_test(test_senml_rules),  cmocka_unit_test(test_senml_cbor),
+        cmocka_unit_test(test_senml_bounds), cmocka_unit_test(test_message_that_says_too_much),
         cmocka_unit_test(test_prefixes),
     };
 
