@@ -8,6 +8,7 @@ import signal
 import pytest
 
 import program
+from command_line import Cli
 from http_client import Connection
 from mosquitto import Mosquitto
 from python_device import PythonDevice
@@ -21,7 +22,7 @@ def pytest_addoption(parser):
 
 
 # Files that take longest, which begin first: a worker has a file to itself, and would end long after the others.
-LONGEST = ("test_simulate", "test_postgres", "test_mysql", "test_package", "test_kill", "test_mqtt_hostile", "test_cli", "test_away",
+LONGEST = ("test_simulate", "test_postgres", "test_mysql", "test_package", "test_kill", "test_mqtt_hostile", "test_cli_send", "test_away",
            "test_postgres_trouble", "test_many_gateways", "test_sinks", "test_mqtt", "test_hostile", "test_nodemcu_databases",
            "test_nodemcu", "test_cryptojs", "test_examples", "test_completion")
 
@@ -53,6 +54,11 @@ def descriptors():
         except (OSError, ValueError):
             pass
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.fixture
+def cli(tmp_path):
+    return Cli(tmp_path)
 
 
 @pytest.fixture
