@@ -198,11 +198,11 @@ class PostgresKind(SqlKind):
 
 
 class MysqlKind(SqlKind):
-    """MariaDB; MySQL's own server is not in Debian."""
     name = "mysql"
+    like_mysql = False
 
     def start(self):
-        self.server = MariaDB(innodb_flush_log_at_trx_commit=2).start()
+        self.server = MariaDB(like_mysql=self.like_mysql, innodb_flush_log_at_trx_commit=2).start()
         self.number = 0
 
     def begin(self):
@@ -238,6 +238,12 @@ class MysqlKind(SqlKind):
 
     def remove(self):
         self.server.remove()
+
+
+class MysqlStandInKind(MysqlKind):
+    """MySQL's own server is not in Debian: a MariaDB that says that it is MySQL 8.0, with its defaults."""
+    name = "mysql8"
+    like_mysql = True
 
 
 class SqliteKind(SqlKind):
@@ -280,4 +286,4 @@ class SqliteKind(SqlKind):
         shutil.rmtree(self.folder + ".away", ignore_errors=True)
 
 
-KINDS = {kind.name: kind for kind in (Influx1Kind, Influx2Kind, PostgresKind, MysqlKind, SqliteKind)}
+KINDS = {kind.name: kind for kind in (Influx1Kind, Influx2Kind, PostgresKind, MysqlKind, MysqlStandInKind, SqliteKind)}

@@ -1,6 +1,6 @@
 """
 What holds of every kind of sink: the same tests, the same expectations. The real InfluxDB 1.6, PostgreSQL and
-MariaDB, and SQLite; InfluxDB 2 is a stand-in (influx2.py).
+MariaDB, and SQLite; InfluxDB 2 and MySQL are stand-ins (influx2.py, mariadb.py).
 """
 
 import json
@@ -13,7 +13,7 @@ import pytest
 from sink_kinds import KINDS
 from sinks import FIRST, SESSION, Writer, point
 
-REAL_SERVERS = ["influx", "postgres", "mysql"]
+REAL_SERVERS = ["influx", "postgres", "mysql", "mysql8"]
 
 OLDER = b"w".hex() + (7).to_bytes(8, "big").hex()
 
