@@ -102,7 +102,7 @@ static const struct option options_table[] = {
          "that in its first line and KEY = VALUE in the others; may be given again. Keys: ca, cert, key, "
          "user, "
          "password (in a file, or in BULLA_MQTT_PASSWORD), client-id, version (5 or 3.1.1), keep-alive, "
-         "session-expiry, receive-maximum",
+         "session-expiry, receive-maximum, devices (native or older: only their messages)",
      .parse = option_broker,
      .repeatable = true,
      .offset = offsetof(struct serve_values, brokers)},

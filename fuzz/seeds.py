@@ -58,7 +58,7 @@ TOPICS = (
 
 BROKERS = [
     b"0mqtt://localhost", b"0mqtts://me%40x@[::1]:99/?ca=/a%20b&cert=c&key=k&client-id=g", b"1mqtt://u:p@h?version=3.1.1",
-    b"0mqtt://h?keep-alive=1&session-expiry=0&receive-maximum=8192&version=5", b"0bulla/+/up", b"0site/+/+/+/up",
+    b"0mqtt://h?keep-alive=1&session-expiry=0&receive-maximum=8192&version=5&devices=older", b"0bulla/+/up", b"0site/+/+/+/up",
 ]
 
 

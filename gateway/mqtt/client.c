@@ -419,6 +419,12 @@ void mqtt_client_unsubscribe(struct mqtt_client *client, const char *filter)
     free(copy);
 }
 
+void mqtt_client_renounce(struct mqtt_client *client, const char *filter)
+{
+    if (client->stage == CLIENT_UP)
+        client_write_unsubscribe(client, filter);
+}
+
 const struct mqtt_client_state *mqtt_client_state(const struct mqtt_client *client)
 {
     return &client->state;

@@ -88,6 +88,9 @@ MUST_CHECK int mqtt_client_subscribe(struct mqtt_client *client,
                                      struct failure *failure);
 /* No longer. A filter that is not subscribed is nothing. */
 void mqtt_client_unsubscribe(struct mqtt_client *client, const char *filter);
+/* Ends a subscription that the broker may have kept from a former process, whose session this one has
+ * (on_up: resumed), and that is not wanted now. */
+void mqtt_client_renounce(struct mqtt_client *client, const char *filter);
 
 /*
  * Publishes; leaves with the next mqtt_client_flush(), or the loop's next turn. 0, or -1: not connected, what

@@ -66,6 +66,17 @@ static int set_receive_maximum(struct mqtt_url *url, const char *key, const char
     return 0;
 }
 
+static int set_devices(struct mqtt_url *url, const char *key, const char *value, struct failure *failure)
+{
+    if (strcmp(value, "native") == 0)
+        url->devices = MQTT_DEVICES_NATIVE;
+    else if (strcmp(value, "older") == 0)
+        url->devices = MQTT_DEVICES_OLDER;
+    else
+        return fail(failure, "%s: '%.20s' is neither native nor older; without it all are heard", key, value);
+    return 0;
+}
+
 #define TEXT(name, member)                                                                                   \
     {                                                                                                        \
         name, offsetof(struct mqtt_url, member), sizeof(((struct mqtt_url *)NULL)->member), NULL             \
@@ -87,6 +98,7 @@ static const struct key {
     {"keep-alive", 0, 0, set_keep_alive},
     {"session-expiry", 0, 0, set_session_expiry},
     {"receive-maximum", 0, 0, set_receive_maximum},
+    {"devices", 0, 0, set_devices},
 };
 
 int mqtt_url_set(struct mqtt_url *url, const char *key, const char *value, struct failure *failure)
@@ -100,7 +112,7 @@ int mqtt_url_set(struct mqtt_url *url, const char *key, const char *value, struc
     }
     return fail(failure,
                 "'%.40s' is no key; there are user, password, ca, cert, key, client-id, version, keep-alive, "
-                "session-expiry and receive-maximum",
+                "session-expiry, receive-maximum and devices",
                 key);
 }
 

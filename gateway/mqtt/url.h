@@ -28,6 +28,13 @@
 #define MQTT_ID_SIZE       128
 #define MQTT_NAME_SIZE     URL_NAME_SIZE /* of HOST:PORT */
 
+/* Whose messages a connection of the gateway carries: what a broker delivers comes in one line. */
+enum mqtt_devices {
+    MQTT_DEVICES_ALL,
+    MQTT_DEVICES_NATIVE,
+    MQTT_DEVICES_OLDER, /* those on older wires (gateway/wire/) */
+};
+
 struct mqtt_url {
     char host[MQTT_HOST_SIZE]; /* a name, or an address without brackets */
     uint16_t port;
@@ -42,6 +49,7 @@ struct mqtt_url {
     uint16_t keep_alive;               /* seconds; 0: not said */
     int64_t session_expiry;            /* seconds; -1: not said */
     uint16_t receive_maximum;          /* messages; 0: not said */
+    enum mqtt_devices devices;         /* of the gateway; elsewhere it says nothing */
 };
 
 /*

@@ -29,10 +29,27 @@ extern const struct source_ops source_mqtt;
 
 /* ---- what the clients call ---- */
 
+#define FILTER_SIZE (MQTT_TOPIC_MAX + MQTT_GROUP_MAX + 16)
+
+/* What native devices publish to. */
+static void make_filter(char filter[FILTER_SIZE], const char *share, const char *topic)
+{
+    if (share != NULL)
+        snprintf(filter, FILTER_SIZE, "$share/%s/%s", share, topic);
+    else
+        snprintf(filter, FILTER_SIZE, "%s", topic);
+}
+
 static void on_up(void *context, bool resumed)
 {
-    (void)resumed;
-    mqtt_older_up(context);
+    struct mqtt_broker *broker = context;
+    char filter[FILTER_SIZE];
+
+    if (resumed && broker->devices == MQTT_DEVICES_OLDER) {
+        make_filter(filter, broker->source->share, broker->source->filter);
+        mqtt_client_renounce(broker->client, filter);
+    }
+    mqtt_older_up(broker, resumed);
 }
 
 static void on_published(void *context, uint64_t token, unsigned code)
@@ -104,13 +121,12 @@ static void name_broker(struct mqtt_source *source, struct mqtt_broker *broker, 
 
 static int subscribe(struct mqtt_broker *broker, const struct serve_options *options, struct failure *failure)
 {
-    char filter[MQTT_TOPIC_MAX + MQTT_GROUP_MAX + 16];
+    char filter[FILTER_SIZE];
     const struct mqtt_subscription subscription = {.filter = filter, .qos = 2, .no_retained = true};
 
-    if (options->share != NULL)
-        snprintf(filter, sizeof(filter), "$share/%s/%s", options->share, options->topic);
-    else
-        snprintf(filter, sizeof(filter), "%s", options->topic);
+    if (broker->devices == MQTT_DEVICES_OLDER)
+        return 0;
+    make_filter(filter, options->share, options->topic);
     return mqtt_client_subscribe(broker->client, &subscription, 1, failure);
 }
 
@@ -132,6 +148,7 @@ static int open_client(struct mqtt_broker *broker, const struct mqtt_url *url,
         .context = broker,
     };
 
+    broker->devices = url->devices;
     broker->limit = url->receive_maximum != 0 ? url->receive_maximum : RECEIVE_MAXIMUM;
     mqtt_client_prepare(url);
     return mqtt_client_open(&broker->client, settings->loop, &options, failure);
@@ -219,8 +236,13 @@ static void source_announce(const struct source *base, FILE *out)
 {
     const struct mqtt_source *source = (const struct mqtt_source *)base;
 
-    for (size_t i = 0; i < source->broker_count; i++)
-        fprintf(out, "bulla: devices by MQTT from %s, %s\n", source->brokers[i].name, source->filter);
+    for (size_t i = 0; i < source->broker_count; i++) {
+        const struct mqtt_broker *broker = &source->brokers[i];
+        if (broker->devices == MQTT_DEVICES_OLDER)
+            fprintf(out, "bulla: devices on older wires by MQTT from %s, their topics\n", broker->name);
+        else
+            fprintf(out, "bulla: devices by MQTT from %s, %s\n", broker->name, source->filter);
+    }
 }
 
 static void source_flush(struct source *base)

@@ -51,6 +51,7 @@ struct mqtt_broker {
     struct mqtt_source *source;
     struct mqtt_client *client;
     char name[MQTT_NAME_SIZE + 8]; /* HOST:PORT */
+    enum mqtt_devices devices;     /* who is heard on this connection */
     struct mqtt_message *messages; /* all that wait */
     uint64_t taken;                /* so far */
     size_t count;
@@ -98,8 +99,8 @@ void mqtt_broker_quiesce(struct mqtt_broker *broker);
 const struct wire_ops *mqtt_older_wire(const struct mqtt_source *source, const char *topic, size_t len);
 /* Does what a new roster asks for. */
 void mqtt_older_follow(struct mqtt_source *source);
-/* A new connection. */
-void mqtt_older_up(struct mqtt_broker *broker);
+/* A new connection; `resumed`: of a session that the broker had kept. */
+void mqtt_older_up(struct mqtt_broker *broker, bool resumed);
 /* A session id is with the broker, or refused (`code` 128 and above). */
 void mqtt_older_published(struct mqtt_broker *broker, unsigned code);
 void mqtt_older_wipe(struct mqtt_source *source);

@@ -89,6 +89,8 @@ static void subscribe(struct mqtt_source *source, const char *topic)
 
     make_filter(source, topic, filter, sizeof(filter));
     for (size_t i = 0; i < source->broker_count && filter[0] != '\0'; i++) {
+        if (source->brokers[i].devices == MQTT_DEVICES_NATIVE)
+            continue;
         if (mqtt_client_subscribe(source->brokers[i].client, &subscription, 1, &failure) < 0)
             tell_refused(&source->brokers[i], "topic", failure.text);
     }
@@ -137,6 +139,19 @@ static void follow_topics(struct mqtt_source *source, const struct roster *roste
     source->topics_version = roster->version;
 }
 
+/* What a former process had subscribed, before this connection was native devices' alone. */
+static void renounce_topics(const struct mqtt_broker *broker)
+{
+    const struct mqtt_source *source = broker->source;
+    char filter[MQTT_GROUP_MAX + WIRE_ROUTE_MAX + 16];
+
+    for (size_t i = 0; i < source->topic_count; i++) {
+        make_filter(source, source->topics[i].topic, filter, sizeof(filter));
+        if (filter[0] != '\0')
+            mqtt_client_renounce(broker->client, filter);
+    }
+}
+
 /* ---- session ids ---- */
 
 static bool is_same(const struct roster_session *one, const struct roster_session *other)
@@ -175,7 +190,8 @@ static void publish_sessions(struct mqtt_broker *broker, const struct roster *ro
     struct roster_session *published;
     size_t count = 0;
 
-    if (broker->published_version == roster->version || !mqtt_client_state(broker->client)->up)
+    if (broker->devices == MQTT_DEVICES_NATIVE || broker->published_version == roster->version ||
+        !mqtt_client_state(broker->client)->up)
         return;
     if (roster->session_count > 0 && !mqtt_client_state(broker->client)->retains) {
         tell_refused(broker, "session-id",
@@ -211,13 +227,15 @@ void mqtt_older_follow(struct mqtt_source *source)
         publish_sessions(&source->brokers[i], roster);
 }
 
-void mqtt_older_up(struct mqtt_broker *broker)
+void mqtt_older_up(struct mqtt_broker *broker, bool resumed)
 {
     const struct roster *roster = pipeline_roster(broker->source->pipeline);
 
     broker->published_count = 0;
     broker->published_version = 0;
     broker->told_refused = false;
+    if (resumed && broker->devices == MQTT_DEVICES_NATIVE)
+        renounce_topics(broker);
     if (roster != NULL)
         publish_sessions(broker, roster);
 }

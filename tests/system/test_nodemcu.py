@@ -1,5 +1,6 @@
 """The wire nodemcu: the article's devices, a real mosquitto, and the gateway."""
 
+import contextlib
 import json
 import random
 import shutil
@@ -13,7 +14,7 @@ import pytest
 import mqtt_peer
 import nodemcu
 from mosquitto import free_port
-from nodemcu import SESSION_TOPIC, TOPIC, Board, Lua, add, events, message, wait_events, wait_readings, wait_stored
+from nodemcu import SESSION_TOPIC, TOPIC, Board, Lua, add, events, message, new_keys, wait_events, wait_readings, wait_stored
 from program import wait_until
 from python_device import PythonDevice, senml
 
@@ -548,6 +549,58 @@ def test_a_flood_of_forgeries_does_not_silence_the_device(bulla, start, boards):
         board.send(message("7", str(count), session))
         wait_readings(bulla, count)
     assert [reading["value"] for reading in bulla.readings()] == [1, 2, 3, 4, 5]
+
+
+def spend_session_ids(bulla):
+    """The dearest forgeries: each is held against all of them, for each device of the topic."""
+    with contextlib.closing(sqlite3.connect(bulla.folder / "bulla.db")) as db, db:
+        db.executemany("INSERT INTO session_ids (topic, id, issued, spent) VALUES (?, ?, ?, ?)",
+                       [(SESSION_TOPIC, "%032x" % number, int(time.time()), number) for number in range(1, 65)])
+
+
+def natives_during_a_flood(gateway, attacker, peer, device, forgeries):
+    """How long each of some native readings takes, and how many of the forgeries have been judged by then."""
+    before, took = metric(gateway, "forged"), []
+    for forgery in forgeries:
+        attacker.send(forgery, qos=1, retain=False, wait=False)
+    wait_until(lambda: metric(gateway, "forged") > before, 20, "the first forgery is judged")
+    for value in range(5):
+        begun = time.monotonic()
+        mqtt_peer.send(device, peer, senml(a=value))
+        took.append(time.monotonic() - begun)
+    return max(took), metric(gateway, "forged") - before
+
+
+def test_a_flood_on_an_older_topic_and_native_devices(bulla, gateway_at, broker, boards, make_device):
+    """With a connection of its own it does not hold them up; and what a former process subscribed is heard once."""
+    for number in range(32):
+        add(bulla, "d%d" % number, "--node", str(number), keys=new_keys(number))
+    native, peer, board, attacker = make_device("native"), mqtt_peer.Peer(broker), boards(), boards()
+    count = 600
+    forgeries = [message("7", "0", "%032x" % number) for number in range(1000, 1000 + count)]
+    gateway = gateway_at("--mqtt", broker.url).start()
+    board.session()
+    spend_session_ids(bulla)
+    try:
+        mqtt_peer.send(native, peer, senml(a=1))
+        together, judged = natives_during_a_flood(gateway, attacker, peer, native, forgeries)
+        assert judged > count / 2  # they came behind them
+        gateway.stop()
+        gateway.arguments = ["--mqtt", broker.url + "?devices=native", "--mqtt", broker.url + "?devices=older"]
+        gateway.start()
+        wait_until(lambda: sum("state=connected" in line for line in gateway.log) == 2, 20, "both connections")
+        mqtt_peer.send(native, peer, senml(a=1))
+        apart, judged = natives_during_a_flood(gateway, attacker, peer, native, forgeries)
+        print("together %.3f s, apart %.3f s, after %d of %d forgeries" % (together, apart, judged, count))
+        assert judged < count and apart < together / 2
+        wait_until(lambda: metric(gateway, "forged") == count, 60, "all are judged")
+        board.send(message("7", "7", board.session(), keys=new_keys(7)))
+        wait_until(lambda: metric(gateway, "stored") == 7, 20, "the board's reading is stored")
+        time.sleep(0.5)
+        assert metric(gateway, "duplicate") == metric(gateway, "stale") == 0 and metric(gateway, "forged") == count
+        assert metric(gateway, "topic") == 0
+    finally:
+        peer.close()
 
 
 def test_a_false_session_id_opens_nothing(bulla, start, boards):

@@ -65,10 +65,11 @@ static void test_what_a_url_says(void **state)
 
     (void)state;
     assert_int_equal(
-        mqtt_url_parse(&url,
-                       "mqtts://me@h:1?ca=/a%20b/ca.pem&cert=c.pem&key=k.pem&client-id=gw%2F1&"
-                       "version=3.1.1&keep-alive=65535&session-expiry=4294967295&receive-maximum=8192",
-                       false, &failure),
+        mqtt_url_parse(
+            &url,
+            "mqtts://me@h:1?ca=/a%20b/ca.pem&cert=c.pem&key=k.pem&client-id=gw%2F1&"
+            "version=3.1.1&keep-alive=65535&session-expiry=4294967295&receive-maximum=8192&devices=older",
+            false, &failure),
         0);
     assert_string_equal(url.ca, "/a b/ca.pem");
     assert_string_equal(url.cert, "c.pem");
@@ -78,9 +79,13 @@ static void test_what_a_url_says(void **state)
     assert_int_equal(url.keep_alive, 65535);
     assert_int_equal(url.session_expiry, 4294967295);
     assert_int_equal(url.receive_maximum, 8192);
+    assert_int_equal(url.devices, MQTT_DEVICES_OLDER);
     assert_int_equal(mqtt_url_parse(&url, "mqtt://h?version=5&session-expiry=0", false, &failure), 0);
     assert_int_equal(url.version, MQTT_5);
     assert_int_equal(url.session_expiry, 0);
+    assert_int_equal(url.devices, MQTT_DEVICES_ALL);
+    assert_int_equal(mqtt_url_parse(&url, "mqtt://h?devices=native", false, &failure), 0);
+    assert_int_equal(url.devices, MQTT_DEVICES_NATIVE);
 }
 
 static void test_urls_that_are_none(void **state)
@@ -129,6 +134,8 @@ static void test_urls_that_are_none(void **state)
         {"mqtt://h?session-expiry=4294967296", "from 0 to 4294967295"},
         {"mqtt://h?session-expiry=99999999999999999999", "from 0 to"},
         {"mqtt://h?receive-maximum=8193", "from 1 to 8192"},
+        {"mqtt://h?devices=", "neither native nor older"},
+        {"mqtt://h?devices=all", "neither native nor older"},
         {"mqtt://h?client-id=", "client-id is empty"},
         {"mqtt://h?client-id=a&client-id=b", "said twice"},
         {"mqtt://a@h?user=b", "said twice"},
