@@ -1,16 +1,15 @@
 #include "gateway/store/server_copy.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "gateway/store/move.h"
+#include "gateway/store/scratch.h"
 #include "gateway/store/sqlite/sqlite.h"
 
 extern const struct store_ops store_sqlite;
@@ -100,8 +99,8 @@ int server_backup(struct store *store, const struct store_backup *backup, struct
 struct restore {
     struct store_ops ops; /* first: a copy's ops point to it */
     struct store *server;
-    char *file;   /* the backup */
-    char *folder; /* of what is temporary */
+    char *file; /* the backup */
+    struct scratch scratch;
     struct store_progress progress;
     bool replaces; /* something is there */
 };
@@ -111,26 +110,11 @@ static struct restore *restore_of(const struct store *copy)
     return (struct restore *)(uintptr_t)copy->ops;
 }
 
-static void remove_folder(const char *folder)
-{
-    DIR *open = opendir(folder);
-    struct dirent *entry;
-
-    while (open != NULL && (entry = readdir(open)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(open), entry->d_name, 0);
-    if (open != NULL)
-        closedir(open);
-    rmdir(folder);
-}
-
 static void free_restore(struct restore *restore)
 {
     if (restore->server != NULL)
         restore->server->ops->close(restore->server);
-    if (restore->folder != NULL)
-        remove_folder(restore->folder);
-    free(restore->folder);
+    scratch_close(&restore->scratch);
     free(restore->file);
     free(restore);
 }
@@ -209,24 +193,6 @@ static int restore_finish(struct store *copy, bool discard, char *kept, size_t s
 
 /* ---- what it begins with ---- */
 
-static int make_folder(struct restore *restore, struct failure *failure)
-{
-    const char *parent = getenv("TMPDIR");
-
-    if (asprintf(&restore->folder, "%s/bulla-restore.XXXXXX",
-                 parent == NULL || parent[0] == '\0' ? "/tmp" : parent) < 0) {
-        restore->folder = NULL;
-        return fail(failure, "no memory is left to restore");
-    }
-    if (mkdtemp(restore->folder) != NULL)
-        return 0;
-    fail(failure, "cannot make a folder for temporary files, %s: %s; TMPDIR names another place",
-         restore->folder, strerror(errno));
-    free(restore->folder);
-    restore->folder = NULL;
-    return -1;
-}
-
 /* Whether anything is on the server: 1, 0 nothing. */
 static int is_filled(struct store *server, struct failure *failure)
 {
@@ -271,9 +237,9 @@ static int begin(struct restore *restore, struct store **copy, const struct stor
         return -1;
     }
     restore->server->ops = ops;
-    if (make_folder(restore, failure) != 0)
+    if (scratch_open(&restore->scratch, "bulla-restore", failure) != 0)
         return -1;
-    if (asprintf(&path, "%s/bulla.db", restore->folder) < 0)
+    if (asprintf(&path, "%s/bulla.db", restore->scratch.path) < 0)
         return fail(failure, "no memory is left to restore");
     int result = take_registry(restore, path, failure);
     if (result == 0)

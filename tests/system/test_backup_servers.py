@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -160,3 +161,69 @@ def test_killed_at_any_moment(bulla, databases, rng, tmp_path):
         assert devices == ["kitchen", ""] or (len(devices) == 6 and len(bulla.readings("-n", "all")) > 5000), devices
         if len(devices) == 6:
             bulla("restore", "small.db", "--yes", "--discard")
+
+
+def is_scratch(path):
+    return re.fullmatch(r"bulla-restore\.[A-Za-z0-9]{6}", path.name) is not None
+
+
+@pytest.fixture
+def begin(bulla, tmp_path):
+    """Begins a restore; the process, and its folder for what is temporary, once there is something in it."""
+    made = []
+
+    def start(registry, number):
+        before = set((tmp_path / "temporary").iterdir())
+        process = subprocess.Popen([BINARY, "restore", "rich-backup.db", "--yes", "--discard"], cwd=tmp_path, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, env=environment({"BULLA_DB": registry, **bulla.env}))
+        made.append(process)
+        try:
+            while not any(any(path.iterdir()) for path in set((tmp_path / "temporary").iterdir()) - before):
+                assert process.poll() is None
+        finally:
+            process.send_signal(number)
+        (mine,) = set((tmp_path / "temporary").iterdir()) - before
+        assert is_scratch(mine) and mine.stat().st_mode & 0o777 == 0o700
+        return process, mine
+
+    yield start
+    for process in made:
+        process.kill()
+        process.communicate()
+
+
+def test_what_a_killed_one_leaves(bulla, begin, databases, tmp_path):
+    """The next one removes it; but not what another one uses that runs meanwhile, nor what is not of its making."""
+    temporary = tmp_path / "temporary"
+    source = program.Commands(tmp_path, "rich.db", bulla.env)
+    rich_registry.make(source, points=3000)
+    source("backup", "rich-backup.db")
+    killed, left = begin(bulla.db, signal.SIGKILL)
+    killed.wait(20)
+    assert any(left.iterdir())
+    stopped, used = begin(databases.new("postgres"), signal.SIGSTOP)
+    assert not left.exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/file").write_text("mine")
+    (temporary / "bulla-restore.aaaaaa").symlink_to(tmp_path / "mine")
+    for name in ("bulla-restore.open01", "bulla-restore.longername", "bulla-restore", "other.aaaaaa"):
+        (temporary / name).mkdir()
+    for name in ("bulla-restore.longername", "bulla-restore", "other.aaaaaa"):
+        (temporary / name).chmod(0o700)
+    kept = set(temporary.iterdir())
+    held = sorted(path.name for path in used.iterdir())
+    wait_until(lambda: bulla.run("restore", "rich-backup.db", "--yes", "--discard", status=None).returncode == 0, 20, "a restore")
+    assert set(temporary.iterdir()) == kept and sorted(path.name for path in used.iterdir()) == held
+    assert (tmp_path / "mine/file").read_text() == "mine"
+    stopped.send_signal(signal.SIGCONT)
+    said, error = stopped.communicate(timeout=60)
+    assert stopped.returncode == 0 and "in place of the database" in said, error
+    assert set(temporary.iterdir()) == kept - {used}
+
+
+def test_nowhere_for_what_is_temporary(bulla, tmp_path):
+    bulla.add("kitchen")
+    bulla("backup", "backup.db")
+    bulla.env["TMPDIR"] = str(tmp_path / "none")
+    said = bulla.run("restore", "backup.db", "--yes", status=1).stderr
+    assert "in %s: No such file or directory; TMPDIR names another place" % (tmp_path / "none") in said
