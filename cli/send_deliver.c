@@ -136,8 +136,8 @@ static int out_of_time(const struct delivery *delivery, struct failure *failure)
     char status[32];
 
     if (!delivery->answer.came)
-        return fail(failure, "not known to be stored: no answer: %s; %s", delivery->client->error,
-                    delivery->client->advice);
+        return fail(failure, "not known to be stored: no answer from %s: %s; %s", delivery->client->name,
+                    delivery->client->error, delivery->client->advice);
     if (delivery->opened < 0)
         return fail(failure,
                     "not known to be stored: %sbut the reply is not the gateway's: %s; something on the way "
