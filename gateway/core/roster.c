@@ -20,14 +20,21 @@ static bool is_current(const struct session_row *row, int64_t lifetime, int64_t 
     return !row->spent && row->retired == 0 && is_within(row->issued, lifetime, now);
 }
 
+/* The grace time begins when an id is replaced, and with the end of its lifetime at the latest: where nobody
+ * was there to replace it then, it does not begin later. */
+static bool is_in_grace(const struct session_row *row, int64_t lifetime, int64_t grace, int64_t now)
+{
+    return (row->retired == 0 || is_within(row->retired, grace, now)) &&
+           is_within(row->issued, lifetime + grace, now);
+}
+
 size_t sessions_keep_known(struct session_row *rows, size_t count, int64_t lifetime, int64_t grace,
                            int64_t now)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++) {
-        bool valid = rows[i].retired == 0 ? is_current(&rows[i], lifetime, now)
-                                          : is_within(rows[i].retired, grace, now);
+        bool valid = is_in_grace(&rows[i], lifetime, grace, now); /* a current one is, too */
         if (rows[i].spent || valid)
             rows[kept++] = rows[i];
     }

@@ -541,6 +541,36 @@ static void ids_live_for_their_time(void **state)
     assert_fate(tell(lab, naming(words, ids[2], "7", 6)), "forged");
 }
 
+/* A gateway that was away replaces an id long after its lifetime: that gives it no grace time any more. */
+static void an_id_that_died_unseen_stays_dead(void **state)
+{
+    struct lab *lab = *state;
+    struct wire_row row = wire_row(&toy_topics, "topic", 0);
+    char first[160], second[160];
+
+    strcpy(row.node, "7");
+    add(lab, "balcony", "secret", row);
+    naming(first, current(lab), "7", 1);
+    lab_forward(lab, 3600);
+    assert_fate(tell(lab, first), "forged");
+    lab_idle(lab);
+    assert_string_not_equal(naming(second, current(lab), "7", 1), first);
+    assert_fate(tell(lab, first), "forged");
+    /* Away for less than the grace time, it is good for what is left of that, replaced or not. */
+    lab_forward(lab, 615);
+    assert_fate(tell(lab, second), "stored");
+    naming(second, current(lab), "7", 2);
+    lab_forward(lab, 615);
+    lab_idle(lab);
+    lab_forward(lab, 10);
+    assert_fate(tell(lab, second), "stored");
+    naming(second, current(lab), "7", 3);
+    lab_forward(lab, 615);
+    lab_idle(lab);
+    lab_forward(lab, 20);
+    assert_fate(tell(lab, second), "forged");
+}
+
 static void so_many_ids_are_kept(void **state)
 {
     struct lab *lab = *state;
@@ -904,6 +934,7 @@ int main(void)
         LAB_TEST(an_older_wire_can_be_closed_at_once),
         LAB_TEST(a_session_id_is_for_one_message),
         LAB_TEST(ids_live_for_their_time),
+        LAB_TEST(an_id_that_died_unseen_stays_dead),
         LAB_TEST(so_many_ids_are_kept),
         LAB_TEST(a_strict_topic_spends_on_everything),
         LAB_TEST(a_failed_spending_changes_nothing),
