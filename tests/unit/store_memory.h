@@ -139,6 +139,8 @@ int memory_restored(struct store *store, const void *challenge, size_t len, int6
 /* ---- store_memory_devices.c ---- */
 
 struct device_row *memory_device(struct memory_place *place, int64_t id);
+/* Counts so many more, as far as the number goes that databases have. */
+void memory_count_lost(struct device_row *device, uint64_t lost);
 int memory_device_by_name(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure);
 int memory_device_by_kid(struct store *store, const uint8_t *kid, size_t len, struct device_row *row,

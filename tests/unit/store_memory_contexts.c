@@ -209,7 +209,7 @@ static void judge(struct memory_place *place, struct commit_context *context, co
         memory_close_wire(place, context->before.device) > 0)
         place->generation++;
     if (context->verdict == COMMIT_DONE)
-        memory_device(place, context->before.device)->lost += note->lost;
+        memory_count_lost(memory_device(place, context->before.device), note->lost);
 }
 
 int memory_commit(struct store *store, struct commit *batch, int64_t now, struct failure *failure)

@@ -12,6 +12,11 @@ struct device_row *memory_device(struct memory_place *place, int64_t id)
     return NULL;
 }
 
+void memory_count_lost(struct device_row *device, uint64_t lost)
+{
+    device->lost += lost < INT64_MAX - device->lost ? lost : INT64_MAX - device->lost;
+}
+
 int memory_device_by_name(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure)
 {

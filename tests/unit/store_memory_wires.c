@@ -248,7 +248,7 @@ int memory_wire_change(struct store *store, const struct wire_change *change, st
         row->seen = change->received;
     if (change->stored && group != NULL && change->received > group->seen)
         group->seen = change->received;
-    memory_device(place, change->device)->lost += change->lost;
+    memory_count_lost(memory_device(place, change->device), change->lost);
     message.piv = change->sets_number ? change->number : row->stored;
     for (size_t i = 0; change->way != READINGS_OUT && i < change->count; i++)
         memory_store_reading(place, change->device, &message, &change->readings[i]);

@@ -281,6 +281,29 @@ static void test_a_message(void **state)
     assert_int_equal(count_readings(f, "balcony"), 3);
 }
 
+/* The count of lost messages ends with its column, and no message fails for it. */
+static void test_more_are_lost_than_can_be_counted(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = add(f, "balcony", wire(PATHS, "12FA", 0));
+    struct wire_change sets = {
+        .device = id, .sets_number = true, .number = 90, .lost = (UINT64_C(1) << 63) - 10};
+
+    sets.row = the_wire(f, PATHS, "12FA").id;
+    begin(f);
+    ok(call(f, wire_change, &sets));
+    sets.lost = 7;
+    ok(call(f, wire_change, &sets));
+    ok(call(f, wire_change, &sets));
+    end(f);
+    assert_true(listed(f).lost == INT64_MAX);
+    sets.lost = (UINT64_C(1) << 53) - 1;
+    begin(f);
+    ok(call(f, wire_change, &sets));
+    end(f);
+    assert_true(listed(f).lost == INT64_MAX);
+}
+
 static void test_a_message_that_is_taken_back(void **state)
 {
     static const uint8_t hash[WIRE_HASH_SIZE] = {1};
@@ -694,6 +717,27 @@ static void test_the_first_message_closes(void **state)
     assert_int_equal(closed(f, c), WIRE_UPGRADED);
 }
 
+/* What an older wire counted as lost is the device's for ever: it fails no native batch. */
+static void test_a_full_count_of_lost_messages_is_taken_along(void **state)
+{
+    struct fixture *f = *state;
+    int64_t a = add(f, "a", wire(PATHS, "1", 0));
+    struct wire_change sets = {.device = a, .sets_number = true, .number = 90, .lost = INT64_MAX - 1};
+    struct commit_context context;
+
+    sets.row = the_wire(f, PATHS, "1").id;
+    begin(f);
+    ok(call(f, wire_change, &sets));
+    end(f);
+    assert_int_equal(upgrade(f, a, 2, BULLA_COUNTER, true, false), 1);
+    context = counter(f, a);
+    ok(commit_one(f, f->store, &context, 1));
+    context = counter(f, a);
+    ok(commit_one(f, f->store, &context, 1 + 64 + 20)); /* some 20 are lost */
+    assert_int_equal(context.verdict, COMMIT_DONE);
+    assert_true(listed(f).lost == INT64_MAX);
+}
+
 static void test_a_group_that_goes(void **state)
 {
     static const struct label label = {"site", "roof"};
@@ -722,6 +766,7 @@ int main(void)
         STORE_TEST(test_unsequenced),
         STORE_TEST(test_neighbours),
         STORE_TEST(test_a_message),
+        STORE_TEST(test_more_are_lost_than_can_be_counted),
         STORE_TEST(test_a_message_that_is_taken_back),
         STORE_TEST(test_ciphertexts),
         STORE_TEST(test_a_group),
@@ -734,6 +779,7 @@ int main(void)
         STORE_TEST(test_ids_of_nobody),
         STORE_TEST(test_upgrades),
         STORE_TEST(test_the_first_message_closes),
+        STORE_TEST(test_a_full_count_of_lost_messages_is_taken_along),
         STORE_TEST(test_a_group_that_goes),
     };
 

@@ -83,7 +83,7 @@
                        "$2") " FROM devices WHERE id = $1 AND kid IS NOT NULL")                              \
     X(DEVICE_CONTEXTS_DELETE, "DELETE FROM contexts WHERE device = $1")                                      \
     X(DEVICE_DELETE, "DELETE FROM devices WHERE id = $1")                                                    \
-    X(DEVICE_LOST, "UPDATE devices SET lost = lost + $2 WHERE id = $1")                                      \
+    X(DEVICE_LOST, "UPDATE devices SET lost = lost + LEAST($2, 9223372036854775807 - lost) WHERE id = $1")   \
                                                                                                              \
     X(LABEL_GET, "SELECT value FROM labels WHERE device = $1 AND word = $2")                                 \
     X(LABEL_PUT, "INSERT INTO labels (device, word, value) VALUES ($1, $2, $3)"                              \

@@ -112,11 +112,13 @@
     X(DEVICE_CONTEXTS_DELETE, "WITH gone AS (DELETE FROM contexts WHERE device = $1::bigint"                 \
                               " RETURNING proven_t), " PG_RAISE_FLOOR " SELECT count(*) FROM gone")          \
     X(DEVICE_DELETE, "DELETE FROM devices WHERE id = $1::bigint")                                            \
-    X(DEVICES_LOST, "UPDATE devices d SET lost = d.lost + w.lost FROM (SELECT u.device, sum(u.lost) AS lost" \
+    X(DEVICES_LOST, "UPDATE devices d SET lost = d.lost + least(w.lost, 9223372036854775807 - d.lost)"       \
+                    " FROM (SELECT u.device, sum(u.lost) AS lost"                                            \
                     " FROM unnest($1::bigint[], $2::bigint[]) AS u(device, lost) GROUP BY u.device) w"       \
                     " WHERE d.id = w.device")                                                                \
                                                                                                              \
-    X(DEVICE_LOST, "UPDATE devices SET lost = lost + $2::bigint WHERE id = $1::bigint")                      \
+    X(DEVICE_LOST, "UPDATE devices SET lost = lost + least($2::bigint, 9223372036854775807 - lost)"          \
+                   " WHERE id = $1::bigint")                                                                 \
     X(DEVICE_UPGRADE,                                                                                        \
       "WITH d AS (UPDATE devices SET kid = $2::bytea, alg = $3::bigint, kind = $4::bigint,"                  \
       " secret = $5::bytea, exported = 0 WHERE id = $1::bigint AND kid IS NULL RETURNING id, kind),"         \
