@@ -14,6 +14,7 @@
 
 #define LAST_WORDS 1000  /* milliseconds for what is left to leave */
 #define RAW_ROOM   65536 /* bytes that are read at a time under TLS */
+#define OWN_WORDS  65536 /* bytes of TLS's own messages that may wait to leave */
 
 enum stage {
     STAGE_RESOLVING,
@@ -141,17 +142,23 @@ static void write_raw(struct transport *transport, const uint8_t *bytes, size_t 
     }
 }
 
-/* What TLS has to say to its peer; where a write is under way, once that is done. */
+/* What TLS has to say to its peer; where a write is under way, once that is done. A peer that does not read
+ * may have keys changed all the while, and each time an answer waits (RFC 8446 4.6.3). */
 static void write_tls(struct transport *transport)
 {
     const uint8_t *bytes;
     size_t len;
 
-    if (transport->tls == NULL || transport->writing)
+    if (transport->tls == NULL)
         return;
     len = tls_waiting(transport->tls, &bytes);
-    write_raw(transport, bytes, len);
-    tls_sent(transport->tls);
+    if (!transport->writing) {
+        write_raw(transport, bytes, len);
+        tls_sent(transport->tls);
+    } else if (len > OWN_WORDS) {
+        fail(&transport->why, "the broker does not read what it is sent");
+        end_soon(transport);
+    }
 }
 
 static void on_written(uv_write_t *write, int status)

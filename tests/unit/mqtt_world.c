@@ -68,7 +68,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
         return;
     }
     world->input_len += (size_t)got;
-    while (cut(world))
+    while (!world->raw && cut(world))
         ;
 }
 

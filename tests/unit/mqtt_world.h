@@ -48,6 +48,7 @@ struct world {
     size_t heard_count;
     size_t heard_at; /* the next that expect() looks at */
     bool forgets;    /* what it hears */
+    bool raw;        /* what comes is left in `input`: no packets, but TLS */
     uint16_t port;
 
     struct mqtt_url url;
