@@ -17,8 +17,9 @@
 #define RETRY_MOST     2000  /* milliseconds before a broker that is away is tried again */
 #define PACKET_MAXIMUM 16384 /* bytes */
 #define OUTPUT_MAXIMUM 65536
-#define NO_SUBSCRIBERS 16 /* nobody gets what was published (MQTT 5, 2.4) */
-#define DOWNS_MOST     3  /* connections for one message */
+#define NO_SUBSCRIBERS 16  /* nobody gets what was published (MQTT 5, 2.4) */
+#define HEADER_MOST    128 /* bytes of a packet before the message */
+#define DOWNS_MOST     3   /* connections for one message */
 #define UNDER_WAY      8 /* messages that the broker may owe an acknowledgement, of posts that are over too */
 
 struct client_mqtt {
@@ -38,6 +39,7 @@ struct client_mqtt {
     char up[DEVICE_TOPIC_SIZE];
     struct client_answer *answer;
     unsigned downs; /* connections that ended, or did not come about */
+    bool too_long;  /* for the broker */
     bool acknowledged;
     unsigned code; /* of the broker's acknowledgement (MQTT 5, 2.4): 0, NO_SUBSCRIBERS, or why it refuses */
     bool over;
@@ -45,17 +47,24 @@ struct client_mqtt {
 
 /* ---- what happens at the broker ---- */
 
-/* Also when a connection comes back: it may have been lost with the last one. */
+/* Also when a connection comes back: it may have been lost with the last one. A broker that takes QoS 0 only
+ * acknowledges nothing: that it left is all that can be known. */
 static void publish(struct client_mqtt *mqtt)
 {
+    const struct mqtt_client_state *state = mqtt_client_state(mqtt->mqtt);
     struct mqtt_publish packet = {.topic = mqtt->up,
                                   .payload = mqtt->message,
                                   .payload_len = mqtt->len,
                                   .content_type = "application/cose; cose-type=\"cose-encrypt0\"",
-                                  .qos = 1};
+                                  .qos = state->maximum_qos > 0 ? 1 : 0};
 
-    if (mqtt->message)
-        (void)mqtt_client_publish(mqtt->mqtt, &packet, mqtt->token);
+    if (!mqtt->message || !state->up)
+        return;
+    if (mqtt_client_publish(mqtt->mqtt, &packet, mqtt->token) == 0)
+        mqtt->acknowledged = packet.qos == 0;
+    else
+        mqtt->too_long = state->packet_maximum < mqtt->len + HEADER_MOST;
+    mqtt->over = mqtt->over || mqtt->too_long;
 }
 
 static void on_up(void *context, bool resumed)
@@ -257,6 +266,11 @@ static void explain(struct client_mqtt *mqtt)
     } else if (!state->up) {
         snprintf(client->error, sizeof(client->error), "%s", state->why);
         client->advice = "is the broker running, and is the address right?";
+    } else if (mqtt->too_long) {
+        snprintf(client->error, sizeof(client->error),
+                 "the broker takes packets of at most %u bytes, and the message alone has %zu",
+                 state->packet_maximum, mqtt->len);
+        client->advice = "send fewer readings at a time, or have it take more (mosquitto: max_packet_size)";
     } else if (!mqtt->acknowledged) {
         snprintf(client->error, sizeof(client->error), "the broker does not acknowledge the message");
         client->advice = "see what it logs";
@@ -295,7 +309,7 @@ static void mqtt_post(struct client *client, const void *message, size_t len, lo
     mqtt->len = len;
     mqtt->answer = answer;
     mqtt->token++;
-    mqtt->acknowledged = mqtt->over = false;
+    mqtt->acknowledged = mqtt->too_long = mqtt->over = false;
     mqtt->code = 0;
     mqtt->downs = 0;
     publish(mqtt);

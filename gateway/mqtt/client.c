@@ -159,11 +159,11 @@ static void take_limits(struct mqtt_client *client, const struct mqtt_properties
 
     client->keep_alive = client->options.keep_alive;
     if (is_5 && properties->has_keep_alive && properties->keep_alive != 0 &&
-        properties->keep_alive < client->keep_alive)
+        (client->keep_alive == 0 || properties->keep_alive < client->keep_alive))
         client->keep_alive = properties->keep_alive; /* one that is longer is kept to as well */
-    client->packet_limit = is_5 ? properties->maximum_packet_size : UINT32_MAX;
+    client->state.packet_maximum = is_5 ? properties->maximum_packet_size : UINT32_MAX;
     client->publish_limit = is_5 ? properties->receive_maximum : UINT16_MAX;
-    client->qos_limit = is_5 ? properties->maximum_qos : 2;
+    client->state.maximum_qos = is_5 ? properties->maximum_qos : 2;
     client->state.retains = !is_5 || properties->retain_available;
 }
 

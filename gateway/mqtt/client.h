@@ -94,9 +94,9 @@ void mqtt_client_renounce(struct mqtt_client *client, const char *filter);
 
 /*
  * Publishes; leaves with the next mqtt_client_flush(), or the loop's next turn. 0, or -1: not connected, what
- * waits to leave is too much already, the broker takes no packet of that length (or nothing retained), or
- * publish_maximum are under way; then it is as if it had been lost on the way. With QoS 1 and 2 it is sent
- * once, and not again after a new connection.
+ * waits to leave is too much already, the broker takes no packet of that length (or QoS, or nothing
+ * retained), or publish_maximum are under way; then it is as if it had been lost on the way. With QoS 1 and 2
+ * it is sent once, and not again after a new connection.
  */
 int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publish *publish, uint64_t token);
 
@@ -127,7 +127,10 @@ struct mqtt_client_state {
     uint64_t unsent;      /* publications that mqtt_client_publish() did not take */
     size_t unsettled;     /* deliveries that wait */
     bool paused;          /* nothing is read */
-    bool retains;         /* the broker keeps what is published to be retained */
+    /* what the broker takes, as long as it is up */
+    bool retains; /* it keeps what is published to be retained */
+    uint8_t maximum_qos;
+    uint32_t packet_maximum; /* bytes */
 };
 
 const struct mqtt_client_state *mqtt_client_state(const struct mqtt_client *client);

@@ -39,9 +39,9 @@ static void took(struct mqtt_client *client, int written)
         client_down(client, "a packet cannot be written: %s", mqtt_strerror(written));
         return;
     }
-    if (client->stage == CLIENT_UP && (uint32_t)written > client->packet_limit) { /* MQTT-3.2.2-15 */
+    if (client->stage == CLIENT_UP && (uint32_t)written > client->state.packet_maximum) { /* MQTT-3.2.2-15 */
         client_down(client, "the broker takes packets of at most %u bytes, and one of %d is needed",
-                    client->packet_limit, written);
+                    client->state.packet_maximum, written);
         return;
     }
     client->output.len += (size_t)written;
@@ -165,7 +165,7 @@ static int write_publish(struct mqtt_client *client, const struct mqtt_publish *
     uint8_t *at = make_room(&client->output, room);
     int written = at != NULL ? mqtt_write_publish(at, room, client->state.version, publish) : -1;
 
-    if (written < 0 || (uint32_t)written > client->packet_limit)
+    if (written < 0 || (uint32_t)written > client->state.packet_maximum)
         return -1;
     took(client, written);
     return 0;
@@ -175,7 +175,7 @@ int mqtt_client_publish(struct mqtt_client *client, const struct mqtt_publish *p
 {
     struct mqtt_publish filled = *publish;
     bool taken = client->stage == CLIENT_UP && !client_is_stuck(client) &&
-                 publish->qos <= client->qos_limit && (!publish->retain || client->state.retains);
+                 publish->qos <= client->state.maximum_qos && (!publish->retain || client->state.retains);
 
     filled.id = 0;
     if (taken && publish->qos > 0) {

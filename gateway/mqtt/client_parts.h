@@ -49,9 +49,7 @@ struct mqtt_client {
 
     /* what the broker said when the connection came about */
     unsigned keep_alive; /* seconds; 0: none */
-    uint32_t packet_limit;
     uint16_t publish_limit;
-    uint8_t qos_limit;
 
     /* milliseconds, of the loop's clock */
     uint64_t up_since;

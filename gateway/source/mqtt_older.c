@@ -171,13 +171,14 @@ static bool was_published(const struct mqtt_broker *broker, size_t at, const str
     return false;
 }
 
+/* With QoS 1, so that a broker that refuses it says so; with 0 where that is all that it takes. */
 static bool publish(struct mqtt_broker *broker, const struct roster_session *session)
 {
     const struct mqtt_publish message = {
         .topic = session->topic,
         .payload = (const uint8_t *)session->id,
         .payload_len = WIRE_SESSION_ID,
-        .qos = 1,
+        .qos = mqtt_client_state(broker->client)->maximum_qos > 0 ? 1 : 0,
         .retain = true,
     };
 

@@ -533,6 +533,16 @@ def test_a_broker_that_retains_nothing_is_told(bulla, gateway_at, make_mosquitto
     assert sum("state=connected" in line for line in gateway.log) == 1
 
 
+def test_a_broker_that_takes_quality_of_service_0_only(bulla, gateway_at, make_mosquitto):
+    broker = make_mosquitto(max_qos=0).start()
+    add(bulla, "kitchen", "--node", "7")
+    gateway_at("--mqtt", broker.url).start()
+    board = Board(broker)
+    board.send(message("7", "1", board.session()), qos=0)
+    assert len(wait_readings(bulla, 1)) == 1
+    board.close()
+
+
 # ---- attacks, and failures ----
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -92,6 +93,19 @@ def test_nobody_is_there(bulla, make_mosquitto, kitchen):
     done = bulla.run("send", *TIMEOUT, "--to", broker.url + "?version=3.1.1", *kitchen, "a=1", status=1)
     assert "the broker took the message, and no gateway answered; is 'bulla serve --mqtt' at this broker?" in done.stderr
     assert "mqtt://" in bulla.run("send", "--to", "mqtt://", *kitchen, "a=1", status=1).stderr
+
+
+def test_a_broker_that_takes_less_than_others(bulla, make_mosquitto, make_gateway, kitchen):
+    """Quality of service 0 alone is enough: only the reply counts. What is too long for it is said at once."""
+    broker = make_mosquitto(max_qos=0, max_packet_size=200).start()
+    make_gateway("--mqtt", broker.url).start()
+    bulla("send", "--to", broker.url, *kitchen, "a=1")
+    assert stored(bulla) == [("kitchen", "a", 1)]
+    begun = time.monotonic()
+    done = bulla.run("send", *TIMEOUT, "--to", broker.url, *kitchen, "b=" + "x" * 150, status=1)
+    assert "the broker takes packets of at most 200 bytes, and the message alone has 1" in done.stderr
+    assert time.monotonic() - begun < 15
+    bulla("send", "--to", broker.url, *kitchen, "c=1")
 
 
 def test_who_is_not_known_gets_no_answer(bulla, mosquitto, serve, kitchen):

@@ -311,6 +311,16 @@ static void test_the_server_s_keep_alive_counts(void **state)
     expect(world, MQTT_PINGREQ);
 }
 
+/* Also where the client wanted none. */
+static void test_the_server_asks_for_keep_alive(void **state)
+{
+    struct world *world = *state;
+
+    world->options.keep_alive = 0;
+    CONNECT(world, "\x20\x06\x00\x00\x03\x13\x00\x01");
+    expect(world, MQTT_PINGREQ);
+}
+
 static void test_close_says_so(void **state)
 {
     struct world *world = *state;
@@ -443,6 +453,7 @@ int main(void)
         TEST(test_keep_alive),
         TEST(test_keep_alive_while_paused),
         TEST(test_the_server_s_keep_alive_counts),
+        TEST(test_the_server_asks_for_keep_alive),
         TEST(test_close_says_so),
         TEST(test_lies),
         TEST(test_a_number_twice),
