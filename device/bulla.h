@@ -341,7 +341,8 @@ void bulla_add_bytes(struct bulla_message *message, const void *bytes, size_t le
 /*
  * Seals the message in place, under the next sequence number. Returns 0, or the builder's first error,
  * BULLA_E_SPACE, BULLA_E_STATE (sealed already), BULLA_E_EXHAUSTED, BULLA_E_STORE, BULLA_E_RANDOM,
- * BULLA_E_CRYPTO.
+ * BULLA_E_CRYPTO: then the content is lost, and the message is to be begun anew; after the three before it,
+ * it can be sealed once they work.
  */
 BULLA_MUST_CHECK int bulla_seal(struct bulla *bulla, struct bulla_message *message);
 
@@ -365,8 +366,8 @@ BULLA_MUST_CHECK int bulla_resend(struct bulla *bulla, struct bulla_message *mes
 /*
  * Opens the device's own message and seals its content under a new number. Times given by bulla_set_age() are
  * then counted from now. Returns 0 or an error as bulla_seal() does; BULLA_E_STATE unless its fate, in this
- * session, is BULLA_SEAL_AGAIN or BULLA_FORGOTTEN (PROTOCOL 3: while it waits, it is resent). When the store,
- * the random source or the provider failed, call it again.
+ * session, is BULLA_SEAL_AGAIN or BULLA_FORGOTTEN (PROTOCOL 3: while it waits, it is resent). When the store
+ * or the random source failed, call it again; after BULLA_E_CRYPTO build the reading anew.
  */
 BULLA_MUST_CHECK int bulla_seal_again(struct bulla *bulla, struct bulla_message *message);
 

@@ -29,7 +29,8 @@ enum bulla_way { BULLA_SEAL = 1, BULLA_OPEN };
  * BULLA_SEAL encrypts `len` bytes at `text` in place and writes the tag behind them (bulla_tag_size(alg)
  * bytes). `key` is bulla_key_size(alg) bytes, `nonce` bulla_nonce_size(alg).
  * BULLA_OPEN opens `len` bytes at `text`, the tag being the last of them, in place. It returns BULLA_E_FORGED
- * if the tag is wrong or the text is shorter than a tag; what stands in `text` is then not to be used.
+ * if the tag is wrong or the text is shorter than a tag.
+ * After an error, of either way, what stands in `text` is anything: PSA fills it with zeros.
  * One function for both, the way its last argument: nine arguments are long to hand on, on 8-bit parts.
  */
 BULLA_MUST_CHECK int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key,

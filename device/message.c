@@ -14,11 +14,13 @@ int bulla_message_check(const struct bulla_message *message)
 
 int bulla_message_seal(struct bulla_message *message, const struct bulla_cose *cose)
 {
-    if (message->state <= BULLA_MESSAGE_TIMED) {
+    int error;
+
+    if (message->state <= BULLA_MESSAGE_TIMED)
         message->content = bulla_push_head(message->content, BULLA_CBOR_ARRAY << 5, message->records);
-        message->state = BULLA_MESSAGE_CONTENT; /* what failed from here on is sealed again as it is */
-    }
-    return bulla_cose_seal(cose, message->content, (size_t)(message->at - message->content));
+    error = bulla_cose_seal(cose, message->content, (size_t)(message->at - message->content));
+    message->error = (int8_t)error; /* what a provider that failed has left of the content is anything */
+    return error;
 }
 
 void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose, uint8_t state)

@@ -115,8 +115,10 @@ int __wrap_bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, 
 {
     if (way == BULLA_SEAL) {
         note(alg, key, nonce); /* one that fails too: who knows what it wrote before */
-        if (fail_seal_in > 0 && --fail_seal_in == 0)
+        if (fail_seal_in > 0 && --fail_seal_in == 0) {
+            memset(text, 0, len); /* as PSA does */
             return BULLA_E_CRYPTO;
+        }
     }
     return __real_bulla_aead(crypto, alg, key, nonce, aad, aad_len, text, len, way);
 }

@@ -224,7 +224,7 @@ static void test_the_last_number(void **state)
     }
 }
 
-/* A number is spent whatever the provider says. */
+/* A number is spent whatever the provider says. What it has left of the content is never sealed. */
 static void test_seal_that_fails_spends_its_number(void **state)
 {
     struct fixture f;
@@ -239,8 +239,30 @@ static void test_seal_that_fails_spends_its_number(void **state)
     assert_int_equal(sent.message.size, 0);
     assert_int_equal(bulla_fate(&f.bulla, &sent.message), BULLA_FORGOTTEN);
     assert_int_equal(fixture_answer(&f, 1, body_receipt(&f, 1, 1), NULL), BULLA_E_NOT_OURS);
-    assert_int_equal(bulla_seal(&f.bulla, &sent.message), 0); /* the message may be tried again */
+    assert_int_equal(bulla_seal(&f.bulla, &sent.message), BULLA_E_CRYPTO);
+    assert_true(number_of(f.bulla.next) == 2); /* and takes no further one */
+    fixture_seal(&f, &sent);
     assert_true(sent.message.piv == 2);
+}
+
+/* Likewise where it fails when the message is sealed again. */
+static void test_seal_again_without_its_content(void **state)
+{
+    static const uint8_t challenge[BULLA_CHALLENGE_SIZE] = {5, 5, 5, 5, 5, 5, 5, 6};
+    struct fixture f;
+    struct sent sent;
+
+    (void)state;
+    fixture_open(&f, BULLA_SESSION);
+    fixture_seal(&f, &sent);
+    assert_int_equal(fixture_answer(&f, 0, body_challenge(&f, challenge), NULL), 0);
+    recorder_fail_seal(1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(bulla_seal_again(&f.bulla, &sent.message), BULLA_E_CRYPTO);
+        assert_int_equal(sent.message.size, 0);
+        assert_int_equal(bulla_resend(&f.bulla, &sent.message), BULLA_E_STATE);
+    }
+    assert_true(number_of(f.bulla.next) == 2);
 }
 
 static void test_sealed_once(void **state)
@@ -528,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_numbers_rise_by_one),
         cmocka_unit_test(test_the_last_number),
         cmocka_unit_test(test_seal_that_fails_spends_its_number),
+        cmocka_unit_test(test_seal_again_without_its_content),
         cmocka_unit_test(test_sealed_once),
         cmocka_unit_test(test_sessions_differ),
         cmocka_unit_test(test_resend_is_byte_for_byte),
