@@ -245,7 +245,7 @@ def test_idf_component(unpacked, tmp_path):
     """ESP-IDF reads the folder's CMakeLists.txt: it registers the component and goes no further."""
     manifest = (unpacked["esp-idf"] / "idf_component.yml").read_text()
     assert re.search(rf'^version: "{re.escape(VERSION)}"$', manifest, re.M)
-    assert re.search(r'^  idf: ">=5\.0"$', manifest, re.M)
+    assert re.search(r'^  idf: ">=5\.0,<6\.0"$', manifest, re.M)  # 6 has mbedTLS 4, without mbedtls/ccm.h
     functions = """set(ESP_PLATFORM 1)
 function(idf_component_register)
     cmake_parse_arguments(IDF "" "" "SRCS;INCLUDE_DIRS;PRIV_REQUIRES" ${ARGN})
@@ -257,6 +257,25 @@ endfunction()"""
     includes, requires, more = (tmp_path / "build/rest").read_text().split("|")
     assert includes == "." and "nvs_flash" in requires.split(";") and more == ""
     compile_c(unpacked["esp-idf"], sources, [STUBS / "esp32"], tmp_path)
+
+
+IDF_MBEDTLS = """#define MBEDTLS_AES_C
+#define MBEDTLS_CCM_C
+#define MBEDTLS_CIPHER_C
+#define MBEDTLS_MD_C
+#define MBEDTLS_SHA256_C
+#include <mbedtls/check_config.h>
+"""
+
+
+@pytest.mark.parametrize("more", ["", "#define MBEDTLS_CHACHA20_C\n#define MBEDTLS_POLY1305_C\n#define MBEDTLS_CHACHAPOLY_C\n"])
+def test_mbedtls_as_it_is_configured(tmp_path, more):
+    """ESP-IDF's mbedTLS has neither HKDF nor ChaCha20-Poly1305 unless told: what is not there must not be asked for."""
+    (tmp_path / "config.h").write_text(more + IDF_MBEDTLS)
+    (provider,) = compile_c(ROOT / "device", ["crypto_mbedtls.c"], [tmp_path], tmp_path,
+                            flags=["-DMBEDTLS_CONFIG_FILE=<config.h>"])
+    asked = re.findall(r"U mbedtls_([a-z0-9]+)_", run(["nm", provider]))
+    assert set(asked) == {"ccm", "md"} | ({"chachapoly"} if more else set())
 
 
 def test_zephyr_module(unpacked, tmp_path):
