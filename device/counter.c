@@ -14,18 +14,16 @@
 #define LIMIT_OFFSET 4
 #define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
 
-/* The highest byte that differs decides. */
+/* The highest byte that differs decides. It returns there: of a loop that goes on to the end and keeps the
+ * last difference GCC 12 makes, with -O3, one that says 0 where a is lower, and then a number is given twice.
+ */
 BULLA_APART int8_t bulla_number_order(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
-    int8_t order = 0;
-
-    for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++) {
-        if (a[i] > b[i])
-            order = 1;
-        if (a[i] < b[i])
-            order = -1;
+    for (uint8_t i = BULLA_NUMBER_SIZE; i-- > 0;) {
+        if (a[i] != b[i])
+            return a[i] > b[i] ? 1 : -1;
     }
-    return order;
+    return 0;
 }
 
 BULLA_APART void bulla_number_copy(uint8_t to[BULLA_NUMBER_SIZE], const uint8_t from[BULLA_NUMBER_SIZE])

@@ -1,0 +1,2 @@
+/* OpenSSL, as the release build compiles it. */
+#include "provider_openssl.c"
