@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import subprocess
-import threading
+import tempfile
 import time
 from pathlib import Path
 
@@ -87,7 +87,10 @@ class Commands:
 
 
 class Gateway:
-    """A gateway process in a folder, on its database. Ports are free ones, and stay the same over restarts."""
+    """
+    A gateway process in a folder, on its database. Ports are free ones, and stay the same over restarts. It writes its log to a
+    file: what it wrote before it answered somebody is there to be read once the answer is.
+    """
 
     def __init__(self, folder, *arguments, db="bulla.db", env=None, listen="127.0.0.1", **popen):
         self.folder = Path(folder)
@@ -99,48 +102,71 @@ class Gateway:
         self.process = None
         self.port = free_port()
         self.admin_port = free_port()
-        self.log = []  # lines of standard error of the running process, but for
-        self.hardening = []  # what it says of its rights, which depends on who runs the tests, and on the build
+        self.output = None
+        self._forget_log()
+
+    def _forget_log(self):
+        self._read = 0  # bytes of its output
+        self._begun = b""  # a line whose end is not there yet
+        self._log = []
+        self._hardening = []
+        self._listeners = 0
 
     def start(self, wait=True):
         assert self.process is None
         command = [BINARY, "serve", "--db", self.db, "--listen", "%s:%d" % (self.listen, self.port)]
         if "--admin" not in self.arguments:
             command += ["--admin", "127.0.0.1:%d" % self.admin_port]
-        self.log = []
-        self.hardening = []
-        self.ready = threading.Event()
+        self._forget_log()
+        self.output = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command + self.arguments, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, env=environment(self.env), **self.popen,
+            stderr=self.output, env=environment(self.env), **self.popen,
         )
-        self.reader = threading.Thread(target=self._read, args=(self.process, self.log, self.hardening), daemon=True)
-        self.reader.start()
         if wait:
             self.wait_ready()
         return self
 
-    def _read(self, process, log, hardening):
-        expected = 1 if "--admin" in self.arguments and "off" in self.arguments else 2
-        for line in process.stderr:
-            if " event=hardening " in line:
-                hardening.append(line.rstrip("\n"))
-                continue
-            log.append(line.rstrip("\n"))
-            found = re.fullmatch(r"bulla: (devices|admin) on http://(.*):(\d+)/d?", log[-1])
-            if found:
-                if found[1] == "devices":
-                    self.port = int(found[3])
-                else:
-                    self.admin_port = int(found[3])
-                expected -= 1
-                if expected == 0:
-                    self.ready.set()
-        process.stderr.close()
+    def _look(self):
+        """Reads on."""
+        while self.output and (more := os.pread(self.output.fileno(), 1 << 20, self._read)):
+            self._read += len(more)
+            *lines, self._begun = (self._begun + more).split(b"\n")
+            for line in lines:
+                self._take(line.decode())
+
+    def _take(self, line):
+        if " event=hardening " in line:
+            self._hardening.append(line)
+            return
+        self._log.append(line)
+        found = re.fullmatch(r"bulla: (devices|admin) on http://(.*):(\d+)/d?", line)
+        if found and found[1] == "devices":
+            self.port = int(found[3])
+        elif found:
+            self.admin_port = int(found[3])
+        self._listeners += found is not None
+
+    @property
+    def log(self):
+        """Lines of standard error of the process that runs, or ran last, but for those in `hardening`."""
+        self._look()
+        return self._log
+
+    @property
+    def hardening(self):
+        """What it says of its rights, which depends on who runs the tests, and on the build."""
+        self._look()
+        return self._hardening
+
+    def is_ready(self):
+        """Whether it has said that it listens."""
+        self._look()
+        return self._listeners >= (1 if "--admin" in self.arguments and "off" in self.arguments else 2)
 
     def wait_ready(self, seconds=20):
-        wait_until(lambda: self.ready.is_set() or self.process.poll() is not None, seconds, "readiness")
-        assert self.ready.is_set(), self.log
+        wait_until(lambda: self.is_ready() or self.process.poll() is not None, seconds, "readiness")
+        assert self.is_ready(), self.log
 
     def text(self):
         return "\n".join(self.log)
@@ -150,8 +176,12 @@ class Gateway:
 
     def _reap(self, seconds):
         status = self.process.wait(seconds)
-        self.reader.join(seconds)
         self.process = None
+        self._look()
+        self.output.close()
+        self.output = None
+        if self._begun:
+            self._take(self._begun.decode())
         self.check_clean()
         return status
 

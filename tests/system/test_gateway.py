@@ -79,7 +79,7 @@ def fails(gateway, pattern, status=1):
     """It ends at once, with that status and one line that says why."""
     gateway.start(wait=False)
     assert gateway.wait() == status
-    assert not gateway.ready.is_set()
+    assert not gateway.is_ready()
     assert re.search(pattern, gateway.text()), gateway.log
     if status == 1:
         assert len(gateway.log) == 1 and gateway.log[0].startswith("bulla: "), gateway.log

@@ -195,7 +195,7 @@ def test_kill_at_first_start(tmp_path, make_gateway, rng):
         gateway = make_gateway(folder=folder)
         gateway.start(wait=False)
         time.sleep(rng.uniform(0, 0.05))
-        unready += not gateway.ready.is_set()
+        unready += not gateway.is_ready()
         gateway.kill()
         line = Commands(folder).add("first")
         gateway.start()

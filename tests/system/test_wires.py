@@ -384,7 +384,7 @@ def test_killed_at_every_write(bulla, keys, make_gateway, fault_library):  # noq
             "LD_PRELOAD": ":".join([*sanitizer_libraries(), fault_library]), "BULLA_FAULT_FILES": "bulla.db",
             "BULLA_FAULT_KILL": str(kill),
         }).start(wait=False)
-        wait_until(lambda: gateway.ready.is_set() or gateway.process.poll() is not None)
+        wait_until(lambda: gateway.is_ready() or gateway.process.poll() is not None)
         answers = []
         for path, message in messages:
             if gateway.process.poll() is None:

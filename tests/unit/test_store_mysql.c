@@ -4,6 +4,7 @@
  */
 #include "store_fixture.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,47 +364,73 @@ static void test_large_batches(void **state)
 
 /* ---- connections that are lost ---- */
 
-my_bool __real_mysql_read_query_result(MYSQL *conn);
-my_bool __wrap_mysql_read_query_result(MYSQL *conn);
 int __real_mysql_send_query(MYSQL *conn, const char *sql, unsigned long len);
 int __wrap_mysql_send_query(MYSQL *conn, const char *sql, unsigned long len);
-int __real_mysql_next_result(MYSQL *conn);
-int __wrap_mysql_next_result(MYSQL *conn);
 
-static int steps_left = -1; /* until the connection is cut; negative: never */
+static struct fixture *cut;  /* whose connection is to be cut */
+static int steps_left = -1;  /* until it is, sends and packets of the server; negative: never */
+static unsigned long thread; /* the server's, of the connection that was cut last */
 
-/* The server may be through with what it was sent; nothing that it has answered is read any more. */
-static void step(MYSQL *conn)
+/* 1, or 0: whether it is there, and whether the condition holds. */
+static int64_t count_thread(struct fixture *f, unsigned long id, const char *condition)
+{
+    char sql[128];
+
+    snprintf(sql, sizeof(sql), "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %lu%s", id,
+             condition);
+    return number(f, sql);
+}
+
+/* In the place of the connection comes one whose other end has said this, and is gone. */
+static void replace(MYSQL *conn, const uint8_t *said, size_t len)
 {
     int ends[2];
 
-    if (steps_left == 0) {
-        usleep(20000);
-        ok(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
-        assert_true(dup2(ends[0], mysql_get_socket(conn)) >= 0);
-        close(ends[0]);
-        close(ends[1]);
-    }
-    if (steps_left >= 0)
-        steps_left--;
+    thread = mysql_thread_id(conn);
+    ok(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    assert_int_equal(write(ends[1], said, len), len);
+    assert_true(dup2(ends[0], mysql_get_socket(conn)) >= 0);
+    close(ends[0]);
+    close(ends[1]);
+    steps_left = -1;
+}
+
+/* Until the server is through with what it was sent: it has begun to answer, and waits for more. */
+static void await_answer(MYSQL *conn)
+{
+    struct pollfd answer = {.fd = mysql_get_socket(conn), .events = POLLIN};
+
+    while (poll(&answer, 1, 1000) == 0 ||
+           count_thread(cut, mysql_thread_id(conn), " AND command != 'Sleep'") > 0)
+        usleep(1000);
+}
+
+/* Of the answer comes what is before the cut: length in three bytes, a number, and so many bytes. */
+static void cut_answer(MYSQL *conn)
+{
+    uint8_t bytes[65536];
+    ssize_t len;
+    size_t at = 0;
+
+    await_answer(conn);
+    len = recv(mysql_get_socket(conn), bytes, sizeof(bytes), MSG_PEEK);
+    assert_in_range(len, 0, sizeof(bytes) - 1);
+    for (; at < (size_t)len && steps_left > 0; steps_left--)
+        at += 4 + (bytes[at] | (size_t)bytes[at + 1] << 8 | (size_t)bytes[at + 2] << 16);
+    if (at < (size_t)len)
+        replace(conn, bytes, at);
 }
 
 int __wrap_mysql_send_query(MYSQL *conn, const char *sql, unsigned long len)
 {
-    step(conn);
-    return __real_mysql_send_query(conn, sql, len);
-}
+    int result;
 
-my_bool __wrap_mysql_read_query_result(MYSQL *conn)
-{
-    step(conn);
-    return __real_mysql_read_query_result(conn);
-}
-
-int __wrap_mysql_next_result(MYSQL *conn)
-{
-    step(conn);
-    return __real_mysql_next_result(conn);
+    if (steps_left == 0)
+        replace(conn, NULL, 0);
+    result = __real_mysql_send_query(conn, sql, len);
+    if (result == 0 && steps_left-- > 0)
+        cut_answer(conn);
+    return result;
 }
 
 #define CONNECTIONS                                                                                          \
@@ -490,9 +517,7 @@ static int commit_mixed(struct fixture *f, struct commit_context contexts[2], ui
 /* Until the server has done with the connection that was cut. */
 static void wait_for_the_server(struct fixture *f)
 {
-    while (number(f,
-                  "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p"
-                  " ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE() AND p.user = 'bulla'") > 0)
+    while (count_thread(f, thread, "") > 0)
         usleep(1000);
 }
 
@@ -506,7 +531,7 @@ static bool is_there(struct fixture *f, int64_t device, uint64_t piv)
 }
 
 /*
- * The connection is cut at the first step of a batch, at the second, …: before the COMMIT was sent the batch
+ * The connection is cut at the first step of a batch, at the fourth, …: before the COMMIT was sent the batch
  * goes on by itself on a new connection; else all of it is there, or nothing, and what the gateway does then
  * (reads the rows, sends what they do not hold) stores it once. Where the answer to the COMMIT was lost, it
  * is there though the batch was said to have failed.
@@ -522,7 +547,8 @@ static void test_every_lost_connection(void **state)
 
     for (piv = 1; left < 0; piv++) {
         contexts[1].before = session(other.id, (uint8_t)piv);
-        steps_left = (int)piv - 1;
+        cut = f;
+        steps_left = 3 * ((int)piv - 1); /* fewer than the answer to the COMMIT has packets */
         int result = commit_mixed(f, contexts, piv);
         left = steps_left;
         steps_left = -1;
@@ -570,6 +596,21 @@ static void execute(MYSQL *conn, const char *sql)
     mysql_free_result(mysql_store_result(conn));
 }
 
+/* Until somebody waits for a row. */
+static void await_lock(MYSQL *conn)
+{
+    bool waits = false;
+
+    while (!waits) {
+        assert_int_equal(mysql_query(conn, "SELECT variable_value > 0 FROM information_schema.global_status"
+                                           " WHERE variable_name = 'Innodb_row_lock_current_waits'"),
+                         0);
+        MYSQL_RES *rows = mysql_store_result(conn);
+        waits = mysql_fetch_row(rows)[0][0] == '1';
+        mysql_free_result(rows);
+    }
+}
+
 /* The row that a transaction in its COMMIT still holds: whoever comes next waits for it, and conflicts. */
 static void test_a_held_row(void **state)
 {
@@ -577,15 +618,21 @@ static void test_a_held_row(void **state)
     struct device_row device = add_device(f, "a", 1, BULLA_COUNTER, true);
     struct commit_context context = {.before = {.device = device.id, .counter = true, .proven = true}};
     MYSQL *holder = connect_as_root(f);
+    int status;
 
     execute(holder, "BEGIN");
     execute(holder, "UPDATE contexts SET top = 1, bits = 1");
     assert_int_equal(commit_one(f, f->store, &context, 1), -1);
     says(f, "locked");
-    assert_int_equal(fork() == 0 ? (usleep(300000), execute(holder, "COMMIT"), _exit(0), 0) : 0, 0);
+    if (fork() == 0) {
+        await_lock(holder);
+        execute(holder, "COMMIT");
+        _exit(0);
+    }
     ok(commit_one(f, f->store, &context, 1));
     assert_int_equal(context.verdict, COMMIT_CONFLICT);
-    wait(NULL);
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
     mysql_close(holder);
     assert_int_equal(count_readings(f, NULL), 0);
 }
@@ -636,6 +683,7 @@ static void test_a_deadlock(void **state)
                             .readings = readings};
     MYSQL *other = connect_as_root(f);
     char sql[128];
+    int status;
 
     for (int i = 0; i < 2; i++) {
         contexts[i].after = contexts[i].before;
@@ -648,7 +696,7 @@ static void test_a_deadlock(void **state)
              (int)b.id);
     execute(other, sql);
     if (fork() == 0) {
-        usleep(300000); /* the batch has the first row by now, and waits for the second */
+        await_lock(other); /* the batch has the first row by now, and waits for the second */
         snprintf(sql, sizeof(sql), "UPDATE contexts FORCE INDEX (PRIMARY) SET seen = 1 WHERE device = %d",
                  (int)a.id);
         execute(other, sql);
@@ -658,7 +706,8 @@ static void test_a_deadlock(void **state)
     ok(call(f, commit, &commit, f->now));
     assert_int_equal(contexts[0].verdict, COMMIT_DONE);
     assert_int_equal(contexts[1].verdict, COMMIT_DONE);
-    wait(NULL);
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
     mysql_close(other);
     assert_int_equal(count_readings(f, NULL), 2);
     assert_true(

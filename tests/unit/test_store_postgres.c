@@ -1,13 +1,11 @@
 /*
  * What is PostgreSQL's own: its URLs, its schema beside others, and connections that are lost at any moment.
  */
-#include "store_fixture.h"
+#include "cut_postgres.h"
 
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -290,21 +288,6 @@ static void test_the_databases_clock(void **state)
 
 /* ---- connections that are lost ---- */
 
-int __real_PQisBusy(PGconn *conn);
-int __wrap_PQisBusy(PGconn *conn);
-
-static int waits_left = -1; /* until the connection is cut; negative: never */
-
-/* Asked when all was sent, before it is waited for an answer, and when one has come. */
-int __wrap_PQisBusy(PGconn *conn)
-{
-    if (waits_left == 0)
-        shutdown(PQsocket(conn), SHUT_RDWR);
-    if (waits_left >= 0)
-        waits_left--;
-    return __real_PQisBusy(conn);
-}
-
 static void end_connections(struct fixture *f)
 {
     run_sql(f,
@@ -354,18 +337,10 @@ static int commit_mixed(struct fixture *f, struct commit_context contexts[2], ui
     return call(f, commit, &commit, f->now);
 }
 
-/* Waits until the server has done with the connection that was cut. */
-static void wait_for_the_server(struct fixture *f)
-{
-    while (number(f, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bulla'"
-                     " AND (backend_xid IS NOT NULL OR state != 'idle')") > 0)
-        usleep(1000);
-}
-
 /*
- * The connection is cut before the first answer, before the second, … of a batch: all of it is there, or
- * nothing, and what the gateway does then (reads the rows, sends what they do not hold) stores it once. Where
- * the answer to the COMMIT was lost, it is there though the batch was said to have failed.
+ * The connection is cut before the first message of the server, before the fourth, … of a batch: all of it is
+ * there, or nothing, and what the gateway does then (reads the rows, sends what they do not hold) stores it
+ * once. Where the answer to the COMMIT was lost, it is there though the batch was said to have failed.
  */
 static void test_every_lost_connection(void **state)
 {
@@ -380,10 +355,10 @@ static void test_every_lost_connection(void **state)
 
     for (piv = 1; result != 0; piv++) {
         contexts[1].before = session(other.id, (uint8_t)piv);
-        waits_left = (int)piv;
+        messages_left = 3 * ((int)piv - 1); /* fewer than the answer to the COMMIT has */
         result = commit_mixed(f, contexts, piv);
-        waits_left = -1;
-        wait_for_the_server(f);
+        messages_left = -1;
+        await_cut(f);
         int64_t before = count_readings(f, NULL);
         assert_int_equal(call(f, context_find, device.id, NULL, &row, &clock), 1);
         if (row.window.top < piv) {
@@ -416,14 +391,17 @@ static void test_a_held_row(void **state)
     struct device_row device = add_device(f, "a", 1, BULLA_COUNTER, true);
     struct commit_context context = {.before = {.device = device.id, .counter = true, .proven = true}};
     PGconn *holder = PQconnectdb(f->path);
+    int status;
 
     PQclear(PQexec(holder, "BEGIN; UPDATE contexts SET top = 1, bits = 1"));
     assert_int_equal(commit_one(f, f->store, &context, 1), -1);
     says(f, "locked");
-    assert_int_equal(fork() == 0 ? (usleep(300000), PQclear(PQexec(holder, "COMMIT")), _exit(0), 0) : 0, 0);
+    if (fork() == 0)
+        end_when_waited_for(holder);
     ok(commit_one(f, f->store, &context, 1));
     assert_int_equal(context.verdict, COMMIT_CONFLICT);
-    wait(NULL);
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
     PQfinish(holder);
     assert_int_equal(count_readings(f, NULL), 0);
 }
