@@ -21,11 +21,11 @@ void hang_up(struct world *world)
     world->input_len = 0;
 }
 
-/* The first packet of what came, if it is whole. */
-static bool cut(struct world *world)
+/* The packet that begins at `*from` of what came, if it is whole. */
+static bool cut(struct world *world, size_t *from)
 {
     size_t len = 0;
-    size_t at = 1;
+    size_t at = *from + 1;
     unsigned shift = 0;
     struct packet *packet = &world->heard[world->heard_count];
 
@@ -38,14 +38,24 @@ static bool cut(struct world *world)
     if (world->input_len < at + len)
         return false;
     assert_true(world->heard_count < HEARD_MAX);
-    packet->first = world->input[0];
-    packet->type = world->input[0] >> 4;
+    packet->first = world->input[*from];
+    packet->type = world->input[*from] >> 4;
     packet->len = len;
     memcpy(packet->body, world->input + at, len < sizeof(packet->body) ? len : sizeof(packet->body));
     world->heard_count += !world->forgets;
-    world->input_len -= at + len;
-    memmove(world->input, world->input + at + len, world->input_len);
+    *from = at + len;
     return true;
+}
+
+/* All packets that are whole. */
+static void cut_all(struct world *world)
+{
+    size_t from = 0;
+
+    while (cut(world, &from))
+        ;
+    world->input_len -= from;
+    memmove(world->input, world->input + from, world->input_len);
 }
 
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -68,8 +78,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
         return;
     }
     world->input_len += (size_t)got;
-    while (!world->raw && cut(world))
-        ;
+    if (!world->raw)
+        cut_all(world);
 }
 
 void start_reading(struct world *world)
