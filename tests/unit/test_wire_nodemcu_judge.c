@@ -130,6 +130,7 @@ static void what_data_becomes(void **state)
          "C, dry"},
         {"no data", READING_TEXT, ""},
         {"data that ends with spaces", READING_INTEGER, NULL},
+        {"a zero byte in the data", READING_UNDECODED, NULL},
     };
 
     (void)state;
@@ -226,7 +227,8 @@ static void what_nobody_sent_is_forged(void **state)
     end(&scene);
 }
 
-/* Longer than NAME/ID may be: what is no node's id has none, and whoever enters nodes refuses that. */
+/* Longer than NAME/ID may be, or with a zero, behind which no name goes on: what is no node's id has none, and
+ * whoever enters nodes refuses that. */
 static void a_node_that_cannot_be_one_has_no_name(void **state)
 {
     struct scene scene;
@@ -241,6 +243,15 @@ static void a_node_that_cannot_be_one_has_no_name(void **state)
     add(&scene, "");
     assert_int_equal(judge(&scene), OUTCOME_STORED);
     assert_string_equal(scene.opened.node, "");
+    end(&scene);
+    begin(&scene, "a zero byte in the node id");
+    add(&scene, "");
+    assert_int_equal(judge(&scene), OUTCOME_STORED);
+    assert_string_equal(scene.opened.node, "");
+    end(&scene);
+    begin(&scene, "a zero byte in the node id");
+    add(&scene, "1234567");
+    assert_int_equal(judge(&scene), OUTCOME_UNKNOWN);
     end(&scene);
 }
 

@@ -95,6 +95,8 @@ def cases():
     yield with_commas("a comma in a long node id", b"a node id of so many bytes", data, [("node", 16)], splits=2)
     yield with_commas("a comma first", b"1234567", data, [("node", 0), ("data", 0)], splits=1)
     yield with_commas("a comma last", b"1234567", b"512", [("node", 15), ("data", 15)], splits=2)
+    yield case("a zero byte in the node id", b"1234567\0x", b"512")
+    yield case("a zero byte in the data", b"1234567", b"512\0x")
 
 
 def main(arguments):
