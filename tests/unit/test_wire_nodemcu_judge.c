@@ -227,8 +227,8 @@ static void what_nobody_sent_is_forged(void **state)
     end(&scene);
 }
 
-/* Longer than NAME/ID may be, or with a zero, behind which no name goes on: what is no node's id has none, and
- * whoever enters nodes refuses that. */
+/* Longer than NAME/ID may be, or with a zero, behind which no name goes on: what is no node's id has none,
+ * and whoever enters nodes refuses that. */
 static void a_node_that_cannot_be_one_has_no_name(void **state)
 {
     struct scene scene;
