@@ -22,6 +22,7 @@ struct add_options {
     const char *session_topic;
     const char *node;
     const char *reading_name;
+    int64_t number;
     int64_t session_lifetime; /* seconds */
     int64_t session_grace;
     bool strict;
@@ -45,6 +46,7 @@ bool device_add_wire_is_meant(const struct add_options *options);
 #define SESSION_GRACE        "30"        /* seconds that a replaced one stays valid, unless told */
 #define SESSION_LIFETIME_MAX (7 * 86400) /* a message that is withheld opens as long */
 #define SESSION_GRACE_MAX    3600
+#define NUMBER_MAX           9007199254740991 /* JavaScript's largest safe integer */
 
 /* The rows of the table of `bulla device add`. */
 /* clang-format off */
@@ -65,6 +67,14 @@ bool device_add_wire_is_meant(const struct add_options *options);
      .help = "of cryptojs: the id in the path of its requests",                                        \
      .parse = option_string,                                                                           \
      .offset = offsetof(struct add_options, id)},                                                      \
+    {.name = "number",                                                                                 \
+     .argument = "N",                                                                                  \
+     .help = "of cryptojs: the last number that it has used, with another server",                     \
+     .fallback = "0",                                                                                  \
+     .parse = option_number,                                                                           \
+     .least = 0,                                                                                       \
+     .most = NUMBER_MAX,                                                                               \
+     .offset = offsetof(struct add_options, number)},                                                  \
     {.name = "allow-reset",                                                                            \
      .help = "of cryptojs: the device may set its number (POST /wsn/ID)",                              \
      .parse = option_flag,                                                                             \

@@ -38,7 +38,7 @@ static unsigned flags_of(const struct add_options *options)
 bool device_add_wire_is_meant(const struct add_options *options)
 {
     return options->wire || options->keys || options->id || options->topic || options->node ||
-           options->reading_name || flags_of(options) != 0 || says_sessions(options);
+           options->reading_name || options->number != 0 || flags_of(options) != 0 || says_sessions(options);
 }
 
 static const char *route_of(const struct wire_ops *wire, const struct add_options *options)
@@ -63,6 +63,9 @@ static int check_options(const struct wire_ops *wire, const struct add_options *
                      wire->name);
     if (wire->has_sessions && options->session_topic == NULL)
         return usage(failure, "--wire %s: give --session-topic too, where its devices take session ids from",
+                     wire->name);
+    if (wire->has_sessions && options->number != 0)
+        return usage(failure, "--wire %s: its messages have no numbers: --number is of another wire",
                      wire->name);
     if (!wire->has_groups && options->node)
         return usage(failure, "--wire %s: it has no node ids: --node is of another wire", wire->name);
@@ -117,6 +120,7 @@ static int fill_row(const struct wire_ops *wire, const struct add_options *optio
 
     snprintf(row->wire, sizeof(row->wire), "%s", wire->name);
     row->flags = flags_of(options);
+    row->number = (uint64_t)options->number;
     if (wire->has_sessions) {
         row->lifetime = options->session_lifetime;
         row->grace = options->session_grace;

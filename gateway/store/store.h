@@ -105,7 +105,8 @@ struct session_row {
 struct device_entry {
     struct device_row row; /* row.id is set */
     bool proven;           /* of a counter: its secret was drawn for it (PROTOCOL 4.4) */
-    struct wire_row *wire; /* of a device on an older wire, and then row.kid_len is 0; else NULL */
+    struct wire_row *wire; /* of a device on an older wire, and then row.kid_len is 0; else NULL. Its number
+                              counts where it is above what a removed device left */
     size_t
         per_route; /* of that: so many devices its route may have. 1: it goes on where a removed one ended */
     const struct label *labels;

@@ -161,6 +161,9 @@ def test_keys_are_never_told(bulla, keys):
     ((*CRYPTOJS, "--id", "A", "--strict"), "no session ids"),
     ((*CRYPTOJS, "--id", "A", "--node", "7"), "no node ids"),
     ((*CRYPTOJS, "--id", "A" * 300), "give 1 to 255"),
+    ((*CRYPTOJS, "--id", "A", "--number", "-1"), "is not a number from 0 to 9007199254740991"),
+    ((*TOPICS, "--number", "5"), "no numbers"),
+    (("--number", "5"), "give --wire too"),
     ((*CRYPTOJS, "--id", "A\nB"), "not plain text"),
     ((*CRYPTOJS, "--id", "A", "--counter"), "native credentials"),
     ((*CRYPTOJS, "--id", "A", "--out", "f"), "native credentials"),
@@ -282,6 +285,21 @@ def test_a_removed_device_goes_on_at_its_number(bulla, keys, make_gateway):
     wait_until(lambda: post(gateway.port, "/data/12FA", message) == 401)
     assert post(gateway.port, "/data/12FA", sealed({"data": {"value": 301}, "SEQN": 6})) == 200
     assert sorted(each["value"] for each in bulla.readings()) == [300, 301]
+
+
+def test_a_device_goes_on_where_another_server_had_it(bulla, keys, make_gateway):
+    """What was recorded on its way to that server opens nothing here."""
+    bulla("device", "add", "balcony", *CRYPTOJS, "--id", "12FA", "--number", "120")
+    gateway = make_gateway().start()
+    recorded = [sealed({"data": {"value": number}, "SEQN": number}) for number in (119, 120)]
+    for message in recorded:
+        wait_until(lambda: post(gateway.port, "/data/12FA", message) == 401)
+    assert post(gateway.port, "/data/12FA", sealed({"data": {"value": 300}, "SEQN": 123})) == 200
+    assert [each["value"] for each in bulla.readings()] == [300]
+    assert show(bulla, "balcony")["lost"] == 2
+    bulla("device", "remove", "balcony")
+    bulla("device", "add", "balcony", *CRYPTOJS, "--id", "12FA", "--number", "50")
+    assert show(bulla, "balcony")["older_wire"]["number"] == 123  # a removed device's, which is higher
 
 
 def test_a_backup_says_what_it_means(bulla, keys):

@@ -287,7 +287,7 @@ int memory_insert_wire(struct memory_place *place, struct device_entry *entry, s
         return -1;
     struct wire_row fresh = *row;
     fresh.id = left != NULL ? left->id : ++place->next;
-    fresh.number = left != NULL ? left->number : 0;
+    fresh.number = left != NULL && left->number > row->number ? left->number : row->number;
     fresh.stored = left != NULL ? left->stored : 0;
     fresh.hashes = left != NULL ? left->hashes : 0;
     fresh.seen = left != NULL ? left->seen : 0;

@@ -173,6 +173,22 @@ static void test_a_device(void **state)
     assert_true(version(f) > before);
 }
 
+/* A number that another server left off at; and one that a removed device did, whichever is higher. */
+static void test_a_number_to_begin_with(void **state)
+{
+    static const uint64_t numbers[] = {120, 90, 121, UINT64_C(9007199254740991)};
+    static const uint64_t expected[] = {120, 120, 121, UINT64_C(9007199254740991)};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < 4; i++) {
+        struct wire_row row = wire(PATHS, "12FA", 0);
+        row.number = numbers[i];
+        int64_t id = add(f, "balcony", row);
+        assert_true(the_wire(f, PATHS, "12FA").number == expected[i]);
+        ok(call(f, device_remove, id));
+    }
+}
+
 static void test_unsequenced(void **state)
 {
     struct fixture *f = *state;
@@ -763,6 +779,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(test_a_device),
+        STORE_TEST(test_a_number_to_begin_with),
         STORE_TEST(test_unsequenced),
         STORE_TEST(test_neighbours),
         STORE_TEST(test_a_message),

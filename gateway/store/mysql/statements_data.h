@@ -130,9 +130,11 @@
     X(WIRES_HOLD_OF, "SELECT value FROM numbers WHERE name = 'wires' AND EXISTS (SELECT 1 FROM wires"        \
                      " WHERE device IN ($1) AND closed = 0) FOR UPDATE")                                     \
     X(WIRE_ADD, "INSERT INTO wires (device, grp, wire, route, session_topic, node, reading_name, flags,"     \
-                " lifetime, grace, packed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")           \
+                " lifetime, grace, packed, number) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"    \
+                " $12)")                                                                                     \
     X(WIRE_TAKE_UP, "UPDATE wires SET device = $1, session_topic = $5, node = $6, reading_name = $7,"        \
-                    " flags = $8, lifetime = $9, grace = $10, packed = $11, closed = 0"                      \
+                    " flags = $8, lifetime = $9, grace = $10, packed = $11, closed = 0,"                     \
+                    " number = GREATEST(number, $12)"                                                        \
                     " WHERE grp = $2 AND wire = $3 AND route = $4 AND device = 0 AND closed != 0")           \
     X(WIRE_NEIGHBOURS,                                                                                       \
       "SELECT (SELECT COUNT(*) FROM wires WHERE wire = $1 AND route = $2 AND grp = 0 AND device != 0),"      \

@@ -50,6 +50,7 @@ static int put_wire(struct mysql *my, enum mq_statement id, const struct wire_ro
     mq_number(&parameters, row->lifetime);
     mq_number(&parameters, row->grace);
     mq_bytes(&parameters, row->keys, row->keys_len);
+    mq_number(&parameters, (int64_t)row->number);
     return mq_run(my, id, &parameters, change_it, failure);
 }
 

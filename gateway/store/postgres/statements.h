@@ -134,11 +134,13 @@
       " RETURNING 1) UPDATE numbers SET value = value + 1 WHERE name IN ('generation', 'wires')"             \
       " AND EXISTS (SELECT 1 FROM closed)")                                                                  \
     X(WIRE_ADD, "INSERT INTO wires (device, grp, wire, route, session_topic, node, reading_name, flags,"     \
-                " lifetime, grace, keys) VALUES ($1::bigint, $2::bigint, $3::text, $4::text, $5::text,"      \
-                " $6::text, $7::text, $8::bigint, $9::bigint, $10::bigint, $11::bytea)")                     \
+                " lifetime, grace, keys, number) VALUES ($1::bigint, $2::bigint, $3::text, $4::text,"        \
+                " $5::text, $6::text, $7::text, $8::bigint, $9::bigint, $10::bigint, $11::bytea,"            \
+                " $12::bigint)")                                                                             \
     X(WIRE_TAKE_UP, "UPDATE wires SET device = $1::bigint, session_topic = $5::text, node = $6::text,"       \
                     " reading_name = $7::text, flags = $8::bigint, lifetime = $9::bigint,"                   \
-                    " grace = $10::bigint, keys = $11::bytea, closed = 0 WHERE grp = $2::bigint"             \
+                    " grace = $10::bigint, keys = $11::bytea, closed = 0,"                                   \
+                    " number = greatest(number, $12::bigint) WHERE grp = $2::bigint"                         \
                     " AND wire = $3::text AND route = $4::text AND device = 0 AND closed != 0")              \
     X(WIRE_NEIGHBOURS, "SELECT (SELECT count(*) FROM wires w WHERE w.wire = $1::text"                        \
                        " AND w.route = $2::text AND w.grp = 0 AND w.device != 0),"                           \

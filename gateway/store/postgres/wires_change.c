@@ -37,6 +37,7 @@ static int put_wire(struct postgres *pg, enum pg_statement id, const struct wire
     pg_number(&parameters, row->lifetime);
     pg_number(&parameters, row->grace);
     pg_bytes(&parameters, row->keys, row->keys_len);
+    pg_number(&parameters, (int64_t)row->number);
     return postgres_wire_run(pg, id, &parameters, change_it, failure);
 }
 

@@ -117,9 +117,11 @@
     X(WIRES_VERSION, "SELECT value FROM meta WHERE name = 'wires'")                                          \
     X(WIRES_RAISE, "UPDATE meta SET value = value + 1 WHERE name = 'wires'")                                 \
     X(WIRE_ADD, "INSERT INTO wires (device, grp, wire, route, session_topic, node, reading_name, flags,"     \
-                " lifetime, grace, keys) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")             \
+                " lifetime, grace, keys, number) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"      \
+                " ?12)")                                                                                     \
     X(WIRE_TAKE_UP, "UPDATE wires SET device = ?1, session_topic = ?5, node = ?6, reading_name = ?7,"        \
-                    " flags = ?8, lifetime = ?9, grace = ?10, keys = ?11, closed = 0"                        \
+                    " flags = ?8, lifetime = ?9, grace = ?10, keys = ?11, closed = 0,"                       \
+                    " number = max(number, ?12)"                                                             \
                     " WHERE grp = ?2 AND wire = ?3 AND route = ?4 AND device = 0 AND closed != 0")           \
     X(WIRE_NEIGHBOURS, "SELECT (SELECT count(*) FROM wires w WHERE w.wire = ?1 AND w.route = ?2"             \
                        " AND w.grp = 0 AND w.device != 0),"                                                  \

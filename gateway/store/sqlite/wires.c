@@ -295,6 +295,7 @@ static int put_wire(struct sqlite *sqlite, enum statement_id id, const struct wi
     bind_number(put, 9, row->lifetime);
     bind_number(put, 10, row->grace);
     bind_bytes(put, 11, row->keys, row->keys_len);
+    bind_unsigned(put, 12, row->number);
     return sqlite_run(sqlite, put, change_it, failure);
 }
 
