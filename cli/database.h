@@ -20,7 +20,7 @@ struct database_options {
 #define DATABASE_OPTIONS(type)                                                             \
     {.name = "db",                                                                         \
      .argument = "FILE",                                                                   \
-     .help = "the database: a file, or postgres://USER@HOST/NAME",                         \
+     .help = "the database: a file, or postgres://USER@HOST/NAME, mysql://USER@HOST/NAME", \
      .fallback = DATABASE_DEFAULT,                                                         \
      .variable = "BULLA_DB",                                                               \
      .parse = option_string,                                                               \
