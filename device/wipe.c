@@ -14,9 +14,10 @@ int bulla_equal(const void *a, const void *b, size_t len)
 {
     const volatile uint8_t *left = (const volatile uint8_t *)a;
     const volatile uint8_t *right = (const volatile uint8_t *)b;
+    const volatile uint8_t *end = left + len;
     uint8_t difference = 0;
 
-    for (size_t i = 0; i < len; i++)
-        difference |= (uint8_t)(left[i] ^ right[i]);
+    while (left != end)
+        difference |= (uint8_t)(*left++ ^ *right++);
     return difference == 0;
 }
