@@ -23,11 +23,11 @@
 #define OPEN BULLA_OPEN /* they are decrypted, and it takes them */
 
 struct ccm {
+    uint32_t blocks[8]; /* the MAC's, and the key stream's */
     const uint8_t *key;
     const uint8_t *nonce;
     uint16_t number; /* of the key stream's next block; in the MAC's first the text's length stands there */
     uint8_t way;
-    uint32_t blocks[8]; /* the MAC's, and the key stream's */
     uint32_t scratch[8];
 };
 
@@ -47,12 +47,11 @@ BULLA_APART static void next_block(struct ccm *ccm)
 {
     uint32_t *stream = ccm->blocks + 4;
 
-    bulla_tiny_aes(ccm->key, ccm->blocks, ccm->scratch);
     nonce_block(ccm, stream, 1);
-    if (ccm->way == READ)
-        return;
-    bulla_tiny_aes(ccm->key, stream, ccm->scratch);
     ccm->number++;
+    bulla_tiny_aes(ccm->key, ccm->blocks, ccm->scratch);
+    if (ccm->way != READ)
+        bulla_tiny_aes(ccm->key, stream, ccm->scratch);
 }
 
 /*
