@@ -27,6 +27,10 @@
 #define TINY_AES_SIZE    16 /* bytes of an AES block, and of the key */
 #define TINY_SHA256_SIZE 32
 
+/* Words of SHA-256's array: the block's, the schedule's next, the variables from h to a, and a's next. */
+#define TINY_SHA256_WORDS 26
+#define TINY_SHA256_H     17
+
 /* Encrypts a block in place (FIPS 197): its 16 bytes as they lie in four words. The round keys are made on
  * the way, in `scratch`: secrets stay in it, which the caller wipes after the last block. */
 void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint32_t block[4], uint32_t scratch[8]);
@@ -34,15 +38,17 @@ void bulla_tiny_aes(const uint8_t key[TINY_AES_SIZE], uint32_t block[4], uint32_
 /* The S-box, of AES by bytes or by words. */
 extern const uint8_t bulla_tiny_sbox[256];
 
-/* A hash under way (FIPS 180-4). */
+/* A hash under way (FIPS 180-4). The state and the variables stand the last first: h to a. */
 struct bulla_tiny_sha256 {
-    uint16_t len;   /* bytes so far: 8,191 at most */
-    uint32_t v[24]; /* the working variables; then the block and its schedule, the last word first */
+    uint8_t at; /* where in the block the next byte goes */
+    uint32_t v[TINY_SHA256_WORDS];
     uint32_t state[8];
 };
 
-void bulla_tiny_sha256_begin(struct bulla_tiny_sha256 *hash);
-void bulla_tiny_sha256_byte(struct bulla_tiny_sha256 *hash, uint8_t byte);
-void bulla_tiny_sha256_end(struct bulla_tiny_sha256 *hash, uint8_t out[TINY_SHA256_SIZE]);
+/* Takes the block that v begins with, as 16 words, into the state. */
+void bulla_tiny_sha256_block(struct bulla_tiny_sha256 *hash);
+
+/* The constants of its rounds. */
+extern const uint32_t bulla_tiny_sha256_constants[64];
 
 #endif

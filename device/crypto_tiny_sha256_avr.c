@@ -28,18 +28,22 @@
 #define MAJORITY 5 /* or their majority; odd, which tells it apart */
 
 /* A step: the word where it begins, what it adds, and to which word. A word is turned so: first shifted to
- * the right, then turned to the right by a, XORed with what it was, turned by b, XORed likewise, turned by c. */
-#define ADD(from, what, to)                from, what, to
+ * the right, then turned to the right by a, XORed with what it was, turned by b, XORed likewise, turned by c.
+ */
+#define ADD(from, what, to)                  from, what, to
 #define ADD_TURNED(from, shift, a, b, c, to) from, TURNED, shift, a, b, c, to
 
 /* A round. The sum begins as its constant, and the next word of the schedule as the first. */
 static const uint8_t steps[] TINY_ROM = {
-    ADD(W(0), WORD, SUM), ADD(H, WORD, SUM), ADD(G, CHOICE, SUM),
+    ADD(W(0), WORD, SUM),
+    ADD(H, WORD, SUM),
+    ADD(G, CHOICE, SUM),
     ADD_TURNED(E, 0, 14, 5, 6, SUM), /* by 6, 11 and 25 */
     ADD(W(9), WORD, NEXT),
-    ADD_TURNED(W(1), 3, 14, 11, 7, NEXT), /* by 7 and 18 */
+    ADD_TURNED(W(1), 3, 14, 11, 7, NEXT),    /* by 7 and 18 */
     ADD_TURNED(W(14), 10, 15, 30, 19, NEXT), /* by 17 and 19 */
-    ADD(SUM, WORD, D), ADD(C, MAJORITY, SUM),
+    ADD(SUM, WORD, D),
+    ADD(C, MAJORITY, SUM),
     ADD_TURNED(A, 0, 21, 23, 22, SUM), /* by 2, 13 and 22 */
 };
 

@@ -50,7 +50,7 @@ int bulla_derive(const struct bulla_schedule *schedule, const uint8_t *id, uint8
     at = bulla_push_bytes(at, id, id_len);
     at = bulla_push_byte(at, BULLA_CBOR_ARRAY << 5 | 5);
     return bulla_hkdf_sha256(schedule->crypto, NULL, 0, schedule->secret, BULLA_SECRET_SIZE, at,
-                             (size_t)(end - at), out, out_len);
+                             (uint8_t)(end - at), out, out_len);
 }
 
 int bulla_derive_key(const struct bulla_schedule *schedule, const uint8_t *id, size_t id_len, uint8_t *key)
