@@ -1,6 +1,7 @@
 #include "gateway/store/commit_notes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/store/lost.h"
 
@@ -55,4 +56,37 @@ bool commit_may_be_new(const struct context_row *before)
 bool commit_is_first(const struct commit_context *context)
 {
     return context->after.proven && (!context->before.proven || context->before.window.bits == 0);
+}
+
+int commit_compare_rows(const struct context_row *a, const struct context_row *b)
+{
+    if (a->device != b->device)
+        return a->device < b->device ? -1 : 1;
+    if (a->counter || b->counter)
+        return (int)b->counter - (int)a->counter;
+    return memcmp(a->id_context, b->id_context, BULLA_ID_CONTEXT_SIZE);
+}
+
+static int compare_places(const void *a, const void *b, void *context)
+{
+    const struct commit_context *contexts = context;
+
+    return commit_compare_rows(&contexts[*(const size_t *)a].before, &contexts[*(const size_t *)b].before);
+}
+
+size_t *commit_order(const struct commit *commit)
+{
+    size_t *order = calloc(commit->context_count + 1, sizeof(*order));
+
+    for (size_t i = 0; order != NULL && i < commit->context_count; i++)
+        order[i] = i;
+    if (order != NULL)
+        qsort_r(order, commit->context_count, sizeof(*order), compare_places, commit->contexts);
+    return order;
+}
+
+bool commit_is_plain_move(const struct commit_context *context)
+{
+    return context->before.proven && context->after.proven &&
+           context->before.window.lower == context->after.window.lower;
 }

@@ -31,4 +31,15 @@ bool commit_is_first(const struct commit_context *context);
  * session's first message makes its own. */
 bool commit_may_be_new(const struct context_row *before);
 
+/* The order of contexts' rows, in which they are locked: by device, then by id, a counter's (it is empty)
+ * first.
+ */
+int commit_compare_rows(const struct context_row *a, const struct context_row *b);
+
+/* The batch's contexts in that order: their indices, which the caller frees. NULL: no memory. */
+size_t *commit_order(const struct commit *commit);
+
+/* Of one that is proven, only what its window holds moves: not its lower limit. */
+bool commit_is_plain_move(const struct commit_context *context);
+
 #endif

@@ -3,6 +3,7 @@
  * contexts move. What it must not do whatever happens while it waits for a row, and that it stays one.
  */
 #include "cut_postgres.h"
+#include "store_moves.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +12,6 @@
 #include <unistd.h>
 
 #include "gateway/store/postgres/postgres.h"
-
-#define COUNT 4
 
 int __real_PQpipelineSync(PGconn *conn);
 int __wrap_PQpipelineSync(PGconn *conn);
@@ -29,34 +28,6 @@ int __wrap_PQpipelineSync(PGconn *conn)
     return __real_PQpipelineSync(conn);
 }
 
-/* Two counters and two sessions, whose windows hold what 1 and 2 were. */
-struct moves {
-    int64_t devices[COUNT];
-    struct commit_context contexts[COUNT];
-    struct commit commit;
-    struct commit_message messages[COUNT];
-    struct reading readings[COUNT];
-};
-
-/* A batch with the message `piv` of each context; they do not stand in the order of their rows. */
-static void prepare(struct moves *moves, uint64_t piv)
-{
-    moves->commit = (struct commit){.contexts = moves->contexts,
-                                    .context_count = COUNT,
-                                    .messages = moves->messages,
-                                    .message_count = COUNT,
-                                    .readings = moves->readings,
-                                    .generation = -1};
-    for (size_t i = 0; i < COUNT; i++) {
-        struct commit_context *context = &moves->contexts[i];
-        context->after = context->before;
-        bulla_window_mark(&context->after.window, piv);
-        moves->readings[i] = real("t", (double)piv, NOW * SECOND);
-        moves->messages[i] = (struct commit_message){
-            .context = i, .piv = piv, .received = NOW * SECOND + (int64_t)piv, .first = i, .count = 1};
-    }
-}
-
 static int commit_prepared(struct fixture *f, struct moves *moves)
 {
     trips = 0;
@@ -65,46 +36,8 @@ static int commit_prepared(struct fixture *f, struct moves *moves)
 
 static int commit_all(struct fixture *f, struct moves *moves, uint64_t piv)
 {
-    prepare(moves, piv);
-    return commit_prepared(f, moves);
-}
-
-/* What was stored is what the next batch begins with. */
-static void go_on(struct moves *moves)
-{
-    for (size_t i = 0; i < COUNT; i++)
-        if (moves->contexts[i].verdict == COMMIT_DONE)
-            moves->contexts[i].before = moves->contexts[i].after;
-}
-
-static struct moves *make_moves(struct fixture *f)
-{
-    static const char *const names[COUNT] = {"c", "a", "d", "b"};
-    struct moves *moves = calloc(1, sizeof(*moves));
-
-    assert_non_null(moves);
-    for (size_t i = COUNT; i-- > 0;) {
-        bool counter = i % 2 == 0;
-        moves->devices[i] =
-            add_device(f, names[i], (uint8_t)(i + 1), counter ? BULLA_COUNTER : BULLA_SESSION, counter).id;
-        moves->contexts[i].before =
-            counter ? (struct context_row){.device = moves->devices[i], .counter = true, .proven = true}
-                    : prove(f, moves->devices[i], (uint8_t)i, 5, 0);
-    }
-    for (uint64_t piv = 1; piv <= 2; piv++) {
-        ok(commit_all(f, moves, piv));
-        go_on(moves);
-    }
-    return moves;
-}
-
-static int64_t readings_of(struct fixture *f, const char *device, uint64_t piv)
-{
-    char sql[120];
-
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM readings WHERE device = '%s' AND seq = %u", device,
-             (unsigned)piv);
-    return number(f, sql);
+    trips = 0;
+    return commit_moves(f, moves, piv);
 }
 
 /* ---- as it should be ---- */
@@ -118,15 +51,14 @@ static void test_one_round_trip(void **state)
     for (uint64_t piv = 3; piv < 10; piv++) {
         ok(commit_all(f, moves, piv));
         assert_int_equal(trips, 1);
-        for (size_t i = 0; i < COUNT; i++)
-            assert_int_equal(moves->contexts[i].verdict, COMMIT_DONE);
+        assert_stored_but(moves, 0);
         go_on(moves);
     }
     assert_int_equal(count_readings(f, "a"), 10); /* the session's proof as well */
     assert_int_equal(count_readings(f, "c"), 9);
     ok(call(f, generation, &generation));
     assert_int_equal(moves->commit.generation, generation); /* it was read along */
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < MOVES; i++) {
         struct context_row row;
         struct store_clock clock;
         const uint8_t *id = moves->contexts[i].before.counter ? NULL : moves->contexts[i].before.id_context;
@@ -139,7 +71,7 @@ static void test_one_round_trip(void **state)
 /* Every value in the column that is its own, beside others and alone. */
 static void test_values_of_all_types(void **state)
 {
-    static const struct reading values[COUNT] = {
+    static const struct reading values[MOVES] = {
         {.type = READING_REAL, .value.real = 1.5},
         {.type = READING_INTEGER, .value.integer = INT64_MIN},
         {.type = READING_TEXT, .value.bytes = {(const uint8_t *)"x", 1}},
@@ -149,10 +81,10 @@ static void test_values_of_all_types(void **state)
     struct moves *moves = make_moves(f);
 
     for (unsigned set = 1; set < 16; set++) {
-        prepare(moves, 2 + set);
-        for (size_t i = 0, type = 0; i < COUNT; i++, type = (type + 1) % COUNT) {
+        prepare_moves(moves, 2 + set);
+        for (size_t i = 0, type = 0; i < MOVES; i++, type = (type + 1) % MOVES) {
             while ((set >> type & 1) == 0)
-                type = (type + 1) % COUNT;
+                type = (type + 1) % MOVES;
             moves->readings[i] = values[type];
             moves->readings[i].name = "v";
             moves->readings[i].name_len = 1;
@@ -164,7 +96,7 @@ static void test_values_of_all_types(void **state)
                             "SELECT count(*) FROM readings WHERE name = 'v' AND CASE type"
                             " WHEN 'real' THEN value = 1.5 WHEN 'integer' THEN integer = -9223372036854775808"
                             " WHEN 'text' THEN text = 'x' ELSE data = '\\x00' END"),
-                     15 * COUNT);
+                     15 * MOVES);
     assert_int_equal(
         number(f, "SELECT count(*) FROM points WHERE num_nonnulls(number, whole, text, data) != 1"), 0);
     free(moves);
@@ -176,16 +108,15 @@ static void test_one_of_them_has_moved(void **state)
     struct fixture *f = *state;
     struct moves *moves = make_moves(f);
 
-    for (size_t odd = 0; odd < COUNT; odd++) {
+    for (size_t odd = 0; odd < MOVES; odd++) {
         uint64_t piv = 3 + odd;
         struct bulla_window held = moves->contexts[odd].before.window;
         moves->contexts[odd].before.window.bits ^= 4;
         ok(commit_all(f, moves, piv));
         assert_int_equal(trips, 1);
-        for (size_t i = 0; i < COUNT; i++)
-            assert_int_equal(moves->contexts[i].verdict, i == odd ? COMMIT_CONFLICT : COMMIT_DONE);
+        assert_stored_but(moves, 1u << odd);
         assert_int_equal(number(f, "SELECT count(*) FROM points WHERE piv = (SELECT max(piv) FROM points)"),
-                         COUNT - 1);
+                         MOVES - 1);
         go_on(moves);
         moves->contexts[odd].before.window = held;
     }
@@ -225,8 +156,7 @@ static void test_revoked_meanwhile(void **state)
         "SELECT 1 FROM contexts WHERE device = (SELECT id FROM devices WHERE name = 'a') FOR UPDATE;"
         " UPDATE devices SET revoked = true WHERE name = 'a'",
         3));
-    for (size_t i = 0; i < COUNT; i++)
-        assert_int_equal(moves->contexts[i].verdict, i == 1 ? COMMIT_CONFLICT : COMMIT_DONE);
+    assert_stored_but(moves, 1u << 1);
     assert_int_equal(readings_of(f, "a", 3), 0);
     assert_int_equal(readings_of(f, "b", 3), 1);
     free(moves);
@@ -238,8 +168,7 @@ static void test_moved_meanwhile(void **state)
     struct moves *moves = make_moves(f);
 
     ok(commit_behind(f, moves, "UPDATE contexts SET top = top + 1 WHERE id_context = ''::bytea", 3));
-    for (size_t i = 0; i < COUNT; i++)
-        assert_int_equal(moves->contexts[i].verdict, i % 2 == 0 ? COMMIT_CONFLICT : COMMIT_DONE);
+    assert_stored_but(moves, 1u << 0 | 1u << 2);
     assert_int_equal(readings_of(f, "c", 3) + readings_of(f, "d", 3), 0);
     assert_int_equal(readings_of(f, "a", 3) + readings_of(f, "b", 3), 2);
     free(moves);
@@ -253,9 +182,8 @@ static void test_held_meanwhile(void **state)
 
     ok(commit_behind(f, moves, "UPDATE contexts SET seen = seen + 1", 3));
     assert_int_equal(trips, 1);
-    for (size_t i = 0; i < COUNT; i++)
-        assert_int_equal(moves->contexts[i].verdict, COMMIT_DONE);
-    assert_int_equal(number(f, "SELECT count(*) FROM points WHERE piv = 3"), COUNT);
+    assert_stored_but(moves, 0);
+    assert_int_equal(number(f, "SELECT count(*) FROM points WHERE piv = 3"), MOVES);
     free(moves);
 }
 
@@ -270,8 +198,8 @@ static void test_series_deleted_meanwhile(void **state)
         "DELETE FROM points; DELETE FROM series; UPDATE numbers SET value = value + 1 WHERE name ="
         " 'series_gone'; UPDATE contexts SET seen = seen + 1",
         3));
-    assert_int_equal(number(f, "SELECT count(*) FROM points"), COUNT);
-    assert_int_equal(number(f, "SELECT count(*) FROM readings WHERE seq = 3"), COUNT);
+    assert_int_equal(number(f, "SELECT count(*) FROM points"), MOVES);
+    assert_int_equal(number(f, "SELECT count(*) FROM readings WHERE seq = 3"), MOVES);
     free(moves);
 }
 
@@ -282,7 +210,7 @@ static bool is_there(struct fixture *f, uint64_t piv)
 
     assert_true(moved == (number(f, "SELECT min(top) FROM contexts") == (int64_t)piv));
     assert_int_equal(number(f, "SELECT count(*) FROM points WHERE piv = (SELECT max(piv) FROM points)"),
-                     COUNT);
+                     MOVES);
     assert_true(moved == (number(f, "SELECT max(piv) FROM points") == (int64_t)piv));
     return moved;
 }
@@ -313,7 +241,7 @@ static void test_every_lost_connection(void **state)
         all += moved && result != 0;
         ok(call(f, generation, &generation)); /* a read, which goes on by itself */
         ok(commit_all(f, moves, piv));        /* the same once more, as it was believed to be */
-        for (size_t i = 0; i < COUNT; i++) {
+        for (size_t i = 0; i < MOVES; i++) {
             assert_int_equal(moves->contexts[i].verdict, moved ? COMMIT_CONFLICT : COMMIT_DONE);
             moves->contexts[i].before = moves->contexts[i].after;
         }

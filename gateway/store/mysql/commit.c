@@ -1,7 +1,9 @@
 /*
- * A batch in one transaction and two round trips. The first begins, locks the rows in their order, and reads
- * them. Then it is judged here, on a copy of the rows, which of the batch's contexts are what they were taken
- * for. The second writes the rows that moved and their readings, and commits.
+ * A batch in one transaction. Nearly all batches only move windows and write readings: moves.c does those in
+ * one round trip. Whatever else there is to do, or to find out, takes two. The first begins, locks the rows
+ * in their order, and reads them. Then it is judged here, on a copy of the rows, which of the batch's
+ * contexts are what they were taken for. The second writes the rows that moved and their readings, and
+ * commits.
  *
  * Where the connection is lost in the COMMIT, nobody knows whether it was carried out. The batch has failed
  * then: its devices are told to try again, the gateway reads the rows anew, and what was stored after all is
@@ -38,6 +40,7 @@ struct batch {
     size_t proofs; /* contexts that are to be proven */
     size_t lost;   /* contexts that lost messages */
     size_t firsts; /* contexts whose first message it may be: that closes the device's older wire */
+    size_t others; /* contexts of which more changes than top and bits of a window */
 
     /* places of the statements of the first round trip whose results count */
     int at_series_gone;
@@ -231,18 +234,9 @@ static int read_rows(struct batch *batch, struct failure *failure)
 
 /* ---- judged ---- */
 
-static int compare_rows(const struct context_row *a, const struct context_row *b)
-{
-    if (a->device != b->device)
-        return a->device < b->device ? -1 : 1;
-    if (a->counter || b->counter)
-        return (int)b->counter - (int)a->counter;
-    return memcmp(a->id_context, b->id_context, BULLA_ID_CONTEXT_SIZE);
-}
-
 static int compare_held(const void *key, const void *element)
 {
-    return compare_rows(key, &((const struct held *)element)->row);
+    return commit_compare_rows(key, &((const struct held *)element)->row);
 }
 
 /* A context's row, or NULL: none, or it is gone. */
@@ -253,7 +247,7 @@ static struct held *find_held(const struct batch *batch, const struct context_ro
                             : bsearch(row, batch->held, batch->sorted, sizeof(*batch->held), compare_held);
 
     for (size_t i = batch->sorted; held == NULL && i < batch->held_count; i++)
-        if (compare_rows(row, &batch->held[i].row) == 0)
+        if (commit_compare_rows(row, &batch->held[i].row) == 0)
             held = &batch->held[i];
     return held == NULL || held->gone ? NULL : held;
 }
@@ -520,6 +514,7 @@ static void count_kinds(struct batch *batch)
         batch->proofs += is_proof(&batch->commit->contexts[i]);
         batch->lost += batch->my->notes.items[i].lost > 0;
         batch->firsts += is_first(batch, i);
+        batch->others += !commit_is_plain_move(&batch->commit->contexts[i]);
     }
 }
 
@@ -545,13 +540,28 @@ static int find_series(struct batch *batch, struct failure *failure)
     return maria_series_find(batch->my, batch->commit, batch->ids, failure);
 }
 
+/* As maria_moves_commit(). All of it is sent at once, the COMMIT as well. */
+static int move_at_once(struct batch *batch, struct failure *failure)
+{
+    if (batch->commit->context_count == 0 || batch->others + batch->lost + batch->firsts > 0)
+        return 0;
+    int done = maria_moves_commit(batch->my, batch->commit, batch->ids, failure);
+    batch->committing = done != 0;
+    return done;
+}
+
 /* 1 done; 0 series were deleted since their ids were found: nothing was done. */
 static int try_once(struct batch *batch, struct failure *failure)
 {
     struct mysql *my = batch->my;
 
     batch->committing = false;
-    if (know_series(my, failure) != 0 || find_series(batch, failure) != 0 || read_rows(batch, failure) != 0)
+    if (know_series(my, failure) != 0 || find_series(batch, failure) != 0)
+        return -1;
+    int done = move_at_once(batch, failure);
+    if (done != 0)
+        return done;
+    if (read_rows(batch, failure) != 0)
         return -1;
     if (batch->series_gone != my->series_gone) {
         my->series_known = false;

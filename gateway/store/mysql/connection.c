@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -597,6 +598,13 @@ static void wait_longer(struct mysql *my, const struct failure *failure)
 bool maria_is_connected(const struct mysql *my)
 {
     return my->conn != NULL;
+}
+
+bool maria_is_at_rest(const struct mysql *my)
+{
+    struct pollfd socket = {.fd = my->conn == NULL ? -1 : mysql_get_socket(my->conn), .events = POLLIN};
+
+    return my->conn != NULL && poll(&socket, 1, 0) == 0;
 }
 
 /* The lock and the schema are on the connection. */

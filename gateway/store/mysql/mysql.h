@@ -113,6 +113,10 @@ MUST_CHECK int maria_connect(struct mysql *my, struct failure *failure);
 /* Whether there is a connection, as far as one knows without using it. */
 bool maria_is_connected(const struct mysql *my);
 
+/* Whether the server has said nothing since it was asked last. All that it says by itself is that the
+ * connection ends. */
+bool maria_is_at_rest(const struct mysql *my);
+
 /* Ends the connection, if there is one, and with it everything that it holds. */
 void maria_disconnect(struct mysql *my);
 
@@ -382,6 +386,16 @@ void maria_read_context(const struct mq_result *result, int first, struct contex
 /* ---- commit.c ---- */
 
 int maria_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure);
+
+/* ---- moves.c ---- */
+
+/*
+ * A batch of which nothing changes but top and bits of proven contexts' windows, in one round trip. 1: it is
+ * stored. 0: nothing was done, since not all is as it was believed to be, or the connection has ended. -1
+ * with the failure; where the connection was lost nobody knows whether it is stored.
+ */
+MUST_CHECK int maria_moves_commit(struct mysql *my, struct commit *commit, const int64_t *ids,
+                                  struct failure *failure);
 
 /* ---- series.c ---- */
 

@@ -603,11 +603,11 @@ static void fail_batch(struct mq_batch *batch)
     batch->failed = true;
 }
 
-/* Results in order; after the first that is an error there are no others. */
+/* Results in order; after the first that is an error there are no others. Where the connection is lost in the
+ * middle of one, the library may say that there are no more: so they are counted. */
 static void take_results(struct mq_batch *batch)
 {
     struct mysql *my = batch->my;
-    int more;
 
     do {
         struct mq_result result;
@@ -619,9 +619,8 @@ static void take_results(struct mq_batch *batch)
             batch->take(batch->context, batch->taken, &result);
         batch->taken++;
         mq_clear(&result);
-        more = mysql_next_result(my->conn);
-    } while (more == 0);
-    if (more > 0)
+    } while (mysql_next_result(my->conn) == 0);
+    if (batch->taken != batch->count)
         fail_batch(batch);
 }
 

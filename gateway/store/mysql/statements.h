@@ -10,6 +10,10 @@
 /* The clock: a test's, or the database's own. Stable within a statement. */
 #define MQ_NOW(parameter) "COALESCE(" parameter ", UNIX_TIMESTAMP())"
 
+/* The largest number. To add 1 to it is an error, on every server and whatever its sql_mode: so a statement
+ * fails where it is not to go on. */
+#define MQ_MOST "9223372036854775807"
+
 /* Names of locks of the server's, which knows them for all of its databases. */
 #define MQ_LOCK(name) "CONCAT('bulla.', LEFT(SHA2(DATABASE(), 256), 24), '." name "')"
 
@@ -112,6 +116,16 @@
       " VALUES $1 ON DUPLICATE KEY UPDATE proven = VALUES(proven), proven_t = VALUES(proven_t),"             \
       " closes_at = VALUES(closes_at), top = VALUES(top), bits = VALUES(bits), lower = VALUES(lower),"       \
       " seen = VALUES(seen), nth = VALUES(nth)")                                                             \
+    X(MOVES_WRITE,                                                                                           \
+      "INSERT INTO contexts (device, id_context, proven, top, bits, lower, seen, proven_t, nth) VALUES $1"   \
+      " ON DUPLICATE KEY UPDATE top = VALUES(top) + 0 * (" MQ_MOST " + IF(proven"                            \
+      " AND top = VALUES(proven_t) AND bits = VALUES(nth) AND lower = VALUES(lower)"                         \
+      " AND (closes_at = 0 OR closes_at > " MQ_NOW(                                                          \
+          "$2") "), 0, 1)),"                                                                                 \
+                " bits = VALUES(bits), seen = GREATEST(seen, VALUES(seen))")                                 \
+    X(MOVES_CHECK, "SELECT g.value, " MQ_MOST " + IF(ROW_COUNT() = $1 AND s.value = $2"                      \
+                   " AND NOT EXISTS (SELECT 1 FROM devices WHERE id IN ($3) AND revoked), 0, 1)"             \
+                   " FROM numbers g JOIN numbers s WHERE g.name = 'generation' AND s.name = 'series_gone'")  \
     X(WIRES_CLOSE, "UPDATE wires SET closed = 2, packed = X'' WHERE device IN ($1) AND closed = 0"           \
                    " AND device IN (SELECT id FROM devices WHERE kid IS NOT NULL)")                          \
     X(WIRES_RAISE, "UPDATE numbers SET value = value + 1 WHERE name IN ('generation', 'wires')")             \

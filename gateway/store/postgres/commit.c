@@ -38,11 +38,6 @@ static bool is_move(const struct commit_context *context)
     return context->before.proven && context->after.proven;
 }
 
-static bool is_plain_move(const struct commit_context *context)
-{
-    return is_move(context) && context->before.window.lower == context->after.window.lower;
-}
-
 static bool is_proof(const struct commit_context *context)
 {
     return !context->before.proven && context->after.proven;
@@ -355,7 +350,7 @@ static void count_kinds(struct batch *batch)
         batch->proofs += is_proof(&batch->commit->contexts[i]);
         batch->lost += batch->pg->notes.items[i].lost > 0;
         batch->firsts += commit_is_first(&batch->commit->contexts[i]);
-        batch->others += !is_plain_move(&batch->commit->contexts[i]);
+        batch->others += !commit_is_plain_move(&batch->commit->contexts[i]);
     }
 }
 

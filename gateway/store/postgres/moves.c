@@ -28,30 +28,14 @@ struct moves {
 
 /* ---- the order of locks ---- */
 
-static int compare(const void *a, const void *b, void *context)
-{
-    const struct commit_context *contexts = context;
-    const struct context_row *left = &contexts[*(const size_t *)a].before;
-    const struct context_row *right = &contexts[*(const size_t *)b].before;
-
-    if (left->device != right->device)
-        return left->device < right->device ? -1 : 1;
-    if (left->counter != right->counter) /* its id is empty */
-        return left->counter ? -1 : 1;
-    return left->counter ? 0 : memcmp(left->id_context, right->id_context, BULLA_ID_CONTEXT_SIZE);
-}
-
 static int put_in_order(struct moves *moves, struct failure *failure)
 {
     size_t count = moves->commit->context_count;
 
-    moves->order = calloc(count, sizeof(*moves->order));
+    moves->order = commit_order(moves->commit);
     moves->places = calloc(count, sizeof(*moves->places));
     if (moves->order == NULL || moves->places == NULL)
         return fail(failure, "cannot %s: no memory is left", what);
-    for (size_t i = 0; i < count; i++)
-        moves->order[i] = i;
-    qsort_r(moves->order, count, sizeof(*moves->order), compare, moves->commit->contexts);
     for (size_t i = 0; i < count; i++)
         moves->places[moves->order[i]] = i + 1;
     return 0;
