@@ -1,7 +1,7 @@
 """
 The databases that bench/run compares: each starts a server of its own with its data in a folder (or takes one by its
 URL), counts what lies in it with its own client, and says how fast it takes rows in bulk into an empty copy of the table that
-the gateway writes to: transactions of BULK_ROWS rows, as durable as the gateway's.
+the gateway writes to: transactions of BULK_ROWS rows, as durable as the gateway's; and how fast in commits as small as the gateway's.
 """
 
 import http.client
@@ -24,11 +24,11 @@ class Missing(Exception):
     """It is not installed on this machine."""
 
 
-def bulk_rows(batch):
+def bulk_rows(batch, count):
     """Readings as the gateway would store them: (microseconds, series, piv, value, place)."""
-    first = batch * BULK_ROWS
-    return [((first + i) * 20, i % SERIES + 1, first + i, (first + i) % 100_000 / 1000, i + 1)
-            for i in range(BULK_ROWS)]
+    first = batch * count
+    return [((first + i) * 20, (first + i) % SERIES + 1, first + i, (first + i) % 100_000 / 1000, i + 1)
+            for i in range(count)]
 
 
 def clock_time(microseconds):
@@ -77,6 +77,10 @@ class Sqlite(Kind):
 
     def bulk(self, batches):
         """{how: rows a second}"""
+        return {"inserts": self.commits(batches, BULK_ROWS)}
+
+    def commits(self, batches, count):
+        """Rows a second in that many transactions of so many rows."""
         path = os.path.join(self.folder, "bulk.db")
         database = sqlite3.connect(path, isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
@@ -84,14 +88,14 @@ class Sqlite(Kind):
         for (sql,) in self._ask("SELECT sql FROM sqlite_master WHERE tbl_name = 'points' AND sql IS NOT NULL"
                                 " ORDER BY type DESC"):
             database.execute(sql)
-        spent = sum(self._insert(database, batch) for batch in range(batches))
+        spent = sum(self._insert(database, batch, count) for batch in range(batches))
         database.close()
         os.unlink(path)
-        return {"inserts": batches * BULK_ROWS / spent}
+        return batches * count / spent
 
     @staticmethod
-    def _insert(database, batch):
-        rows = [(at, series, piv, value) for at, series, piv, value, _ in bulk_rows(batch)]
+    def _insert(database, batch, count):
+        rows = [(at, series, piv, value) for at, series, piv, value, _ in bulk_rows(batch, count)]
         begun = time.perf_counter()
         database.execute("BEGIN")
         database.executemany("INSERT INTO points (time, n, series, value, piv, delay) VALUES (?, 0, ?, ?, ?, 0)",
@@ -138,32 +142,36 @@ class Postgres(Kind):
         return int(self._ask("SELECT count(*) FROM points")[0])
 
     def bulk(self, batches):
-        return {"COPY": self._bulk(batches, self._copy), "multi-row INSERT": self._bulk(batches, self._insert)}
+        return {"COPY": self._bulk(batches, BULK_ROWS, self._copy),
+                "multi-row INSERT": self.commits(batches, BULK_ROWS)}
 
-    def _bulk(self, batches, write):
-        """Rows a second, by the server's clock. Between BEGIN and the end of COMMIT nothing is asked."""
+    def commits(self, batches, count):
+        return self._bulk(batches, count, self._insert)
+
+    def _bulk(self, batches, count, write):
+        """Rows a second, by the server's clock. Each statement commits."""
         clock = "SELECT extract(epoch FROM clock_timestamp());\n"
         script = ["CREATE TABLE bulk (LIKE points INCLUDING ALL);\n", clock]
         for batch in range(batches):
-            script += write(bulk_rows(batch))
+            script += write(bulk_rows(batch, count), batch)
         lines = self._ask(*script, clock, "DROP TABLE bulk;\n")
-        return batches * BULK_ROWS / (float(lines[1]) - float(lines[0]))
+        return batches * count / (float(lines[1]) - float(lines[0]))
 
     columns = "bulk (time, tx, series, piv, received, number, k)"
 
-    def _copy(self, rows):
+    def _copy(self, rows, batch):
         yield f"COPY {self.columns} FROM STDIN;\n"
         for at, series, piv, value, place in rows:
             when = clock_time(at)
-            yield f"{when}\t{piv // BULK_ROWS}\t{series}\t{piv}\t{when}\t{value}\t{place}\n"
+            yield f"{when}\t{batch}\t{series}\t{piv}\t{when}\t{value}\t{place}\n"
         yield "\\.\n"
 
-    def _insert(self, rows):
+    def _insert(self, rows, batch):
         yield f"INSERT INTO {self.columns} VALUES\n"
         for i, (at, series, piv, value, place) in enumerate(rows):
             when = f"'{clock_time(at)}'"
             comma = "" if i == 0 else ","
-            yield f"{comma}({when},{piv // BULK_ROWS},{series},{piv},{when},{value},{place})\n"
+            yield f"{comma}({when},{batch},{series},{piv},{when},{value},{place})\n"
         yield ";\n"
 
     def stop(self):
@@ -222,33 +230,37 @@ class MariaDb(Kind):
         return int(self._ask("SELECT COUNT(*) FROM points;\n")[0])
 
     def bulk(self, batches):
-        return {"LOAD DATA": self._bulk(batches, self._load), "multi-row INSERT": self._bulk(batches, self._insert)}
+        return {"LOAD DATA": self._bulk(batches, BULK_ROWS, self._load),
+                "multi-row INSERT": self.commits(batches, BULK_ROWS)}
 
-    def _bulk(self, batches, write):
-        """Rows a second, by the server's clock."""
+    def commits(self, batches, count):
+        return self._bulk(batches, count, self._insert)
+
+    def _bulk(self, batches, count, write):
+        """Rows a second, by the server's clock. Each statement commits."""
         clock = "SELECT UNIX_TIMESTAMP(NOW(6));\n"
         script = ["CREATE TABLE bulk LIKE points;\n", clock]
         for batch in range(batches):
-            script += write(batch)
+            script += write(bulk_rows(batch, count), batch)
         lines = self._ask(*script, clock, "DROP TABLE bulk;\n")
-        return batches * BULK_ROWS / (float(lines[1]) - float(lines[0]))
+        return batches * count / (float(lines[1]) - float(lines[0]))
 
     columns = "bulk (time, beyond, n, series, piv, received, number)"
 
     @staticmethod
-    def _values(batch):
-        for at, series, piv, value, _ in bulk_rows(batch):
+    def _values(rows):
+        for at, series, piv, value, _ in rows:
             yield f"{clock_time(at)[:-1]}", "0", str(piv), str(series), str(piv), str(at), str(value)
 
-    def _load(self, batch):
+    def _load(self, rows, batch):
         path = os.path.join(self.folder, f"bulk-{batch}")
         with open(path, "w", encoding="ascii") as file:
-            file.writelines("\t".join(row) + "\n" for row in self._values(batch))
+            file.writelines("\t".join(row) + "\n" for row in self._values(rows))
         yield f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {self.columns.replace(' ', ' CHARACTER SET ascii ', 1)};\n"
 
-    def _insert(self, batch):
-        rows = [f"('{row[0]}',{','.join(row[1:])})" for row in self._values(batch)]
-        yield f"INSERT INTO {self.columns} VALUES\n" + ",\n".join(rows) + ";\n"
+    def _insert(self, rows, _):
+        values = [f"('{row[0]}',{','.join(row[1:])})" for row in self._values(rows)]
+        yield f"INSERT INTO {self.columns} VALUES\n" + ",\n".join(values) + ";\n"
 
     def stop(self):
         if self.server:
@@ -295,9 +307,12 @@ class InfluxDb(Kind):
         return sum(part["values"].get("pointsWrittenOK", 0) for name, part in said.items() if name.startswith("httpd"))
 
     def bulk(self, batches):
+        return {"POST": self.commits(batches, BULK_ROWS)}
+
+    def commits(self, batches, count):
         self.server.make_database("bulk")
         bodies = ["\n".join(f"readings,device=device-{series},name=temperature,unit=Cel seq={piv}i,value={value}"
-                            f" {1_767_225_600_000_000_000 + at * 1000}" for at, series, piv, value, _ in bulk_rows(batch))
+                            f" {1_767_225_600_000_000_000 + at * 1000}" for at, series, piv, value, _ in bulk_rows(batch, count))
                   for batch in range(batches)]
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
         begun = time.perf_counter()
@@ -310,7 +325,7 @@ class InfluxDb(Kind):
         spent = time.perf_counter() - begun
         connection.close()
         self.server.drop_database("bulk")
-        return {"POST": batches * BULK_ROWS / spent}
+        return batches * count / spent
 
     def stop(self):
         self.server.remove()

@@ -1,6 +1,7 @@
 """
 The part of bench/run that compares databases: a server of each kind, a gateway on each, measured in turn, and one table. The
-gateway's rates stand beside SQLite's and beside what the same server takes in bulk, taken in the same repetition.
+gateway's rates stand beside SQLite's and beside what the same server takes in bulk, and in bare commits of about as many rows as
+the gateway's have, taken in the same repetition.
 """
 
 import os
@@ -73,6 +74,7 @@ class Contender:
         self.bench = bench
         self.repetitions = []  # of {connections: line}
         self.bulks = []  # of {how: rows a second}, parallel
+        self.commits = []  # of {connections: rows a second}, parallel
         self.version = ""
         self.before = 0
         self.acknowledged = 0
@@ -144,6 +146,11 @@ def measure(arguments, folder, make_bench):
     return contenders, missing
 
 
+def rows_a_commit(connections):
+    """A batch gathers while the one before it is stored: half of what is under way."""
+    return connections // 2
+
+
 def repeat(contenders, number, arguments):
     """Everything once, the databases in turn at each number of connections."""
     for contender in contenders:
@@ -153,6 +160,8 @@ def repeat(contenders, number, arguments):
             contender.load(connections, arguments.count // 4, number)
     for contender in contenders:
         contender.bulks.append(contender.kind.bulk(4 if arguments.quick else 20))
+        contender.commits.append({connections: contender.kind.commits(50 if arguments.quick else 200, rows_a_commit(connections))
+                                  for connections in CONNECTIONS})
 
 
 # ---- telling ----
@@ -179,6 +188,9 @@ def print_contender(contender, first):
     if contender is not first:
         print(row(f"  of {first.kind.name}'s",
                   ratios(contender, lambda number, at: first.repetitions[number][at]["per_second"]), "{:.3f}"))
+    rates = [statistics.median(commits[connections] for commits in contender.commits) for connections in CONNECTIONS]
+    print(row("  its bare commits, rows/s", rates, "{:,.0f}"))
+    print(row("  of those", ratios(contender, lambda number, at: contender.commits[number][at]), "{:.3f}"))
     for how in contender.bulks[0]:
         rate = statistics.median(bulk[how] for bulk in contender.bulks)
         print(row(f"  of {how}, {rate:,.0f}/s", ratios(contender, lambda number, _: contender.bulks[number][how]), "{:.3f}"))
@@ -190,7 +202,8 @@ def print_contender(contender, first):
 
 def print_table(contenders, missing):
     print()
-    print(f"databases: over HTTP, a reading a request, durable; their rates in bulk: {BULK_ROWS:,} rows a transaction")
+    print(f"databases: over HTTP, a reading a request, durable; their rates in bulk: {BULK_ROWS:,} rows a transaction;"
+          f" bare commits: {', '.join(str(rows_a_commit(connections)) for connections in CONNECTIONS)} rows each")
     print(row("connections", CONNECTIONS, "{}"))
     for contender in contenders:
         print_contender(contender, contenders[0])
@@ -203,4 +216,4 @@ def document(contenders, missing):
     return {"missing": missing,
             **{contender.kind.name: {"version": contender.version, "acknowledged": contender.acknowledged,
                                      "repetitions": [list(repetition.values()) for repetition in contender.repetitions],
-                                     "bulk": contender.bulks} for contender in contenders}}
+                                     "bulk": contender.bulks, "commits": contender.commits} for contender in contenders}}
