@@ -167,6 +167,23 @@ static void take_limits(struct mqtt_client *client, const struct mqtt_properties
     client->state.retains = !is_5 || properties->retain_available;
 }
 
+/* What a broker keeps for less time than it was asked to (5.0, 3.2.2.3.2) is lost sooner than people think.
+ */
+static void tell_expiry(struct mqtt_client *client, const struct mqtt_properties *properties)
+{
+    char name[2 * MQTT_NAME_SIZE];
+
+    if (client->state.version != MQTT_5 || !properties->has_session_expiry ||
+        properties->session_expiry >= client->options.session_expiry)
+        return;
+    log_line(
+        client->options.log, LOG_LEVEL_WARN, "mqtt",
+        "broker=%s state=short-session detail=\"it keeps the session for %u s only, and what comes for who "
+        "is away longer is lost; %u s were asked for (session-expiry)\"",
+        log_quote(name, sizeof(name), client->name), properties->session_expiry,
+        client->options.session_expiry);
+}
+
 void client_up(struct mqtt_client *client, const struct mqtt_packet *connack)
 {
     uint64_t now = uv_now(client->loop);
@@ -194,6 +211,7 @@ void client_up(struct mqtt_client *client, const struct mqtt_packet *connack)
     client->state.why[0] = '\0';
     client->state.connections++;
     tell_up(client, connack->session_present);
+    tell_expiry(client, &connack->properties);
     uv_timer_start(&client->timer, on_timer, tick_of(client->keep_alive), tick_of(client->keep_alive));
     subscriptions_restart(&client->subscriptions);
     client_write_subscriptions(client);

@@ -568,6 +568,21 @@ def settle(broker):
     broker.acknowledged.clear()
 
 
+@pytest.mark.parametrize("seconds, told", ((60, True), (86400, False)))
+def test_a_broker_that_keeps_the_session_for_less(make_gateway, make_broker, seconds, told):
+    """Its word counts, so the operator is told what it means."""
+    broker = make_broker()
+    broker.behave = lambda link: (link.accept(inside=b"\x11" + seconds.to_bytes(4, "big")), link.go_on())
+    gateway = make_gateway("--mqtt", broker.url(version=5)).start()
+    assert broker.good.wait(20)
+    wait_until(lambda: any("state=connected" in line for line in gateway.log), 10, "the connection")
+    if told:
+        wait_until(lambda: any("state=short-session" in line for line in gateway.log), 10, "the warning")
+    lines = [line for line in gateway.log if "state=short-session" in line]
+    assert len(lines) == told
+    assert all("broker=%s " % broker.name in line and "for 60 s only" in line and "86400 s were asked" in line for line in lines)
+
+
 @pytest.mark.parametrize("qos", (1, 2))
 def test_what_comes_twice_is_stored_once(make_gateway, make_broker, make_device, bulla, version, qos):
     """With the same identifier, with others, with and without DUP; on one connection, and on the next."""

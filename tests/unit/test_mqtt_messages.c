@@ -97,6 +97,7 @@ static void test_exactly_once(void **state)
 static void test_exactly_once_over_connections(void **state)
 {
     struct world *world = *state;
+    const struct packet *completed;
 
     CONNECT(world, CONNACK_5);
     say_publish(world, 2, 1, "received");
@@ -126,12 +127,19 @@ static void test_exactly_once_over_connections(void **state)
     CONNECT(world, CONNACK_KEPT);
     say_ack(world, MQTT_PUBREL, 2); /* what it had received is remembered, for this */
     expect_id(world, MQTT_PUBCOMP, 2);
+    say_publish(world, 2, 3, "third");
+    WAIT(world, world->kept_count == 5);
+    settle(world, 4);
+    expect_id(world, MQTT_PUBREC, 3);
     hang_up(world);
     WAIT(world, world->downs == 3);
     CONNECT(world, CONNACK_5); /* the broker forgot all: the number is another message's */
     say_publish(world, 2, 2, "new");
-    WAIT(world, world->kept_count == 5);
-    assert_string_equal(world->kept[4].payload, "new");
+    WAIT(world, world->kept_count == 6);
+    assert_string_equal(world->kept[5].payload, "new");
+    say_ack(world, MQTT_PUBREL, 3);
+    completed = expect(world, MQTT_PUBCOMP);
+    assert_memory_equal(completed->body, "\0\3\x92", 3); /* nothing is known of it */
 }
 
 static void test_what_is_not_settled_comes_again(void **state)

@@ -23,24 +23,25 @@ struct broker {
     size_t heard; /* bytes of the client's, beneath TLS; what they say is of no interest */
 };
 
-static X509 *make_certificate(EVP_PKEY *key)
+/* `names` as a subjectAltName; good until so many seconds from now. */
+static X509 *make_certificate(EVP_PKEY *key, const char *names, long until)
 {
     X509 *certificate = X509_new();
-    X509_EXTENSION *names;
+    X509_EXTENSION *extension;
 
     assert_non_null(certificate);
     X509_set_version(certificate, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), until);
     X509_set_pubkey(certificate, key);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
                                (const unsigned char *)"broker", -1, -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-    names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "IP:127.0.0.1");
-    assert_non_null(names);
-    assert_int_equal(X509_add_ext(certificate, names, -1), 1);
-    X509_EXTENSION_free(names);
+    extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+    assert_non_null(extension);
+    assert_int_equal(X509_add_ext(certificate, extension, -1), 1);
+    X509_EXTENSION_free(extension);
     assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
     return certificate;
 }
@@ -59,10 +60,10 @@ static void write_certificate(struct broker *broker, X509 *certificate)
     assert_int_equal(fclose(file), 0);
 }
 
-static void open_broker(struct broker *broker, struct world *world)
+static void open_broker_as(struct broker *broker, struct world *world, const char *names, long until)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = make_certificate(key);
+    X509 *certificate = make_certificate(key, names, until);
 
     *broker = (struct broker){.world = world, .context = SSL_CTX_new(TLS_server_method())};
     assert_int_equal(SSL_CTX_use_certificate(broker->context, certificate), 1);
@@ -76,6 +77,11 @@ static void open_broker(struct broker *broker, struct world *world)
     world->raw = true;
     world->url.tls = true;
     strcpy(world->url.ca, broker->path);
+}
+
+static void open_broker(struct broker *broker, struct world *world)
+{
+    open_broker_as(broker, world, "IP:127.0.0.1", 3600);
 }
 
 static void close_broker(struct broker *broker)
@@ -197,10 +203,41 @@ static void test_a_broker_that_asks_for_new_keys(void **state)
     close_broker(&broker);
 }
 
+/* The authority is believed, and the certificate is not: nothing is said to who shows it. */
+static void test_certificates_that_are_refused(void **state)
+{
+    static const struct {
+        const char *names;
+        long until;
+        const char *why;
+    } cases[] = {
+        {"IP:127.0.0.2", 3600, "it is for another host than the URL names"},
+        {"DNS:127.0.0.1", 3600, "it is for another host than the URL names"},
+        {"IP:127.0.0.1", -300, "certificate has expired"},
+    };
+    struct world *world = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct broker broker;
+
+        world->downs = 0;
+        open_broker_as(&broker, world, cases[i].names, cases[i].until);
+        open_client(world);
+        WAIT(world, (hear(&broker), world->downs > 0));
+        assert_non_null(strstr(world->why, "is not believed"));
+        assert_non_null(strstr(world->why, cases[i].why));
+        assert_int_equal(broker.heard, 0);
+        close_client(world);
+        rest(world, 20);
+        close_broker(&broker);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_bytes_of_a_broker_under_tls),
+        TEST(test_certificates_that_are_refused),
         TEST(test_a_broker_that_asks_for_new_keys_and_does_not_read),
         TEST(test_a_broker_that_asks_for_new_keys),
     };
