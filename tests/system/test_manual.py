@@ -120,6 +120,16 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in anchors(target.read_text()), link
 
 
+@pytest.mark.parametrize("document", sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "spec/README.md"]),
+                         ids=lambda path: path.name)
+def test_files_are_there(document):
+    """Paths in the text, from the root or, as docs/inside.md has them, from gateway/ or device/; NAME and KIND stand for any."""
+    for path in re.findall(r"`([\w.*-]+/[\w./*-]*\w\.(?:c|h|py|md|json|yml|conf|cmake|txt)|(?:scripts|bench|tests|fuzz)/[\w./*-]+)`", document.read_text()):
+        places = [REPOSITORY, document.parent, REPOSITORY / "gateway", REPOSITORY / "device"]
+        pattern = re.sub(r"NAME|KIND", "*", path.rstrip("/"))
+        assert any(any(place.glob(pattern)) for place in places), path
+
+
 def test_every_kind_of_event_is_explained():
     """In docs/operating.md: what it means, and what to do."""
     text = (REPOSITORY / "docs" / "operating.md").read_text()
