@@ -265,7 +265,9 @@ static void explain(struct client_mqtt *mqtt)
         client->advice = "start 'bulla serve --mqtt' there; does it take messages on bulla/+/up?";
     } else if (!state->up) {
         snprintf(client->error, sizeof(client->error), "%s", state->why);
-        client->advice = "is the broker running, and is the address right?";
+        client->advice = strncmp(state->why, "the broker refused", 18) == 0
+                             ? "it is there, and says no"
+                             : "is the broker running, and is the address right?";
     } else if (mqtt->too_long) {
         snprintf(client->error, sizeof(client->error),
                  "the broker takes packets of at most %u bytes, and the message alone has %zu",

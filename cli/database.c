@@ -1,9 +1,12 @@
 #include "cli/database.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "cli/text.h"
 
 int database_open(struct store **store, const struct database_options *options, enum store_open_mode mode,
                   struct failure *failure)
@@ -69,6 +72,18 @@ int database_device(struct store *store, const char *name, struct device_row *ro
     if (found < 0)
         return -1;
     return found ? 0 : none(name, failure);
+}
+
+void database_hint_device(struct store *store, const char *name)
+{
+    struct device_row row;
+    struct failure unsaid;
+
+    if (name == NULL || store->ops->device_by_name(store, name, &row, &unsaid) != 0)
+        return;
+    fputs("bulla: ", stderr);
+    text_print(stderr, name, strlen(name), TEXT_WHOLE);
+    fputs(": no device has this name, and nothing of one is here; 'bulla device list' shows them\n", stderr);
 }
 
 struct search {

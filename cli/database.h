@@ -50,6 +50,12 @@ MUST_CHECK int database_spare_key(const struct database_options *options, const 
 MUST_CHECK int database_device(struct store *store, const char *name, struct device_row *row,
                                struct failure *failure);
 
+/*
+ * Says on standard error where no device has this name: for a selection by device that has nothing in it.
+ * NULL: nothing.
+ */
+void database_hint_device(struct store *store, const char *name);
+
 /* As database_device(), with row->last_seen. */
 MUST_CHECK int database_device_seen(struct store *store, const char *name, struct device_row *row,
                                     struct failure *failure);

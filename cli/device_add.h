@@ -120,7 +120,7 @@ bool device_add_wire_is_meant(const struct add_options *options);
      .offset = offsetof(struct add_options, session_grace)},                                           \
     {.name = "reading-name",                                                                           \
      .argument = "NAME",                                                                               \
-     .help = "of older wires: what a reading that has no name is called (default value)",              \
+     .help = "of older wires: what a reading that has no name is called (default: value)",             \
      .parse = option_string,                                                                           \
      .offset = offsetof(struct add_options, reading_name)}
 /* clang-format on */

@@ -16,7 +16,7 @@ static const struct option options_table[] = {
      .argument = "PIV",
      .help =
          "takes only messages above this sequence number from now on; the highest that the device has sealed "
-         "with, as far as you know",
+         "with, as far as you know; -1: leaves that as it is",
      .fallback = "-1",
      .parse = option_number,
      .least = -1,

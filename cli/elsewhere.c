@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/database.h"
 #include "cli/text.h"
 
 #define SLACK (INT64_C(60) * 1000000) /* microseconds that a device's clock may be behind */
@@ -63,7 +64,10 @@ static bool tell(struct store *store, const char *what)
 
 bool elsewhere_tell(struct store *store, const struct reading_filter *filter)
 {
-    return !is_here(store, filter) && tell(store, "there are none here");
+    if (is_here(store, filter))
+        return false;
+    database_hint_device(store, filter->device);
+    return tell(store, "there are none here");
 }
 
 /* ---- those that come ---- */

@@ -7,8 +7,8 @@
 #include "gateway/store/store.h"
 
 /*
- * Says on standard error to which sinks readings go, where a selection has none in this database. Returns
- * whether it did.
+ * Where a selection has no readings in this database, says on standard error to which sinks they go, and
+ * whether there is such a device. Returns whether there are sinks.
  */
 bool elsewhere_tell(struct store *store, const struct reading_filter *filter);
 

@@ -118,6 +118,24 @@ static int print_table(struct store *store, const struct event_filter *filter, s
     return table_end(&table, stdout, failure);
 }
 
+static int note(void *context, const struct event_row *row)
+{
+    (void)row;
+    *(bool *)context = true;
+    return 1;
+}
+
+/* Whether there is an event of that selection; also true where that cannot be told. */
+static bool has_any(struct store *store, const struct event_filter *filter)
+{
+    struct event_filter newest = *filter;
+    struct failure unsaid;
+    bool any = false;
+
+    newest.limit = 1;
+    return store->ops->events_each(store, &newest, note, &any, &unsaid) < 0 || any;
+}
+
 static int run(const void *values, int argc, char **argv, struct failure *failure)
 {
     const struct events_options *options = values;
@@ -134,6 +152,8 @@ static int run(const void *values, int argc, char **argv, struct failure *failur
     (void)argc, (void)argv;
     if (database_open(&store, &options->database, STORE_EXISTING, failure) < 0)
         return COMMAND_FAILED;
+    if (!has_any(store, &filter))
+        database_hint_device(store, options->device);
     if (options->format == EVENTS_JSONL)
         result = store->ops->events_each(store, &filter, to_jsonl, NULL, failure);
     else

@@ -39,7 +39,7 @@ int input_file(const char *path, void *buffer, size_t size, struct failure *fail
         return read_all(STDIN_FILENO, "standard input", buffer, size, failure);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail(failure, "%s: %s", path, strerror(errno));
+        return fail(failure, "cannot read %s: %s", path, strerror(errno));
     len = read_all(fd, path, buffer, size, failure);
     close(fd);
     return len;

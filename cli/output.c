@@ -66,7 +66,9 @@ int output_create(const char *path, struct failure *failure)
 
     if (fd < 0 && errno == EEXIST)
         return fail(failure, "%s: it is there already, and is not written over; give another name", path);
-    return fd < 0 ? fail(failure, "%s: %s", path, strerror(errno)) : fd;
+    if (fd < 0)
+        return fail(failure, "cannot make %s: %s; is the folder there and writable?", path, strerror(errno));
+    return fd;
 }
 
 int output_secret_file(int fd, const char *path, const char *text, size_t len, struct failure *failure)

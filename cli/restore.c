@@ -179,8 +179,9 @@ const struct command command_restore = {
     .details =
         "FILE is checked first: a whole database of this program, not newer than it, whose master key is "
         "there. The gateway must not run. It says which devices come back and which are forgotten, asks, "
-        "and keeps the database that it replaces beside it under another name. Whenever it is killed, "
-        "either that or the backup is in place, whole.\n"
+        "and keeps the database that it replaces beside it under another name (one on a server: beside "
+        "FILE). "
+        "Whenever it is killed, either that or the backup is in place, whole.\n"
         "Every context is unproven then, so nothing recorded before or since is stored again; devices "
         "answer a challenge and go on.",
     .example = "bulla restore --db /var/lib/bulla/bulla.db /backup/bulla-monday.db",

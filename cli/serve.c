@@ -61,8 +61,9 @@ static int option_address(const struct option *option, const char *text, void *f
 {
     if (http_is_address(text) || (option->words != NULL && strcmp(text, option->words[0]) == 0))
         return option_string(option, text, field, failure);
-    return fail(failure, "'%.80s' is no address; give HOST:PORT, or [HOST]:PORT for IPv6%s%s", text,
-                option->words != NULL ? ", or " : "", option->words != NULL ? option->words[0] : "");
+    return fail(failure,
+                "'%.80s' is no address; give HOST:PORT, or [HOST]:PORT for IPv6, with a port up to 65535%s%s",
+                text, option->words != NULL ? ", or " : "", option->words != NULL ? option->words[0] : "");
 }
 
 static const char *const no_listener[] = {"off", NULL};
@@ -121,9 +122,11 @@ static const struct option options_table[] = {
      .offset = offsetof(struct serve_values, share)},
     {.name = "sink",
      .argument = "URL|@FILE",
-     .help = "readings go to this database instead of --db, which keeps them until it has them; a file has "
-             "the URL in its first line and KEY = VALUE in the others; may be given again, and each goes on "
-             "at its own pace",
+     .help =
+         "readings go to this database instead of --db, which keeps them until it has them: "
+         "influx://HOST/DATABASE, postgres://USER@HOST/NAME, mysql://USER@HOST/NAME or sqlite:FILE; a file "
+         "has the URL in its first line and KEY = VALUE in the others; may be given again, and each goes on "
+         "at its own pace",
      .parse = option_sink,
      .repeatable = true,
      .offset = offsetof(struct serve_values, sinks)},

@@ -316,7 +316,7 @@ static int check_file(int fd, const char *path, bool registry_is_new, struct fai
     if (fstat(fd, &status) != 0)
         return fail(failure, "cannot read the master key %s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return fail(failure, "the master key %s is not a file", path);
+        return fail(failure, "the master key %s is not a file; give the file that it is in", path);
     if (vault_others_may_read(&status))
         return fail(failure, "others may read the master key %s (its mode is %03o); type: chmod 600 %s", path,
                     (unsigned)(status.st_mode & 0777), path);

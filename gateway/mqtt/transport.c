@@ -266,7 +266,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
     (void)buffer;
     if (got == 0)
         return;
-    if (got == UV_ENOBUFS) { /* no room: until it is wanted again */
+    if (transport->stage == STAGE_HANDSHAKE && (got == UV_EOF || got == UV_ECONNRESET)) {
+        end(transport, "TLS: the broker closed the connection; does it speak TLS on this port?");
+    } else if (got == UV_ENOBUFS) { /* no room: until it is wanted again */
         transport->reading_wanted = false;
         update_reading(transport);
     } else if (got == UV_EOF) {

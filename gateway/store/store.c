@@ -47,9 +47,20 @@ static int fail_unknown(const char *url, size_t scheme, struct failure *failure)
     for (size_t i = 0; stores[i] != NULL && used < sizeof(known); i++)
         used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s:", i == 0 ? "" : ", ",
                                  stores[i]->scheme);
+    if (is_named("influx", url, scheme) || is_named("influxs", url, scheme))
+        return fail(
+            failure,
+            "InfluxDB takes readings alone, as a sink (bulla serve --sink); the registry is one of %s",
+            known);
     return fail(failure,
                 "unknown kind of store \"%.*s:\"; known are %s (a file whose name has a colon: ./%.40s)",
                 (int)(scheme < 40 ? scheme : 40), url, known, url);
+}
+
+/* sqlite://x: other programs mean a host by x, or no host and a file. */
+static bool path_is_unclear(const char *path)
+{
+    return strncmp(path, "//", 2) == 0 && path[2] != '/' && path[2] != '\0';
 }
 
 /* Finds the kind of store that a URL names, and the rest of the URL. */
@@ -70,6 +81,12 @@ static int find_store(const char *url, const struct store_ops **ops, const char 
         *ops = stores[i];
         *location = url + scheme + 1;
     }
+    if (!(*ops)->is_server && scheme > 0 && path_is_unclear(*location))
+        return fail(
+            failure,
+            "\"%.80s\" may mean sqlite:%.80s, in this folder, or sqlite:%.80s, from the root: give one of "
+            "these",
+            url, *location + 2, *location + 1);
     if (**location == '\0')
         return fail(failure, "\"%.80s\" names no store: give a path, or %s", url,
                     (*ops)->is_server ? "a URL: postgres://USER@HOST/DATABASE, mysql://USER@HOST/DATABASE"

@@ -93,9 +93,9 @@ def test_a_value_that_a_file_cannot_hold(bulla):
     ("idle = 7\0\n", ":1: there is a zero byte"),
     ("db = %s\n" % ("x" * 5000), ":1: this line has 5005 bytes; it may have 4000"),
     ("config = other.conf\n", ":1: config: this can only be said on the command line"),
-    ("listen = nowhere\n", ":1: listen: 'nowhere' is no address; give HOST:PORT, or [HOST]:PORT for IPv6\n"),
+    ("listen = nowhere\n", ":1: listen: 'nowhere' is no address; give HOST:PORT, or [HOST]:PORT for IPv6, with a port up to 65535\n"),
     ("[serve]\nlisten = ::1:8620\n", ":2: listen: '::1:8620' is no address"),
-    ("\n\nadmin = 127.0.0.1:99999\n", ":3: admin: '127.0.0.1:99999' is no address; give HOST:PORT, or [HOST]:PORT for IPv6, or off\n"),
+    ("\n\nadmin = 127.0.0.1:99999\n", ":3: admin: '127.0.0.1:99999' is no address; give HOST:PORT, or [HOST]:PORT for IPv6, with a port up to 65535, or off\n"),
     ("listen = off\n", ":1: listen: 'off' is no address"),
     ("print-config = yes\n", ":1: print-config: this can only be said on the command line"),
 ])

@@ -6,6 +6,7 @@
 #include "gateway/store/move.h"
 #include "gateway/store/mysql/mysql.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -554,6 +555,40 @@ static bool is_refusal(unsigned error)
     return false;
 }
 
+static bool is_unreached(unsigned error)
+{
+    return error == CR_CONNECTION_ERROR || error == CR_CONN_HOST_ERROR;
+}
+
+/* "… socket '/run/x.sock' (2)": the number's words in its place. Of a host it is that of a connection that
+ * was under way, whatever became of it, and is left out. */
+static void name_number(char *text, size_t size)
+{
+    char *number = strrchr(text, '(');
+    int error = number == NULL ? 0 : atoi(number + 1);
+
+    if (error <= 0 || number == text)
+        return;
+    number[-1] = '\0';
+    if (error != EINPROGRESS)
+        snprintf(number - 1, size - (size_t)(number - 1 - text), ": %s", strerror(error));
+}
+
+/* What to do about a server that says no, or nothing. */
+static const char *away_advice(const struct mysql_url *url, unsigned error, bool refused)
+{
+    if (error == ER_BAD_DB_ERROR)
+        return "is its name right? On the server, CREATE DATABASE makes a new one";
+    if (refused)
+        return "check the URL, the user, its password (BULLA_MYSQL_PASSWORD or an option file) and its "
+               "rights on "
+               "the server";
+    if (error == CR_CONNECTION_ERROR && url->socket == NULL && url->port == 0 && url->host != NULL &&
+        strcmp(url->host, "localhost") == 0)
+        return "is the server running? localhost means this socket; 127.0.0.1 goes by TCP";
+    return "is the server running, and the URL right?";
+}
+
 /* The library's words for a time-out are the number of ETIMEDOUT, at their end: "(110)", "error: 110". */
 static void describe(const struct mysql *my, char *text, size_t size)
 {
@@ -565,6 +600,8 @@ static void describe(const struct mysql *my, char *text, size_t size)
         len--;
     if (len > 3 && memcmp(text + len - 3, "110", 3) == 0)
         snprintf(text, size, "it did not answer for %u s", my->url->connect_seconds);
+    else if (my->conn != NULL && is_unreached(mysql_errno(my->conn)))
+        name_number(text, size);
 }
 
 static int fail_away(struct mysql *my, struct failure *failure)
@@ -576,9 +613,7 @@ static int fail_away(struct mysql *my, struct failure *failure)
 
     describe(my, text, sizeof(text));
     fail(failure, "cannot reach the database %.80s: %s; %s", my->label, text,
-         refused ? "check the URL, the user, its password (BULLA_MYSQL_PASSWORD or an option file) and its "
-                   "rights on the server"
-                 : "is the server running, and the URL right?");
+         away_advice(my->url, error, refused));
     return refused ? -1 : STORE_AWAY;
 }
 

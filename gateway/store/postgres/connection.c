@@ -69,13 +69,16 @@ static const struct advice *advice_for(const char *state)
     return advice;
 }
 
-/* One line, without a line's end. */
+/* One line, without a line's end, and without a question of libpq's that is asked here as well. */
 static void flatten(const char *message, char *out, size_t size)
 {
+    static const char question[] = "\n\tIs the server running ";
     size_t len = 0;
 
     for (const char *at = message; *at != '\0' && len + 1 < size; at++)
-        if (*at != '\n' && *at != '\t')
+        if (strncmp(at, question, sizeof(question) - 1) == 0)
+            at += strcspn(at + 2, "\n") + 1;
+        else if (*at != '\n' && *at != '\t')
             out[len++] = *at;
         else if (len > 0 && out[len - 1] != ' ')
             out[len++] = ' ';
@@ -127,12 +130,18 @@ static void make_label(struct postgres *pg, const PQconninfoOption *options)
 /* libpq's own words may quote what it did not understand, a password for example: they are not repeated. */
 static int read_url(struct postgres *pg, struct failure *failure)
 {
-    PQconninfoOption *options = PQconninfoParse(pg->conninfo, NULL);
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(pg->conninfo, &why);
 
-    if (options == NULL)
-        return fail(failure, "the URL of the database cannot be read; it looks like "
-                             "postgres://USER@HOST:5432/DATABASE?sslmode=verify-full (special characters as "
-                             "%%40; passwords rather in PGPASSFILE)");
+    if (options == NULL) {
+        bool option = why != NULL && strstr(why, "query parameter") != NULL;
+        PQfreemem(why);
+        return fail(failure,
+                    "the URL of the database cannot be read%s; it looks like "
+                    "postgres://USER@HOST:5432/DATABASE?sslmode=verify-full (special characters as "
+                    "%%40; passwords rather in PGPASSFILE)",
+                    option ? ": what stands behind its ? is no option of PostgreSQL's" : "");
+    }
     make_label(pg, options);
     PQconninfoFree(options);
     return 0;
@@ -331,6 +340,12 @@ static bool is_refusal(const char *message)
     return false;
 }
 
+/* The server is there, and has no database of that name. */
+static bool is_missing(const char *message)
+{
+    return strstr(message, "database \"") != NULL && strstr(message, "does not exist") != NULL;
+}
+
 static int fail_away(struct postgres *pg, struct failure *failure)
 {
     const char *message = pg->conn == NULL ? "no memory is left" : PQerrorMessage(pg->conn);
@@ -339,8 +354,9 @@ static int fail_away(struct postgres *pg, struct failure *failure)
 
     flatten(message, text, sizeof(text));
     fail(failure, "cannot reach the database (%s): %s; %s", pg->label, text,
-         refused ? "check the URL, the role, its password (PGPASSFILE) and pg_hba.conf of the server"
-                 : "is the server running, and the URL right?");
+         is_missing(message) ? "is its name right? On the server, createdb makes a new one"
+         : refused ? "check the URL, the role, its password (PGPASSFILE) and pg_hba.conf of the server"
+                   : "is the server running, and the URL right?");
     return refused ? -1 : STORE_AWAY;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,25 @@ static void give_to_owner(const char *path, int fd)
         return; /* then the owner is told that the file cannot be opened */
 }
 
+/* Another user's, to whom it is to be left: what his gateway could not open afterwards is of no use. */
+static int fail_open(const char *name, const char *path, struct failure *failure)
+{
+    int error = errno;
+    char buffer[1024];
+    struct passwd user, *found = NULL;
+    struct stat status;
+
+    if (error == EACCES && stat(path, &status) == 0 && status.st_uid != geteuid() &&
+        getpwuid_r(status.st_uid, &user, buffer, sizeof(buffer), &found) == 0 && found != NULL)
+        return fail(
+            failure,
+            "cannot open the lock %s: %s; the database is %.40s's: run this as that user, with sudo -u %.40s",
+            name, strerror(error), user.pw_name, user.pw_name);
+    return fail(failure,
+                "cannot open the lock %s: %s; check who owns it and its folder, and that both are writable",
+                name, strerror(error));
+}
+
 static int open_lock(const char *path, struct failure *failure)
 {
     char *name;
@@ -107,9 +127,7 @@ static int open_lock(const char *path, struct failure *failure)
     else if (errno == EEXIST)
         fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
-        fail(failure,
-             "cannot open the lock %s: %s; check who owns it and its folder, and that both are writable",
-             name, strerror(errno));
+        fail_open(name, path, failure);
     free(name);
     return fd;
 }

@@ -42,8 +42,10 @@ static const struct {
     {SQLITE_NOMEM, "no memory is left"},
 };
 
-static const char *advice_for(int code)
+static const char *advice_for(int code, int error)
 {
+    if (error == ENOSPC || error == EDQUOT)
+        return advice_for(SQLITE_FULL, 0);
     for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++)
         if (advices[i].code == (code & 0xff))
             return advices[i].advice;
@@ -57,7 +59,8 @@ int sqlite_fail(struct sqlite *sqlite, const char *what, struct failure *failure
     bool is_system = error != 0 && ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_IOERR);
 
     return fail(failure, "cannot %s: %s%s%s; %s (%s)", what, sqlite3_errmsg(sqlite->db),
-                is_system ? ": " : "", is_system ? strerror(error) : "", advice_for(code), sqlite->path);
+                is_system ? ": " : "", is_system ? strerror(error) : "",
+                advice_for(code, is_system ? error : 0), sqlite->path);
 }
 
 /* ---- statements and transactions ---- */
@@ -153,8 +156,11 @@ static int check_there(const struct sqlite *sqlite, struct failure *failure)
 {
     if (access(sqlite->path, F_OK) == 0)
         return 0;
-    return fail(failure, "cannot open the database %s: %s; is the path right?", sqlite->path,
-                strerror(errno));
+    return fail(failure, "cannot open the database %s: %s; %s", sqlite->path, strerror(errno),
+                errno == ENOENT
+                    ? "is the path right? --db or BULLA_DB says it; 'bulla serve' or 'bulla device "
+                      "add' makes a new one"
+                    : "may this user open it, and its folder?");
 }
 
 int sqlite_open_file(struct sqlite *sqlite, struct failure *failure)
