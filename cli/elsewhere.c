@@ -6,7 +6,10 @@
 #include "cli/database.h"
 #include "cli/text.h"
 
-#define SLACK (INT64_C(60) * 1000000) /* microseconds that a device's clock may be behind */
+#define SECOND INT64_C(1000000)
+#define BEHIND (60 * SECOND) /* that a device's clock may be */
+#define APART  (2 * SECOND)  /* that the clocks of gateways' hosts may be from this one's */
+#define NEWEST 100           /* readings by their time that are looked at */
 
 /* ---- what is here ---- */
 
@@ -78,6 +81,29 @@ static int note_out(void *context, const struct sink_row *row)
     return 1;
 }
 
+struct arrival {
+    int64_t since;
+    bool came;
+};
+
+static int note_arrival(void *context, const struct reading_row *row)
+{
+    struct arrival *arrival = context;
+
+    arrival->came = row->received >= arrival->since;
+    return arrival->came;
+}
+
+/* Whether any reading has come here since then; also true where that cannot be told. */
+static bool has_come(struct store *store, int64_t since)
+{
+    const struct reading_filter lately = {.since = since - BEHIND, .until = INT64_MAX, .limit = NEWEST};
+    struct arrival arrival = {.since = since - APART};
+    struct failure unsaid;
+
+    return store->ops->readings_each(store, &lately, note_arrival, &arrival, &unsaid) < 0 || arrival.came;
+}
+
 /* Readings that have gone to sinks, ever; -1: not known, or no sink. */
 static int64_t gone_out(struct store *store)
 {
@@ -91,7 +117,6 @@ static int64_t gone_out(struct store *store)
 
 void elsewhere_watch(struct elsewhere *elsewhere, struct store *store)
 {
-    const struct reading_filter lately = {.since = elsewhere->begun - SLACK, .until = INT64_MAX};
     int64_t out;
 
     if (elsewhere->done || (out = gone_out(store)) < 0)
@@ -100,7 +125,7 @@ void elsewhere_watch(struct elsewhere *elsewhere, struct store *store)
         elsewhere->out = out;
     if (out <= elsewhere->out)
         return;
-    if (!is_here(store, &lately))
+    if (!has_come(store, elsewhere->begun))
         (void)tell(store, "readings come, and are not kept here");
     elsewhere->done = true;
 }

@@ -237,9 +237,10 @@ def test_readings_that_go_to_sinks_from_some_day_on(bulla, gateway, make_gateway
     """Older ones are here: it says so when the first one goes out that does not come."""
     kitchen = make_device("kitchen")
     with Connection(gateway.port) as connection:
-        kitchen.send(connection, cbor2.dumps([{0: "a", 2: 1, 6: -7200}]))  # taken two hours ago
+        kitchen.send(connection, senml(a=1))
     gateway.stop()
     gateway = make_gateway("--sink", sink.url).start()
+    time.sleep(3)
     lines = tail("--format", "jsonl")
     lines.wait(1)
     time.sleep(3)
