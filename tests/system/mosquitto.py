@@ -132,7 +132,7 @@ class Mosquitto:
                                                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             if not wait:
                 return self
-            wait_until(lambda: self.process.poll() is not None or self.answers(), 10, "mosquitto's answer")
+            wait_until(lambda: self.process.poll() is not None or self.answers(), what="mosquitto's answer")
             if self.process.poll() is None:
                 return self
             self.process = None
@@ -174,7 +174,7 @@ class Mosquitto:
         path = self.folder / "state" / "mosquitto.db"
         before = path.stat().st_mtime_ns if path.exists() else 0
         self.process.send_signal(signal.SIGUSR1)
-        wait_until(lambda: path.exists() and path.stat().st_mtime_ns != before, 10, "mosquitto's database")
+        wait_until(lambda: path.exists() and path.stat().st_mtime_ns != before, what="mosquitto's database")
 
     def freeze(self, frozen=True):
         """It neither reads nor writes, and its connections stay: SIGSTOP and SIGCONT."""

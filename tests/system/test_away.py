@@ -67,7 +67,7 @@ def test_everybody_is_told_to_try_again(away, own_server, tmp_path, env, make_ga
     assert metrics(gateway)["bulla_store_up"] == 0
     assert gateway.text().count("event=store-away") == 1
     own_server.start()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 10, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     assert "event=store-back" in gateway.text() and metrics(gateway)["bulla_store_up"] == 1
     send_until(PythonDevice(line), gateway, 1, collections.Counter())
     assert exchange(gateway.port, request("POST", "/data/12FA", b"x")).status == 404
@@ -125,7 +125,7 @@ def test_told_to_end_during_an_attempt(silent, env, make_gateway):  # noqa: F811
 def test_a_server_that_says_nothing(silent, make_gateway):  # noqa: F811
     """Attempts end by themselves."""
     gateway = make_gateway(db="postgres://bulla@127.0.0.1:%d/x?sslmode=disable&connect_timeout=2" % silent).start()
-    wait_until(lambda: "event=store-away" in gateway.text(), 10, "the end of an attempt")
+    wait_until(lambda: "event=store-away" in gateway.text(), what="the end of an attempt")
     assert "timeout expired" in health(gateway)[1]["detail"]
     gateway.stop()
 
@@ -198,7 +198,7 @@ def test_brokers_wait_too(away, own_server, tmp_path, env, make_gateway, mosquit
     assert [broker["name"] for broker in told["away"]] == ["127.0.0.1:%d" % mosquitto.port]
     assert metrics(gateway)['bulla_mqtt_connections_total{broker="127.0.0.1:%d"}' % mosquitto.port] == 0
     own_server.start()
-    wait_until(lambda: health(gateway) == (200, {"status": "ok"}), 10, "recovery")
+    wait_until(lambda: health(gateway) == (200, {"status": "ok"}), what="recovery")
     device = PythonDevice(line)
     link = Link(mosquitto, device.credential.kid.hex())
     message = device.seal(senml(value=7))
@@ -226,7 +226,7 @@ def test_a_database_that_a_command_has_alone(request, tmp_path, env, make_gatewa
         command.wait(10)
         os.close(other)
         os.close(terminal)
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
 
 
 def test_a_server_that_takes_no_writes(own_server, tmp_path, env, make_gateway):  # noqa: F811
@@ -242,7 +242,7 @@ def test_a_server_that_takes_no_writes(own_server, tmp_path, env, make_gateway):
     message = device.seal(senml(value=1))
     assert post(gateway.port, message.data).status == 503
     own_server.psql("SET default_transaction_read_only = off; ALTER DATABASE %s RESET default_transaction_read_only" % name)
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 10, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     assert post(gateway.port, message.data).status == 200
 
 
@@ -259,5 +259,5 @@ def test_from_behind_the_sandbox(away, own_server, make_gateway, monkeypatch):  
     wait_away(gateway)
     assert not [each for each in gateway.hardening if "step=sandbox" in each], gateway.hardening
     own_server.start()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 10, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     send_until(PythonDevice(line), gateway, 1, collections.Counter())

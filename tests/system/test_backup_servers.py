@@ -156,7 +156,7 @@ def test_killed_at_any_moment(bulla, databases, rng, tmp_path):
         except subprocess.TimeoutExpired:
             process.kill()
         process.communicate()
-        devices = wait_until(lambda: bulla.run("device", "list", "--format", "names", status=None).stdout.split("\n"), 20)
+        devices = wait_until(lambda: bulla.run("device", "list", "--format", "names", status=None).stdout.split("\n"))
         seen.add(len(devices))
         assert devices == ["kitchen", ""] or (len(devices) == 6 and len(bulla.readings("-n", "all")) > 5000), devices
         if len(devices) == 6:
@@ -212,7 +212,7 @@ def test_what_a_killed_one_leaves(bulla, begin, databases, tmp_path):
         (temporary / name).chmod(0o700)
     kept = set(temporary.iterdir())
     held = sorted(path.name for path in used.iterdir())
-    wait_until(lambda: bulla.run("restore", "rich-backup.db", "--yes", "--discard", status=None).returncode == 0, 20, "a restore")
+    wait_until(lambda: bulla.run("restore", "rich-backup.db", "--yes", "--discard", status=None).returncode == 0, what="a restore")
     assert set(temporary.iterdir()) == kept and sorted(path.name for path in used.iterdir()) == held
     assert (tmp_path / "mine/file").read_text() == "mine"
     stopped.send_signal(signal.SIGCONT)

@@ -238,7 +238,7 @@ def test_old_readings_go_and_younger_stay(make_gateway, make_device, bulla):
     assert len(bulla.readings("--limit", "all")) == 100
     gateway.stop()
     gateway = make_gateway("--keep", "7").start()
-    wait_until(lambda: names(bulla) == {"old-1", "old-6.99"}, 20, "the end of old readings")
+    wait_until(lambda: names(bulla) == {"old-1", "old-6.99"}, what="the end of old readings")
     with Connection(gateway.port) as connection:
         device.send(connection, at(10))
         device.send(connection, at(2))
@@ -256,7 +256,7 @@ def test_keep_changes_at_reload(make_gateway, make_device, bulla, tmp_path):
     assert len(names(bulla)) == 2
     write(tmp_path, "keep = 3\n")
     assert any("option=keep detail=changed" in line for line in reload(gateway))
-    wait_until(lambda: names(bulla) == {"old-1"}, 20, "the end of an old reading")
+    wait_until(lambda: names(bulla) == {"old-1"}, what="the end of an old reading")
 
 
 def test_ingestion_does_not_wait_for_deletion(make_gateway, make_device, bulla):

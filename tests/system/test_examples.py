@@ -111,7 +111,7 @@ def test_over_a_broker(tmp_path, objects, bulla, gateway):
     process = sketch.start(gateway, {"TOPIC_UP": f"bulla/{kid}/up", "TOPIC_DOWN": f"bulla/{kid}/down"},
                            stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: len(bulla.readings()) >= 3, 20, "three minutes of readings")
+        wait_until(lambda: len(bulla.readings()) >= 3, what="three minutes of readings")
     finally:
         stop(process)
     assert {event["kind"] for event in bulla.events()} <= {"challenged", "duplicate"}  # a slow answer makes it resend
@@ -143,7 +143,7 @@ def test_serial_line_behind_bulla_forward(tmp_path, objects, bulla, gateway):
     def power_on(env, count):
         line = Line(sketch, gateway, env)
         try:
-            wait_until(lambda: len(bulla.readings()) >= count, 20, "%d readings" % count)
+            wait_until(lambda: len(bulla.readings()) >= count, what="%d readings" % count)
         finally:
             line.cut()
 

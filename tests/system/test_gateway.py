@@ -355,7 +355,7 @@ def changed_within(seconds, change, check):
     """Makes a change, and measures how long it takes to hold."""
     change()
     begun = time.monotonic()
-    wait_until(check, 5, "the change")
+    wait_until(check, what="the change")
     took = time.monotonic() - begun
     assert took < seconds, "it took %.3f s" % took
 
@@ -418,7 +418,7 @@ def test_revoked_under_load(gateway, make_device, bulla):
         wait_until(lambda: len(statuses) > 20, what="some load")
         bulla("device", "revoke", "kitchen")
         revoked = time.monotonic()
-        wait_until(lambda: statuses[-1][2] == 401, 5, "the revocation")
+        wait_until(lambda: statuses[-1][2] == 401, what="the revocation")
     finally:
         done.set()
         thread.join()

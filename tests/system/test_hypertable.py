@@ -79,18 +79,18 @@ def test_readings_that_are_there_already(server, env, tmp_path, make_gateway):  
     timescale.install(server, name)
     second.stop()
     second.start()
-    wait_until(lambda: health(second)[0] == 200, 10, "the database")
+    wait_until(lambda: health(second)[0] == 200, what="the database")
     assert "only at a start" in second.text()
     assert server.psql("SELECT count(*) FROM ts.tables", name) == "0"
     for gateway in (first, second):
         gateway.stop()
     first.start()
-    wait_until(lambda: health(first)[0] == 200, 10, "the database")
+    wait_until(lambda: health(first)[0] == 200, what="the database")
     assert "only at a start" not in first.text()
     assert sorted((row["value"], row["time"]) for row in bulla.readings()) == before
     assert sorted(chunks(server, name)) == [1, 1, len(WEIRD)]
     second.start()
-    wait_until(lambda: health(second)[0] == 200, 10, "the database")
+    wait_until(lambda: health(second)[0] == 200, what="the database")
     for gateway in (first, second):
         for value in (100, 101):
             send_until(device, gateway, value, collections.Counter())
@@ -105,7 +105,7 @@ def test_old_readings_go(server, name, bulla, make_gateway):  # noqa: F811
     with Connection(gateway.port) as connection:
         for value, days in enumerate((40, 30, 20, 9, 1, 0)):
             device.send(connection, at(now - days * DAY, value))
-    wait_until(lambda: sorted(row["value"] for row in bulla.readings()) == [3, 4, 5], 20, "old ones to go")
+    wait_until(lambda: sorted(row["value"] for row in bulla.readings()) == [3, 4, 5], what="old ones to go")
     assert re.search(r"\b3\b", bulla("readings", "--format", "csv"))
 
 

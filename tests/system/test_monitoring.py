@@ -36,7 +36,7 @@ def scraped(make_gateway, bulla):
         with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % gateway.admin_port, timeout=10) as answer:
             return answer.read().decode()
 
-    return wait_until(lambda: "\nbulla_devices " in scrape() and scrape(), 10, "the devices' count")
+    return wait_until(lambda: "\nbulla_devices " in scrape() and scrape(), what="the devices' count")
 
 
 def expressions(panel):

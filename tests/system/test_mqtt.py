@@ -37,7 +37,7 @@ def connections(gateway):
 
 
 def wait_connected(gateway, count=1):
-    wait_until(lambda: len(connections(gateway)) >= count, 20, "the broker's connection")
+    wait_until(lambda: len(connections(gateway)) >= count, what="the broker's connection")
     wait_until(lambda: sum(value for name, value in metrics(gateway).items() if name.startswith(PREFIX + "connected")) >= 1)
     return gateway
 
@@ -384,7 +384,7 @@ def test_a_broker_that_stands_still(make_mosquitto, make_gateway, make_peer, mak
     broker = make_mosquitto().start()
     gateway = serve(make_gateway, broker.url + "?keep-alive=1")
     broker.freeze()
-    wait_until(lambda: "the broker does not answer" in gateway.text(), 20)
+    wait_until(lambda: "the broker does not answer" in gateway.text())
     broker.freeze(False)
     wait_connected(gateway, 2)
     send(make_device("kitchen"), make_peer(broker), senml(a=1))
@@ -464,7 +464,7 @@ def test_one_client_id_twice(mosquitto, make_gateway, tmp_path):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         gateways.append(make_gateway("--mqtt", mosquitto.url + "?client-id=same", folder=tmp_path / name).start())
-    wait_until(lambda: "wo gateways must not have the same one (client-id=)" in gateways[0].text(), 20)
+    wait_until(lambda: "wo gateways must not have the same one (client-id=)" in gateways[0].text())
 
 
 def test_the_client_id_is_the_same_at_every_start(mosquitto, make_gateway, tmp_path):
@@ -569,11 +569,11 @@ def test_tls_to_somebody_else(make_mosquitto, make_gateway, certificates, tmp_pa
     certificates.server, certificates.server_key = kept
     elsewhere.start(wait=False)
     gateway = make_gateway("--mqtt", tls_url(elsewhere, ca=certificates.ca)).start()
-    wait_until(lambda: "it is for another host than the URL names" in gateway.text(), 20)
+    wait_until(lambda: "it is for another host than the URL names" in gateway.text())
     gateway.stop()
     plain = make_mosquitto().start()
     gateway = make_gateway("--mqtt", tls_url(plain)).start()
-    wait_until(lambda: "state=away" in gateway.text(), 20)
+    wait_until(lambda: "state=away" in gateway.text())
     assert not connections(gateway)
 
 
@@ -587,7 +587,7 @@ def test_a_renewed_certificate_needs_no_restart(make_mosquitto, make_gateway, tm
     broker.config.write_text(broker.config.read_text().replace(str(old.folder), str(new.folder)))
     broker.tls = new
     broker.start()
-    wait_until(lambda: "certificate is not believed" in gateway.text(), 20)
+    wait_until(lambda: "certificate is not believed" in gateway.text())
     ca.write_text(new.ca.read_text())
     wait_connected(gateway, 2)
 

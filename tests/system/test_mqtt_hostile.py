@@ -563,7 +563,7 @@ def taken(broker):
 
 def settle(broker):
     """Waits for the last acknowledgement, and forgets all."""
-    wait_until(lambda: broker.last_id in taken(broker), 10, "the acknowledgement")
+    wait_until(lambda: broker.last_id in taken(broker), what="the acknowledgement")
     time.sleep(0.05)  # of QoS 2: PUBCOMP
     broker.acknowledged.clear()
 
@@ -592,9 +592,9 @@ def test_what_comes_twice_is_stored_once(make_gateway, make_broker, make_device,
     message = device.seal(senml(a=2))
     settle(broker)
     given = [broker.deliver(up(device), message.data, qos) for _ in range(3)]
-    wait_until(lambda: taken(broker) == given, 10, "the acknowledgements")
+    wait_until(lambda: taken(broker) == given, what="the acknowledgements")
     broker.link.publish(up(device), message.data, qos, broker.last_id, dup=True)
-    wait_until(lambda: taken(broker) == given + given[-1:], 10, "the acknowledgement")
+    wait_until(lambda: taken(broker) == given + given[-1:], what="the acknowledgement")
     broker.be_good()
     broker.deliver(up(device), message.data, qos, dup=True)
     honest(broker, device, qos, a=3)
@@ -720,7 +720,7 @@ def test_what_is_not_settled_is_delivered_again(make_gateway, make_broker, make_
     time.sleep(0.5)
     assert broker.acknowledged == []
     disk.heal()
-    wait_until(lambda: len({id for _, id, _ in broker.acknowledged}) == 20, 20, "the acknowledgements")
+    wait_until(lambda: len({id for _, id, _ in broker.acknowledged}) == 20, what="the acknowledgements")
     honest(broker, device, a=21)
     assert sorted(reading["value"] for reading in bulla.readings()) == list(range(22))
     gateway.check_clean()
@@ -794,7 +794,7 @@ def test_what_a_broker_kept_comes_in_one_burst(make_gateway, make_broker, make_d
         for n in range(0, 400, 50):
             broker.link.send(*(broker.link.publication(up(device), message.data, 1, 1 + n + k)
                                for k, message in enumerate(messages[n : n + 50])))
-        wait_until(lambda: len(bulla.readings()) == 1 + 400 * (turn + 1), 20, "all readings")
+        wait_until(lambda: len(bulla.readings()) == 1 + 400 * (turn + 1), what="all readings")
     assert [reading["value"] for reading in bulla.readings()] == list(range(1201))
 
 
@@ -858,7 +858,7 @@ def test_a_flood_leaves_time_for_others(make_gateway, make_broker, make_device, 
     count = len(bad.opened)
     before = gateway.memory()
     bad.cut()
-    wait_until(lambda: sent > 0, 20, "the flood")
+    wait_until(lambda: sent > 0, what="the flood")
     slowest, begun = 0, time.monotonic()
     with Connection(gateway.port, timeout=20) as connection:
         while time.monotonic() < begun + 3:

@@ -174,7 +174,7 @@ def test_away_at_the_start(own_server, tmp_path, env, make_gateway):  # noqa: F8
     status, told = health(gateway)
     assert status == 503 and "mysql" in told["detail"]
     own_server.start()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     assert post(gateway.port, message.data).status == 200
     assert [row["value"] for row in bulla.readings()] == [1]
 
@@ -191,7 +191,7 @@ def test_no_writes_at_the_start(own_server, tmp_path, env, make_gateway):  # noq
         assert "takes no writes" in health(gateway)[1]["detail"]
     finally:
         own_server.stop_writing(name_of(url), False)
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     send_until(device, gateway, 1, collections.Counter())
 
 
@@ -268,8 +268,8 @@ def test_a_full_disk(small_server, tmp_path, env, make_gateway):  # noqa: F811
         assert load.sent == before
         (folder / "filler").unlink()
         begun = time.monotonic()
-        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 10, "recovery")
-        wait_until(lambda: min(now - then for now, then in zip(load.sent, before)) > 3, 10, "readings afterwards")
+        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
+        wait_until(lambda: min(now - then for now, then in zip(load.sent, before)) > 3, what="readings afterwards")
         print("went on after %.1f s" % (time.monotonic() - begun))
     finally:
         (folder / "filler").unlink(missing_ok=True)
@@ -292,5 +292,5 @@ def test_the_sandbox_lets_it_connect(own_server, tmp_path, env, make_gateway, mo
     message = device.seal(senml(value=1))
     assert post(gateway.port, message.data).status == 503
     own_server.start()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     assert post(gateway.port, message.data).status == 200

@@ -237,7 +237,7 @@ def test_what_is_too_long_is_refused_before_it_is_opened(bulla, start, boards):
     gateway = start()
     board = boards()
     board.send(bytes(4097))
-    wait_until(lambda: metric(gateway, "size") == 1, 20, "the refusal")
+    wait_until(lambda: metric(gateway, "size") == 1, what="the refusal")
     board.send(message("7", "x" * 3900, board.session()))
     assert len(wait_readings(bulla, 1)[0]["text"]) == 3900
 
@@ -255,7 +255,7 @@ def test_session_ids_are_drawn_and_retained(bulla, start, boards, broker):
     assert late.session() == first  # it was retained
     gateway.stop()
     gateway.start()
-    wait_until(lambda: len(board.sessions) == 2, 20, "the session id of the new connection")
+    wait_until(lambda: len(board.sessions) == 2, what="the session id of the new connection")
     assert board.sessions[-1] == first  # and it is in the registry
     board.send(message("7", "1", first))
     assert board.session(other_than=first) != first
@@ -268,7 +268,7 @@ def test_a_broker_that_lost_it_is_told_again(bulla, start, boards, broker):
     first = boards().session()
     broker.kill()  # without persistence nothing is retained
     broker.start()
-    wait_until(lambda: sum("state=connected" in line for line in gateway.log) == 2, 20, "the new connection")
+    wait_until(lambda: sum("state=connected" in line for line in gateway.log) == 2, what="the new connection")
     board = boards()
     assert board.session() == first
     board.send(message("7", "1", first))
@@ -349,7 +349,7 @@ def test_gateways_that_share_a_subscription(bulla, gateway_at, broker, boards):
     used = set()
     for count in range(1, 11):
         # one that was spent may come late from the other gateway, which sees to it within a second
-        wait_until(lambda: board.sessions[-1:] and board.sessions[-1] not in used, 20, "a session id that is not spent")
+        wait_until(lambda: board.sessions[-1:] and board.sessions[-1] not in used, what="a session id that is not spent")
         session = board.sessions[-1]
         used.add(session)
         board.send(message("7", str(count), session))
@@ -461,7 +461,7 @@ def test_what_the_broker_retained_is_ignored(bulla, gateway_at, broker, boards, 
     with sqlite3.connect(bulla.folder / "bulla.db") as db:
         assert db.execute("SELECT count(*) FROM readings").fetchone() == (0,)
     gateway = gateway_at("--mqtt", "%s?version=%s&client-id=another" % (broker.url, protocol)).start()
-    wait_until(lambda: metric(gateway, "retained") == 1, 20, "the retained message")
+    wait_until(lambda: metric(gateway, "retained") == 1, what="the retained message")
     assert bulla.readings() == [] and events(bulla) == []
     board.send(message("7", "2", board.session(), hexadecimal=True), retain=True)  # at once, with retain: heard
     assert wait_readings(bulla, 1)[0]["value"] == 2
@@ -512,7 +512,7 @@ def test_a_broker_that_takes_no_session_ids_serves_native_devices(bulla, gateway
                             acl="user gateway\ntopic readwrite bulla/#\nuser device\ntopic readwrite #\n").start()
     add(bulla, "kitchen", "--node", "7")
     gateway = gateway_at("--mqtt", broker.url.replace("://", "://gateway@"), env={"BULLA_MQTT_PASSWORD": "secret"}).start()
-    wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), 20, "the warning")
+    wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), what="the warning")
     peer = mqtt_peer.Peer(broker, user="device", password="secret")
     try:
         mqtt_peer.send(make_device("native"), peer, senml(a=1))
@@ -527,7 +527,7 @@ def test_a_broker_that_retains_nothing_is_told(bulla, gateway_at, make_mosquitto
     broker = make_mosquitto(retain_available=False).start()
     add(bulla, "kitchen", "--node", "7")
     gateway = gateway_at("--mqtt", broker.url).start()
-    wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), 20, "the warning")
+    wait_until(lambda: any("state=older-wire-refused" in line for line in gateway.log), what="the warning")
     time.sleep(0.5)
     assert sum("retain_available true" in line for line in gateway.log) == 1
     assert sum("state=connected" in line for line in gateway.log) == 1
@@ -573,7 +573,7 @@ def natives_during_a_flood(gateway, attacker, peer, device, forgeries):
     before, took = metric(gateway, "forged"), []
     for forgery in forgeries:
         attacker.send(forgery, qos=1, retain=False, wait=False)
-    wait_until(lambda: metric(gateway, "forged") > before, 20, "the first forgery is judged")
+    wait_until(lambda: metric(gateway, "forged") > before, what="the first forgery is judged")
     for value in range(5):
         begun = time.monotonic()
         mqtt_peer.send(device, peer, senml(a=value))
@@ -598,14 +598,14 @@ def test_a_flood_on_an_older_topic_and_native_devices(bulla, gateway_at, broker,
         gateway.stop()
         gateway.arguments = ["--mqtt", broker.url + "?devices=native", "--mqtt", broker.url + "?devices=older"]
         gateway.start()
-        wait_until(lambda: sum("state=connected" in line for line in gateway.log) == 2, 20, "both connections")
+        wait_until(lambda: sum("state=connected" in line for line in gateway.log) == 2, what="both connections")
         mqtt_peer.send(native, peer, senml(a=1))
         apart, judged = natives_during_a_flood(gateway, attacker, peer, native, forgeries)
         print("together %.3f s, apart %.3f s, after %d of %d forgeries" % (together, apart, judged, count))
         assert judged < count and apart < together / 2
         wait_until(lambda: metric(gateway, "forged") == count, 60, "all are judged")
         board.send(message("7", "7", board.session(), keys=new_keys(7)))
-        wait_until(lambda: metric(gateway, "stored") == 7, 20, "the board's reading is stored")
+        wait_until(lambda: metric(gateway, "stored") == 7, what="the board's reading is stored")
         time.sleep(0.5)
         assert metric(gateway, "duplicate") == metric(gateway, "stale") == 0 and metric(gateway, "forged") == count
         assert metric(gateway, "topic") == 0
@@ -632,7 +632,7 @@ def test_native_devices_are_not_touched(bulla, gateway_at, broker, boards, make_
     """A topic that both have: each message is of the wire whose form it has."""
     add(bulla, "kitchen", "--node", "7", topic="shared/x/up")
     gateway = gateway_at("--mqtt", broker.url, "--mqtt-topic", "shared/+/up").start()
-    wait_until(lambda: any("state=connected" in line for line in gateway.log), 20, "the connection")
+    wait_until(lambda: any("state=connected" in line for line in gateway.log), what="the connection")
     device, board = make_device("native"), boards()
     peer = mqtt_peer.Peer(broker, topics=("shared/+/down",))
     try:
@@ -673,7 +673,7 @@ def test_a_gateway_that_is_killed_stores_nothing_twice(bulla, gateway_at, broker
     board.session(other_than=session)
     for payload in sent.values():
         board.send(payload)
-    wait_until(lambda: len(events(bulla, "duplicate")) >= len(sent), 20, "the duplicates")
+    wait_until(lambda: len(events(bulla, "duplicate")) >= len(sent), what="the duplicates")
     assert [reading["value"] for reading in bulla.readings()] == list(sent)
 
 

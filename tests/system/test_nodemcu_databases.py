@@ -55,14 +55,14 @@ def gateways(tmp_path, database, env, broker):
 
 
 def wait_readings(bulla, count):
-    wait_until(lambda: len(bulla.readings()) >= count, 20, "%d readings" % count)
+    wait_until(lambda: len(bulla.readings()) >= count, what="%d readings" % count)
     found = bulla.readings()
     assert len(found) == count, found
     return found
 
 
 def wait_events(bulla, kind, count):
-    wait_until(lambda: sum(event["kind"] == kind for event in bulla.events()) >= count, 20, "%d events %s" % (count, kind))
+    wait_until(lambda: sum(event["kind"] == kind for event in bulla.events()) >= count, what="%d events %s" % (count, kind))
 
 
 def test_a_group_at_two_gateways(bulla, broker, gateways):
@@ -73,7 +73,7 @@ def test_a_group_at_two_gateways(bulla, broker, gateways):
     try:
         for count in range(1, 13):
             # one that was spent may come late from the other gateway, which sees to it within a second
-            wait_until(lambda: board.sessions[-1:] and board.sessions[-1] not in used, 20, "a session id that is not spent")
+            wait_until(lambda: board.sessions[-1:] and board.sessions[-1] not in used, what="a session id that is not spent")
             session = board.sessions[-1]
             used.add(session)
             node = "ü" if count % 4 == 0 else str(count % 3)

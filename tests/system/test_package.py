@@ -231,7 +231,7 @@ def test_it_is_shut_in(installed):
 def test_settings_are_read_anew(installed):
     pid = shows(installed, "MainPID")
     installed("sed -i 's/^#*log-level.*/log-level = debug/' /etc/bulla/bulla.conf && systemctl reload bulla")
-    wait_until(lambda: "log-level" in installed("journalctl -u bulla -o cat"), 10, "the reload's line")
+    wait_until(lambda: "log-level" in installed("journalctl -u bulla -o cat"), what="the reload's line")
     assert shows(installed, "MainPID", "ActiveState") == {**pid, "ActiveState": "active"}
 
 
@@ -379,7 +379,7 @@ def test_where_no_systemd_runs(tmp_path, package):
         assert listing(machine)[STATE] == ("0700", "bulla:bulla")
         line = machine("sed -n 's/^ExecStart=//p' /lib/systemd/system/bulla.service")
         machine("STATE_DIRECTORY=%s setsid runuser -u bulla -- sh -c '%s' >/root/log 2>&1 </dev/null &" % (STATE, line))
-        wait_until(lambda: "admin on" in machine("cat /root/log"), 20, "readiness")
+        wait_until(lambda: "admin on" in machine("cat /root/log"), what="readiness")
         add_device(machine)
         send(machine, 1)
         assert values(machine) == [1]

@@ -173,9 +173,9 @@ def test_the_server_goes_and_comes_back(own_server, tmp_path, env, make_gateway,
     message = device.seal(senml(value=2))
     for _ in range(5):
         assert post(gateway.port, message.data).status == 503
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 503, 5, "trouble at /healthz")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 503, what="trouble at /healthz")
     own_server.start()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     response = post(gateway.port, message.data)
     assert response.status == 200 and message.piv in device.open(response.body, message).stored()
     assert [row["value"] for row in bulla.readings()] == [1, 2]
@@ -208,7 +208,7 @@ def test_read_only(server, bulla, make_gateway):
     wait_until(lambda: "takes no writes" in gateway.text(), what="the reason in the log")
     assert re.search(r"problem +writing", bulla.run("check", status=None).stdout)
     server.stop_writing(name_of(bulla.db), False)
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     assert post(gateway.port, message.data).status == 200
     assert [row["value"] for row in bulla.readings()] == [1]
 
@@ -229,7 +229,7 @@ def test_the_sandbox_lets_it_connect_again(own_server, tmp_path, env, make_gatew
     message = device.seal(senml(value=2))
     assert post(gateway.port, message.data).status == 503
     own_server.start()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     assert post(gateway.port, message.data).status == 200
 
 

@@ -73,7 +73,7 @@ class Place:
             gateway.end()
         gateway = self.serve(url, **env)
         gateway.wait_ready()
-        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 10, "the database")
+        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="the database")
         line = program.Commands(self.folder, self.server.url(self.name), self.env).add("d%d" % len(self.gateways), "--counter")
         send_until(PythonDevice(line), gateway, 1, collections.Counter())
         assert self.server.psql("SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid)"
@@ -162,8 +162,8 @@ def test_nothing_secret_is_told(place, tls, passwords):
     place.server.psql("ALTER ROLE worded PASSWORD 'another'")
     place.server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'bulla'")
     try:
-        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 503, 20, "trouble")
-        wait_until(lambda: "authentication failed" in get(gateway.admin_port, "/healthz").raw.decode(), 20, "its reason")
+        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 503, what="trouble")
+        wait_until(lambda: "authentication failed" in get(gateway.admin_port, "/healthz").raw.decode(), what="its reason")
         said += [get(gateway.admin_port, path).raw.decode() for path in ("/healthz", "/metrics")]
         commands = program.Commands(place.folder, url, {**place.env, "PGPASSFILE": passwords})
         for arguments in (("check",), ("device", "list"), ("readings",), ("serve", "--print-config")):
@@ -171,7 +171,7 @@ def test_nothing_secret_is_told(place, tls, passwords):
             said += [done.stdout, done.stderr]
     finally:
         place.server.psql("ALTER ROLE worded PASSWORD '%s'" % PASSWORD)
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 20, "recovery")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
     for spelling in (url.replace("worded@", "worded:%s@" % WRONG), url + "&password=" + WRONG,
                      url + "&sslpassword=%s&password=%s" % (WRONG, WRONG),
                      "postgres:host=localhost port=%d dbname=%s user=worded password='%s'" % (place.server.port, place.name, WRONG)):

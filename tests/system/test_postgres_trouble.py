@@ -136,8 +136,8 @@ def test_a_full_disk(server, small_disk, tmp_path, env, make_gateway):  # noqa: 
         assert load.sent == before
         (small_disk / "filler").unlink()
         begun = time.monotonic()
-        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, 10, "recovery")
-        wait_until(lambda: min(now - then for now, then in zip(load.sent, before)) > 3, 10, "readings afterwards")
+        wait_until(lambda: get(gateway.admin_port, "/healthz").status == 200, what="recovery")
+        wait_until(lambda: min(now - then for now, then in zip(load.sent, before)) > 3, what="readings afterwards")
         print("went on after %.1f s" % (time.monotonic() - begun))
     finally:
         (small_disk / "filler").unlink(missing_ok=True)
@@ -170,7 +170,7 @@ def check_silence(gateway, load, begin, end, kind="postgres"):
     status, told = health(gateway)
     assert status == 503 and at - 2 <= told["since"] <= at + 2, (told, at)
     assert kind in told["detail"], told
-    wait_until(lambda: load.refusals() > 0, 20, "refusals")
+    wait_until(lambda: load.refusals() > 0, what="refusals")
     before = list(load.sent)
     end()
     begun = time.monotonic()
@@ -262,7 +262,7 @@ def test_a_standby_takes_over(tmp_path, env, make_gateway):  # noqa: F811
         second.run("pg_basebackup", "-d", first.url("postgres"), "-D", second.data, "-R", "-c", "fast", "--no-sync")
         second.start(wait=False)
         second.wait_ready()
-        wait_until(lambda: first.psql("SELECT sync_state FROM pg_stat_replication") == "sync", 20, "the standby")
+        wait_until(lambda: first.psql("SELECT sync_state FROM pg_stat_replication") == "sync", what="the standby")
         url = "postgres://bulla@/bulla?host=%s,%s&port=%d,%d&target_session_attrs=read-write" % (
             first.folder, second.folder, first.port, second.port)
         bulla = program.Commands(tmp_path, first.url("bulla"), env)  # noqa: F811
@@ -276,7 +276,7 @@ def test_a_standby_takes_over(tmp_path, env, make_gateway):  # noqa: F811
         try:
             wait_until(lambda: min(load.sent) > 3, what="readings before")
             first.kill()
-            wait_until(lambda: load.refusals() > 5, 20, "refusals")
+            wait_until(lambda: load.refusals() > 5, what="refusals")
             assert health(gateway)[0] == 503
             before = list(load.sent)
             second.psql("SELECT pg_promote()")
@@ -286,7 +286,7 @@ def test_a_standby_takes_over(tmp_path, env, make_gateway):  # noqa: F811
         finally:
             load.stop()
         load.check(program.Commands(tmp_path, second.url("bulla"), env))
-        wait_until(lambda: get(standby.admin_port, "/healthz").status == 200, 10, "the gateway that had waited")
+        wait_until(lambda: get(standby.admin_port, "/healthz").status == 200, what="the gateway that had waited")
         response = post(standby.port, load.devices[1].seal(senml(value=1)).data)
         assert response.status in (200, 401)
         gateway.stop()

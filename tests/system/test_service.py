@@ -59,7 +59,7 @@ def test_the_watchdog(make_gateway, manager, tmp_path):
 
     gateway.process.send_signal(signal.SIGSTOP)
     try:
-        wait_until(lambda: silent(manager), 5, "silence")
+        wait_until(lambda: silent(manager), what="silence")
     finally:
         gateway.process.send_signal(signal.SIGCONT)
     assert hear(manager) == b"WATCHDOG=1"

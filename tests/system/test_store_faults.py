@@ -349,7 +349,7 @@ def test_health_recovers_without_messages(faulty, disk, make_device):
         assert_refused(connection.post(device.seal(senml(a=1)).data))
         assert_failing(faulty, "check the disk")
     disk.heal()
-    wait_until(lambda: health(faulty)[0] == 200, 10, "the recovery")  # a probe counts 5 s after a batch that failed
+    wait_until(lambda: health(faulty)[0] == 200, what="the recovery")  # a probe counts 5 s after a batch that failed
 
 
 # ---- another program holds the database ----

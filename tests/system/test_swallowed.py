@@ -81,7 +81,7 @@ def test_brokers_and_sinks(bulla, make_gateway, make_device, make_mosquitto, tmp
         with sqlite3.connect(tmp_path / "archive.db") as db:
             return db.execute("SELECT count(*) FROM bulla_readings").fetchone()[0]
 
-    wait_until(lambda: archived() == 2 * sent, 10, "all readings are in the archive")
+    wait_until(lambda: archived() == 2 * sent, what="all readings are in the archive")
     assert gateway.stop() < 8  # what hangs is given up
 
 
