@@ -78,7 +78,7 @@ def split_publish(flags, body):
 class Link:
     """A device's connection that waits: exchange() publishes a message at QoS 1, and returns the reply."""
 
-    def __init__(self, broker, kid, seconds=10):
+    def __init__(self, broker, kid, seconds=30):
         self.kid = kid
         self.number = 1
         self.data = b""

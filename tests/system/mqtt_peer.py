@@ -57,7 +57,7 @@ class Peer:
         with self.acknowledged:
             assert self.acknowledged.wait_for(lambda: number in self.published, seconds), "no acknowledgement of the broker"
 
-    def hear(self, seconds=20):
+    def hear(self, seconds=30):
         return self.heard.get(timeout=seconds)
 
     def hears_nothing(self, seconds=0.5):

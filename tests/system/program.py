@@ -46,6 +46,13 @@ def wait_until(condition, seconds=30, what="the condition"):
         time.sleep(0.002)
 
 
+def allowed(seconds):
+    """How long what is promised within so many seconds may take here and now: longer where other processes wait for the machine too."""
+    load, _, _, processes, _ = Path("/proc/loadavg").read_text(encoding="ascii").split()
+    running = int(processes.partition("/")[0])
+    return seconds * max(1, max(float(load), running) / os.cpu_count())
+
+
 def environment(extra=None):
     env = {name: value for name, value in os.environ.items() if not name.startswith("BULLA_")}
     env.update(SANITIZER_OPTIONS)

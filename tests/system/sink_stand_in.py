@@ -136,7 +136,7 @@ class SinkStandIn:
         with self.lock:
             return len(self.points)
 
-    def wait(self, count, seconds=20):
+    def wait(self, count, seconds=30):
         """Until so many points are there."""
         end = time.monotonic() + seconds
         while self.count() < count:

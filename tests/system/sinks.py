@@ -66,8 +66,8 @@ class Writer:
     def close(self):
         """Its exit status, and what it said on standard error."""
         self.process.stdin.close()
-        status = self.process.wait(20)
-        self.reader.join(20)
+        status = self.process.wait(60)
+        self.reader.join(60)
         self.process.stdout.close()
         self.process.stderr.close()
         said = "".join(self.errors)

@@ -80,7 +80,7 @@ class Sketch:
 
 def stop(process):
     process.kill()
-    process.wait(10)
+    process.wait(30)
 
 
 def test_deep_sleep_over_http(tmp_path, objects, bulla, gateway):
@@ -216,7 +216,7 @@ def test_serial_example_on_an_emulated_atmega328p(tmp_path, bulla, gateway, simu
         finally:
             forward.terminate()  # the board's line ends: it writes its EEPROM and goes
             forward.wait(20)
-            said = board.communicate(timeout=20)[1]
+            said = board.communicate(timeout=60)[1]
         assert board.returncode == 0, said
         return int(re.search(r"stack (\d+)", said)[1])
 
@@ -270,7 +270,7 @@ class Radio:
     def post(self, message):
         request = urllib.request.Request(self.gateway.url, message, {"Content-Type": "application/cose"})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.read()
         except urllib.error.HTTPError as answer:
             return answer.read()

@@ -17,7 +17,7 @@ import pytest
 
 import http_client
 from http_client import Closed, Connection, get, health, message_request, metrics, outcome, post, request
-from program import wait_until
+from program import allowed, wait_until
 from python_device import BYTES, CBOR, JSON, SENML, SENML_JSON, TEXT, PythonDevice, reference, senml
 
 # ---- listeners ----
@@ -357,7 +357,7 @@ def changed_within(seconds, change, check):
     begun = time.monotonic()
     wait_until(check, what="the change")
     took = time.monotonic() - begun
-    assert took < seconds, "it took %.3f s" % took
+    assert took < allowed(seconds), "it took %.3f s" % took
 
 
 def test_changes_hold_within_a_second(gateway, make_device, bulla, connect, tmp_path):
@@ -423,7 +423,7 @@ def test_revoked_under_load(gateway, make_device, bulla):
         done.set()
         thread.join()
     late = [at - revoked for at, _, status in statuses if status == 200 and at > revoked]
-    assert not late or max(late) < 1
+    assert not late or max(late) < allowed(1)
     told = [piv for _, piv, status in statuses if status == 200]
     assert [row["seq"] for row in bulla.readings()] == told
 
@@ -474,7 +474,7 @@ def test_end_under_load(gateway, make_device, bulla, number):
     wait_until(lambda: all(len(load.answers) > 10 for load in loads), what="some load")
     assert gateway.stop(number) < 5
     for load in loads:
-        load.join(10)
+        load.join(60)
         assert not load.is_alive()
         assert set(load.answers.values()) <= {200, 503}
     for n, load in enumerate(loads):
@@ -490,16 +490,16 @@ def test_end_with_idle_connections(gateway):
     for connection in connections[:25]:
         connection.send(b"POST /d HTTP/1.1\r\nContent-Le")
     wait_until(lambda: metrics(gateway)["bulla_http_connections"] == 50, what="all connections")
-    assert gateway.stop() < 3
+    assert gateway.stop() < allowed(3)
     for connection in connections:
-        assert connection.closed_within(5)
+        assert connection.closed_within(30)
 
 
 def test_signals_while_it_ends(gateway):
     for _ in range(5):
         gateway.process.send_signal(signal.SIGTERM)
         gateway.process.send_signal(signal.SIGINT)
-    assert gateway.wait(5) == 0
+    assert gateway.wait() == 0
 
 
 def test_restart_keeps_sessions_and_counters(gateway, make_device, bulla):
@@ -667,7 +667,7 @@ def test_rows_cannot_be_swapped(gateway, make_device, tmp_path, bulla):
     database.commit()
     database.close()
     gateway.start()
-    with Connection(gateway.port, timeout=10) as connection:
+    with Connection(gateway.port, timeout=30) as connection:
         one.send(connection, senml(a=1))
         impostor = PythonDevice(
             reference.format_credential(

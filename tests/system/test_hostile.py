@@ -13,7 +13,7 @@ import cbor2
 import pytest
 
 from http_client import COSE, Connection, exchange, get, message_request, metrics, outcome, request
-from program import REPOSITORY, wait_until
+from program import REPOSITORY, allowed, wait_until
 from python_device import BYTES, CBOR, JSON, SENML, SENML_JSON, PythonDevice, reference, senml
 
 VECTORS = REPOSITORY / "spec" / "vectors"
@@ -29,7 +29,7 @@ def honest(gateway, make_device):
     device = make_device("honest", "--counter")
 
     def reading():
-        with Connection(gateway.port, timeout=10) as connection:
+        with Connection(gateway.port, timeout=30) as connection:
             return device.send(connection, senml(a=1))
 
     reading()
@@ -319,7 +319,7 @@ def test_http_1_0(gateway, make_device, connect):
     connection = connect()
     connection.send(request(body=message.data, version="HTTP/1.0"))
     device.check(connection.receive(), message)
-    assert connection.closed_within(5)
+    assert connection.closed_within(30)
 
 
 def test_keep_alive_and_pipelining(gateway, make_device, connect):
@@ -490,7 +490,7 @@ def test_reset_while_the_reply_is_pending(gateway, honest, make_device, bulla):
 
 def test_slow_clients(make_gateway, bulla, make_device):
     """One byte after the other: answered in the end; who stops is closed after --idle."""
-    gateway = make_gateway("--idle", 1).start()
+    gateway = make_gateway("--idle", 2).start()
     device = make_device("kitchen", "--counter")
     message = device.seal(senml(a=1))
     whole = message_request(message.data)
@@ -501,10 +501,10 @@ def test_slow_clients(make_gateway, bulla, make_device):
     begun = time.monotonic()
     for i in range(len(whole)):
         slow.send(whole[i:i + 1])
-        time.sleep(0.001 if i % 30 else 0.3)  # far longer than --idle in all
-    assert time.monotonic() - begun > 1.5
+        time.sleep(0.001 if i % 30 else 0.5)  # far longer than --idle in all
+    assert time.monotonic() - begun > 3
     device.check(slow.receive(), message)
-    assert stopped.closed_within(5) and silent.closed_within(5)
+    assert stopped.closed_within(30) and silent.closed_within(30)
     slow.close()
 
 
@@ -520,7 +520,7 @@ def test_one_byte_a_second(make_gateway, bulla, make_device):
         begun = time.monotonic()
         with Connection(gateway.port) as connection:
             device.send(connection, senml(a=second))
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < allowed(5)
         time.sleep(max(0, 1 - (time.monotonic() - begun)))
     assert metrics(gateway)["bulla_http_connections"] >= 100
     for connection in slow:
@@ -534,7 +534,7 @@ def test_endless_requests_do_not_hold_the_service(make_gateway, make_device):
     drips = [Connection(gateway.port) for _ in range(20)]
     begun = time.monotonic()
     cut = set()
-    while len(cut) < len(drips) and time.monotonic() - begun < 20:
+    while len(cut) < len(drips) and time.monotonic() - begun < allowed(20):
         for connection in drips:
             try:
                 connection.send(b"P" if time.monotonic() - begun < 0.3 else b"x")
@@ -552,7 +552,7 @@ def test_connection_limit(make_gateway, make_device):
     device = make_device("kitchen", "--counter")
     idle = [Connection(gateway.port) for _ in range(30)]
     wait_until(lambda: metrics(gateway)["bulla_http_connections"] == 8, what="the limit")
-    with Connection(gateway.port, timeout=20) as connection:
+    with Connection(gateway.port, timeout=30) as connection:
         device.send(connection, senml(a=1))
     # The administrator's listener has a limit of its own.
     idle += [Connection(gateway.admin_port) for _ in range(200)]
@@ -573,7 +573,7 @@ def test_descriptors_run_out(make_gateway, make_device):
     assert "event=descriptors" in gateway.text()
     for connection in idle:
         connection.close()
-    with Connection(gateway.port, timeout=10) as connection:
+    with Connection(gateway.port, timeout=30) as connection:
         device.send(connection, senml(a=1))
     wait_until(lambda: metrics(gateway)["bulla_http_connections"] == 0, what="the end of all connections")
     assert len(list(descriptors.iterdir())) < limit / 2
@@ -606,9 +606,9 @@ def test_idle_connections(make_gateway, make_device):
             peaks.append(gateway.memory())
             for number in range(20):
                 begun = time.monotonic()
-                with Connection(gateway.port, timeout=10) as connection:
+                with Connection(gateway.port, timeout=30) as connection:
                     device.send(connection, senml(a=number))
-                assert time.monotonic() - begun < 10
+                assert time.monotonic() - begun < allowed(10)
             print("wave %d: %d MiB before, %d MiB with all" % (wave, before >> 20, peaks[-1] >> 20))
         finally:
             for connection in idle:

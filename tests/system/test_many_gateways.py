@@ -6,6 +6,7 @@ import time
 from http_client import message_request, post
 from mqtt_device import MqttDevice, drained, fleet
 from ports import free_port
+from program import allowed
 from python_device import PythonDevice, senml
 from test_mqtt_kill import KINDS, answered, check_all, check_replies, read_stored, restart_all, tell, until
 from test_postgres import bulla, database, env, make_gateway, server  # noqa: F401 (fixtures)
@@ -100,7 +101,7 @@ def seen_by_all(gateways, device, wanted):
             response = post(gateway.port, device.seal(senml(value=1)).data)
             if (response.status, bool(response.body)) == wanted:
                 break
-            assert time.monotonic() - begun < 10, response
+            assert time.monotonic() - begun < 30, response
             time.sleep(0.005)
     return time.monotonic() - begun
 
@@ -115,4 +116,4 @@ def test_what_operators_do_is_seen_everywhere(bulla, make_gateway):  # noqa: F81
         bulla("device", "revoke", "a%d" % number)
         times["revoked"] = max(times["revoked"], seen_by_all(gateways, device, (401, False)))
     print("seen by all after at most: " + ", ".join("%s %.0f ms" % (what, 1000 * seconds) for what, seconds in times.items()))
-    assert max(times.values()) < SEEN_WITHIN
+    assert max(times.values()) < allowed(SEEN_WITHIN)

@@ -37,7 +37,7 @@ class Manager:
     def words(self, begin=0):
         return [words for _, words in self.heard[begin:]]
 
-    def wait(self, pattern, begin=0, seconds=15):
+    def wait(self, pattern, begin=0, seconds=30):
         return wait_until(
             lambda: next((found for words in self.words(begin) if (found := re.fullmatch(pattern, words, re.S))), None),
             seconds, "%r" % pattern,

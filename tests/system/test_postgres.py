@@ -14,7 +14,7 @@ import program
 from cryptojs_device import KEY, CryptoJsDevice, refused, start_crypto_js, taken
 from http_client import Connection, get, message_request, post
 from postgres import Postgres
-from program import wait_until
+from program import allowed, wait_until
 from python_device import PythonDevice, senml
 from test_kill import test_kill_under_load  # noqa: F401 (collected here too, on the fixtures below)
 
@@ -355,13 +355,12 @@ def test_operators_are_heard_everywhere(bulla, make_gateway):
     gateways = [make_gateway().start() for _ in range(2)]
     device = PythonDevice(bulla.add("a", "--counter"))
     for gateway in gateways:
-        send_until(device, gateway, 1, collections.Counter(), seconds=1)
+        send_until(device, gateway, 1, collections.Counter(), seconds=allowed(1))
     bulla("device", "revoke", "a")
-    time.sleep(1)
+    begun = time.monotonic()
     for gateway in gateways:
-        message = device.seal(senml(value=2))
-        response = post(gateway.port, message.data)
-        assert (response.status, response.body) == (401, b"")
+        wait_until(lambda: (response := post(gateway.port, device.seal(senml(value=2)).data)).status == 401 and not response.body)
+    assert time.monotonic() - begun < allowed(1)
 
 
 # ---- older wires ----
@@ -405,11 +404,11 @@ def test_an_older_wire(shed, bulla, make_gateway):
     assert refused(shed.post("data", recorded[2]))
     native = PythonDevice(bulla("device", "upgrade", "shed", "--counter").strip())
     assert taken(shed.post("data", shed.data(4, value=4)))
-    send_until(native, gateways[1], 5, collections.Counter(), seconds=5)
+    send_until(native, gateways[1], 5, collections.Counter(), seconds=30)
     for shed.gateway in gateways:
         assert not taken(shed.post("data", shed.data(6, value=6)))
         shed.wait_for_route(there=False)
-    send_until(native, gateways[0], 7, collections.Counter(), seconds=5)
+    send_until(native, gateways[0], 7, collections.Counter(), seconds=30)
     assert [(row["device"], row["value"]) for row in bulla.readings()] == [("shed", value) for value in (1, 2, 3, 4, 5, 7)]
     assert "cryptojs" in bulla("device", "show", "shed")
 

@@ -17,7 +17,7 @@ import pytest
 import program
 from http_client import get, health, post
 from postgres import Postgres
-from program import wait_until
+from program import allowed, wait_until
 from python_device import PythonDevice, senml
 from test_postgres import (bulla, database, env, make_gateway, new_database, send_until, server)  # noqa: F401 (fixtures)
 
@@ -165,10 +165,10 @@ def check_silence(gateway, load, begin, end, kind="postgres"):
     wait_until(lambda: min(load.sent) > 3, what="readings before")
     begun, at = time.monotonic(), time.time()
     begin()
-    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 503, 25, "trouble at /healthz")
+    wait_until(lambda: get(gateway.admin_port, "/healthz").status == 503, 60, "trouble at /healthz")
     silent = time.monotonic() - begun
     status, told = health(gateway)
-    assert status == 503 and at - 2 <= told["since"] <= at + 2, (told, at)
+    assert status == 503 and at - allowed(2) <= told["since"] <= at + allowed(2), (told, at)
     assert kind in told["detail"], told
     wait_until(lambda: load.refusals() > 0, what="refusals")
     before = list(load.sent)
@@ -177,7 +177,7 @@ def check_silence(gateway, load, begin, end, kind="postgres"):
     wait_until(lambda: min(now - then for now, then in zip(load.sent, before)) > 3, 30, "readings afterwards")
     assert health(gateway)[0] == 200
     print("given up after %.1f s, went on after %.1f s" % (silent, time.monotonic() - begun))
-    assert 12 < silent < 22
+    assert 12 < silent < allowed(22)
 
 
 def test_a_paused_server(server, bulla, make_gateway):  # noqa: F811

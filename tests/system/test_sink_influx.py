@@ -19,6 +19,7 @@ from influx2 import Influx2, server_context
 from line_protocol import parse
 from lying_influx import GOOD, LyingInflux
 from mosquitto import Certificates
+from program import allowed
 from sinks import FIRST, Writer, base64url, point, refusal
 
 SECONDS_MOST = 30  # that a write takes (SINK_WRITE_SECONDS)
@@ -246,7 +247,7 @@ def test_away_and_back(make_server):
         server.kill()
         begun = time.monotonic()
         assert "is the server running? It is tried again" in writer.away([point(piv=1)])
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < allowed(2)
         server.start()
         writer.written([point(piv=1)])
         server.stop()
@@ -386,9 +387,9 @@ def test_a_server_that_asks_for_time(make_server):
         why = writer.away([point()])
         assert "429" in why and "slow down" in why
         while writer.write([point()])["result"] == "away":
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 30
             time.sleep(0.01)
-        assert 0.9 < time.monotonic() - begun < 2
+        assert 0.9 < time.monotonic() - begun < allowed(2)
     assert len(server.requests) == 2
 
 
@@ -479,7 +480,7 @@ def test_what_is_no_influxdb(lying, what):
         for _ in range(2):
             begun = time.monotonic()
             why = writer.away([point()])
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 30
             assert 10 < len(why) < 320 and why.isprintable(), why
         assert memory_of(writer) < 400_000_000  # with a sanitizer's shadow
 
@@ -541,18 +542,23 @@ def test_a_connection_is_kept(lying):
 
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_connection_that_ends_after_each_answer(lying, reset):
+    was_read, ended = threading.Semaphore(0), threading.Semaphore(0)
+
     def script(link):
         link.request()
         link.send(GOOD)
+        was_read.acquire()
         if reset:
-            time.sleep(0.05)  # so that the answer is read before
             link.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        link.connection.close()
+        ended.release()
 
     server = lying(script)
     with Writer(server.url()) as writer:
         for piv in range(5):
             writer.written([point(piv=piv)])
-            time.sleep(0.1 if reset else 0.02)
+            was_read.release()
+            assert ended.acquire(timeout=30)
     assert len(server.links) == 5
 
 
@@ -595,7 +601,7 @@ def test_a_gateway_that_ends_does_not_wait(lying, script):
         threading.Timer(0.5, os.kill, (writer.process.pid, signal.SIGUSR1)).start()
         begun = time.monotonic()
         assert "being stopped" in writer.away([point(os.urandom(40_000), "data", piv=piv) for piv in range(100)])
-        assert 0.4 < time.monotonic() - begun < 3
+        assert 0.4 < time.monotonic() - begun < allowed(3)
         assert "being stopped" in writer.away([point()])
     for link in server.links:
         if hasattr(link, "wait_closed_event"):

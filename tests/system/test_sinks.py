@@ -15,7 +15,7 @@ import pytest
 import test_kill
 from http_client import Connection
 from postgres import Postgres
-from program import Commands, wait_until
+from program import Commands, allowed, wait_until
 from python_device import senml
 from sink_stand_in import SinkStandIn
 
@@ -55,7 +55,7 @@ def numbers(sink, device="kitchen"):
 
 def get(gateway, path):
     try:
-        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (gateway.admin_port, path), timeout=10) as response:
+        with urllib.request.urlopen("http://127.0.0.1:%d%s" % (gateway.admin_port, path), timeout=30) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -125,10 +125,10 @@ def test_one_that_hangs_slows_no_other(make_gateway, make_device, make_sink):
     begun = time.monotonic()
     for number in range(10):
         send(gateway, kitchen, range(10 * number, 10 * number + 10))
-        good.wait(10 * number + 10, seconds=5)
-    assert time.monotonic() - begun < 8
+        good.wait(10 * number + 10)
+    assert time.monotonic() - begun < allowed(8)
     assert numbers(good) == list(range(100)) and bad.count() == 0
-    assert gateway.stop() < 10  # what hangs is given up
+    assert gateway.stop() < allowed(10)  # what hangs is given up
     gateway.start()
     bad.hangs.clear()
     bad.wait(100)
