@@ -430,7 +430,7 @@ static void open_sinks(struct world *w, struct sinks *sinks, const char *const *
 
 static void await_count(struct world *w, struct sinks *sinks, size_t i, size_t count)
 {
-    for (int tries = 0; tries < 2000; tries++) {
+    for (int tries = 0; tries < 10000; tries++) {
         pthread_mutex_lock(&fake_of(sinks, i)->mutex);
         size_t there = fake_of(sinks, i)->count;
         pthread_mutex_unlock(&fake_of(sinks, i)->mutex);
@@ -516,8 +516,10 @@ static void test_the_bound(void **state)
     fake_of(&sinks, 0)->away = false;
     ok(sinks_start(&sinks, &w->f->failure));
     await_count(w, &sinks, 0, (size_t)w->value);
-    for (int i = 0; i < 100 && outbox_is_full(&pipeline.outbox); i++)
+    for (int i = 0; i < 10000 && outbox_is_full(&pipeline.outbox); i++) {
         turn(w, &sinks);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
     assert_false(outbox_is_full(&pipeline.outbox));
     assert_int_equal(number(w->f, "SELECT count(*) FROM outbox"), 0);
     sinks_stop(&sinks);
@@ -557,7 +559,7 @@ static void test_forgotten_with_all_that_there_was(void **state)
     for (int i = 0; i < 20; i++)
         store(w, 1);
     await_count(w, &sinks, 0, 20);
-    for (int i = 0; i < 500 && number(w->f, "SELECT count(*) FROM outbox") > 0; i++) {
+    for (int i = 0; i < 10000 && number(w->f, "SELECT count(*) FROM outbox") > 0; i++) {
         turn(w, &sinks);
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
     }
