@@ -20,7 +20,7 @@ from cryptojs_device import KEY, CryptoJsDevice, refused, start_crypto_js, taken
 from http_client import Connection
 from mariadb import MariaDB
 from postgres import Postgres
-from program import BINARY, SANITIZER, environment, wait_until
+from program import BINARY, SANITIZER, environment
 from python_device import PythonDevice, senml
 
 KILLS = 20
@@ -251,13 +251,13 @@ def start(bulla, source, target, *arguments, **options):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), **options)
 
 
-def stand_still(process, databases, target):
-    """Lets it run in small steps until some of the points have arrived, but not all: nobody looks while it goes on."""
+def stand_still(process, there, step=0.05):
+    """Lets it run in small steps until there() is true, and leaves it stopped: it does not go on while somebody looks."""
     end = time.monotonic() + 120
-    while arrived(databases, target) == 0 and process.poll() is None:
-        assert time.monotonic() < end, "no points arrive"
+    while not there() and process.poll() is None:
+        assert time.monotonic() < end, "it does not come so far"
         process.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
+        time.sleep(step)
         process.send_signal(signal.SIGSTOP)
 
 
@@ -265,7 +265,7 @@ def half(bulla, databases, source, target, number=signal.SIGINT):
     """Begins a move, and stops it when some of the points have arrived."""
     process = start(bulla, source, target)
     try:
-        stand_still(process, databases, target)
+        stand_still(process, lambda: arrived(databases, target) > 0)
     finally:
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)
@@ -320,7 +320,7 @@ def test_the_same_words_for_another_target(bulla, rich_db, databases, tmp_path):
     words = ["migrate", "--from", source, "--to", "t.db", "--key", key]
     (tmp_path / "t.db").symlink_to("one/t.db")
     process = subprocess.Popen([BINARY, *words], cwd=tmp_path / "one", stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
-    stand_still(process, databases, "t.db")
+    stand_still(process, lambda: arrived(databases, "t.db") > 0)
     process.kill()
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
@@ -418,8 +418,9 @@ def test_killed_again_and_again(bulla, rich_db, databases, rng, long_run, tmp_pa
 def test_the_target_goes_away(bulla, rich_db, databases, server):
     target = databases.new("postgres")
     process = start(bulla, rich_db, target)
-    wait_until(lambda: arrived(databases, target) > 0 or process.poll() is not None, 60, "points")
+    stand_still(process, lambda: arrived(databases, target) > 0)
     server.kill()
+    process.send_signal(signal.SIGCONT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1 and target.split("/")[3].split("?")[0] in err, err
     assert "is the server running" in migrate(bulla, rich_db, target, status=1).stderr
@@ -460,12 +461,11 @@ def test_a_row_that_was_changed_is_found(bulla, rich_db, databases, table):
     target = databases.new("postgres")
     process = start(bulla, rich_db, target)
     try:
-        wait_until(lambda: process.poll() is not None or noted(databases, target, b"\n%d\n0\n" % len(TABLES)), 60, "all rows")
+        stand_still(process, lambda: noted(databases, target, b"\n%d\n0\n" % len(TABLES)), step=0.02)
     finally:
         process.kill()
     process.communicate(timeout=60)
-    if process.returncode == 0:
-        pytest.skip("it was through before it could be stopped")
+    assert process.returncode == -signal.SIGKILL, "it was through before it could be stopped"
     databases.run(target, TAMPER[table])
     done = migrate(bulla, rich_db, target, status=1)
     assert "the rows of %s differ" % table in done.stderr
