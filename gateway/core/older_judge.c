@@ -202,11 +202,25 @@ static int enter_node(struct judge *judge, const struct wire_row *group)
     return entered;
 }
 
+/* The device of that node on this topic, with an entry of its own, whose older wire an upgrade has closed:
+ * where it has a group's keys, its messages are not to go on as the group's. NULL: there is none. */
+static const struct wire_row *upgraded_neighbour(const struct judge *judge, const struct wire_row *group)
+{
+    for (size_t i = 0; i < judge->row_count; i++) {
+        const struct wire_row *row = &judge->rows[i];
+        if (row->closed == WIRE_UPGRADED && strcmp(row->node, judge->opened.node) == 0 &&
+            strcmp(row->session_topic, group->session_topic) == 0)
+            return row;
+    }
+    return NULL;
+}
+
 /* Of a message that authenticates under a group's keys: 1 the device is judge->node, 0 there is none, or it
  * is refused. */
 static int find_node(struct judge *judge, const struct wire_row *group)
 {
     struct wire_opened *opened = &judge->opened;
+    const struct wire_row *neighbour;
     size_t len = strlen(opened->node);
     int found;
 
@@ -221,7 +235,14 @@ static int find_node(struct judge *judge, const struct wire_row *group)
     }
     if (found > 0 && judge->node.closed == WIRE_OPEN)
         return 1;
-    return found < 0 ? -1 : enter_node(judge, group);
+    if (found < 0)
+        return -1;
+    neighbour = upgraded_neighbour(judge, group);
+    if (neighbour == NULL)
+        return enter_node(judge, group);
+    judge->node = *neighbour;
+    refuse(judge, OUTCOME_UNKNOWN, "\"%.64s\" was upgraded: its older wire is closed", neighbour->name);
+    return 1;
 }
 
 static int check_remembered(struct judge *judge, const struct wire_row *row)

@@ -745,6 +745,31 @@ static void a_node_is_upgraded_by_itself(void **state)
     assert_int_equal(lab_number(lab, "SELECT count(*) FROM readings_readable WHERE device = 'field/7'"), 4);
 }
 
+/* Beside a group of the same keys: a node that has an entry of its own. Upgraded, it is no node of the group.
+ */
+static void an_upgraded_device_joins_no_group(void **state)
+{
+    struct lab *lab = *state;
+    struct wire_row row = wire_row(&toy_topics, "topic", 0);
+    struct lab_device device;
+    char words[160];
+    int64_t kitchen;
+
+    add(lab, "field", "secret", row);
+    strcpy(row.node, "7");
+    kitchen = add(lab, "kitchen", "secret", row);
+    assert_fate(tell(lab, naming(words, current(lab), "7", 300)), "stored");
+    assert_int_equal(lab_upgrade(lab, &device, kitchen, BULLA_SESSION, true), 1);
+    lab_idle(lab);
+    assert_fate(tell(lab, naming(words, current(lab), "7", 301)), "unknown");
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM devices WHERE name = 'field/7'"), 0);
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM events WHERE device_name = 'kitchen' AND "
+                                     "instr(detail, 'upgraded') > 0"),
+                     1);
+    assert_fate(tell(lab, naming(words, current(lab), "8", 302)), "stored");
+    assert_int_equal(lab_number(lab, "SELECT count(*) FROM readings_readable WHERE device = 'field/8'"), 1);
+}
+
 /* A removed node comes back with its next message; one that was upgraded does not. */
 static void a_removed_node_comes_back(void **state)
 {
@@ -943,6 +968,7 @@ int main(void)
         LAB_TEST(what_cannot_be_a_node_is_refused),
         LAB_TEST(a_group_has_so_many_nodes),
         LAB_TEST(a_node_is_upgraded_by_itself),
+        LAB_TEST(an_upgraded_device_joins_no_group),
         LAB_TEST(a_removed_node_comes_back),
         LAB_TEST(a_flood_is_bounded),
         LAB_TEST(changed_keys_are_no_keys),
