@@ -126,6 +126,35 @@ def test_times_of_files_do_not_matter(archives, tmp_path):
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_who_makes_them_does_not_matter(archives, tmp_path):
+    """Another user, another umask, another place to run in."""
+    command = f"umask 077 && cd {tmp_path} && exec {DIST} --out out"
+    environment = {"PATH": "/usr/bin:/bin", "TZ": "America/St_Johns", "USER": "somebody", "LOGNAME": "somebody", "HOME": "/nowhere",
+                   "PYTHONHASHSEED": "7"}
+    run(["sh", "-c", command], env=environment)
+    for path in archives.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_what_somebody_left_in_an_example_stays_there(archives, tmp_path):
+    """The examples say where credential.h goes: beside them. It is in no archive, nor is what a build leaves."""
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT / "device", copy / "device")
+    (copy / "scripts").mkdir()
+    for name in ("scripts/dist", "CMakeLists.txt", "LICENSE"):
+        shutil.copyfile(ROOT / name, copy / name)
+    for folder in {path.parent for path in (copy / "device/examples").rglob("*") if path.is_file()}:
+        for name in ("credential.h", "sdkconfig", "dependencies.lock", "kitchen.csv"):
+            (folder / name).write_text("a secret")
+    command = ["/usr/bin/python3", copy / "scripts/dist", "--out", tmp_path / "out"]
+    run(command)
+    for path in archives.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+    (copy / "device/credential.h").write_text("a secret")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "holds a secret" in done.stderr
+
+
 @pytest.mark.parametrize("system", ARCHIVES)
 def test_content(unpacked, system):
     names = {path.relative_to(unpacked[system]).as_posix() for path in unpacked[system].rglob("*") if path.is_file()}
