@@ -2,8 +2,7 @@
 """Opens sealed messages with nothing but the credential (spec/PROTOCOL.md). Only the gateway can tell a replay.
 usage: decode.py CREDENTIAL|@FILE [ID_CONTEXT] < message    as it is, or lines of hex; prints a line of JSON for each
 ID_CONTEXT, in hex, is for messages of a session that leave it out; the first ones of that session show it."""
-import base64, json, sys
-import cbor2
+import base64, cbor2, json, sys
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -54,6 +53,8 @@ def open_message(line, data, session=None):
 if __name__ == "__main__":
     line, *session = sys.argv[1:3] or sys.exit(__doc__)
     line, data = open(line[1:]).read() if line[0] == "@" else line, sys.stdin.buffer.read()
+    options = {"allow_nan": False, "default": lambda value: value.hex() if type(value) is bytes else str(value)}
     for message in [data] if data[:1] == b"\xd0" else map(bytes.fromhex, data.decode().split()):
         said = open_message(line, message, *map(bytes.fromhex, session))
-        print(json.dumps(said, default=lambda value: value.hex() if type(value) is bytes else str(value)))
+        try: print(json.dumps(said, **options))
+        except Exception: print(json.dumps({**said, "value": said["content"]}, **options))  # JSON lacks words for it

@@ -219,6 +219,25 @@ def test_command_lines(tmp_path, program):
     assert subprocess.run(program, cwd=ROOT, input=b"", capture_output=True, timeout=60).returncode != 0
 
 
+# What JSON has no words for, or only after a fashion: keys that are bytes, lists and maps, two keys of one text, a value in
+# itself, numbers that are none, depth, dates and other tags.
+UNSPEAKABLE = ["a1410102", "a1810102", "a1a001", "a2010261310a", "d81c81d81d00", "f97e00", "81f97c00", "81" * 900 + "00", "f7",
+               "e0", "c11a514b67b0", "c249010000000000000000", "d9010283010203", "bf616101ff", "fb7e37e43c8800759c"]
+
+
+@pytest.mark.parametrize("program", [[sys.executable, "contrib/decode.py"], ["node", "contrib/decode.mjs"]])
+def test_the_command_says_all_that_is_authentic(program):
+    """One message that cannot be shown must not keep the next ones back."""
+    if shutil.which(program[0]) is None:
+        pytest.skip("there is no node (Debian: nodejs)")
+    requests = [request for _, request in content_cases(UNSPEAKABLE)]
+    done = subprocess.run([*program, requests[0][0]], cwd=ROOT, input="\n".join(request[1] for request in requests).encode(),
+                          capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr[-500:]
+    said = [json.loads(each, parse_constant=pytest.fail) for each in done.stdout.splitlines()]
+    assert [each["content"] for each in said] == UNSPEAKABLE
+
+
 @pytest.mark.parametrize("line", [
     "", "bulla:x", "bulla:x?kid=01", "http:x?kid=01&secret=" + "A" * 43, "bulla:x?kid=&secret=" + "A" * 43,
     "bulla:x?kid=010203040506&secret=" + "A" * 43, "bulla:x?kid=01&secret=AAAA",
