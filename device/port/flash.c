@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-#define FLASH_MARK                                                                                           \
-    0xb5 /* first byte of a cell that was written; then the length of its data, and the data                 \
-          */
+#define FLASH_MARK   0xb5 /* first byte of a cell that was written; then its data's length, and the data */
 #define FLASH_HEAD   2
+#define FLASH_STRIKE 8 /* bytes that are overwritten to spend a cell */
 #define FLASH_NO_ONE 0xffffffffu
 
 /* A union, because some chips write whole words from where words may stand. */
@@ -49,20 +48,23 @@ static int flash_newest(const struct flash_slots *slots, unsigned unit, uint32_t
     return 0;
 }
 
-/* Writes a cell and reads it back. */
+/* Writes the first `len` bytes of a cell and reads them back. */
 static int flash_write(const struct flash_slots *slots, unsigned unit, uint32_t i,
-                       const union flash_cell *cell)
+                       const union flash_cell *cell, size_t len)
 {
     union flash_cell read_back;
 
     memset(&read_back, 0, sizeof(read_back));
-    if (slots->write(slots->context, unit, i * FLASH_CELL_SIZE, cell->bytes, FLASH_CELL_SIZE) != 0 ||
+    if (slots->write(slots->context, unit, i * FLASH_CELL_SIZE, cell->bytes, len) != 0 ||
         flash_read(slots, unit, i, &read_back) != 0)
         return -1;
-    return memcmp(cell, &read_back, sizeof(read_back)) == 0 ? 0 : -1;
+    return memcmp(cell, &read_back, len) == 0 ? 0 : -1;
 }
 
-/* Overwrites the cells before `end`, as far as they are not spent already. */
+/*
+ * Overwrites the heads of the cells before `end`, as far as they are not spent already. No more than the
+ * heads: chips bound the writes to a block between erasures (nRF52832: 181 words to 512 bytes).
+ */
 static int flash_spend(const struct flash_slots *slots, unsigned unit, uint32_t end)
 {
     union flash_cell zeros;
@@ -72,7 +74,7 @@ static int flash_spend(const struct flash_slots *slots, unsigned unit, uint32_t 
     for (uint32_t i = 0; i < end; i++) {
         if (flash_read(slots, unit, i, &cell) != 0)
             return -1;
-        if (cell.bytes[0] == FLASH_MARK && flash_write(slots, unit, i, &zeros) != 0)
+        if (cell.bytes[0] == FLASH_MARK && flash_write(slots, unit, i, &zeros, FLASH_STRIKE) != 0)
             return -1;
     }
     return 0;
@@ -109,7 +111,7 @@ int flash_slots_store(const struct flash_slots *slots, enum bulla_slot slot, con
     cell.bytes[0] = FLASH_MARK;
     cell.bytes[1] = (uint8_t)len;
     memcpy(cell.bytes + FLASH_HEAD, data, len);
-    if (next < flash_cells(slots) && flash_write(slots, unit, next, &cell) == 0)
+    if (next < flash_cells(slots) && flash_write(slots, unit, next, &cell, FLASH_CELL_SIZE) == 0)
         return flash_spend(slots, unit, next);
     /* Full, or a cell that takes nothing. The cells before the newest are spent first, because in an erasure
      * that is cut the newest may vanish before them. */
@@ -117,5 +119,5 @@ int flash_slots_store(const struct flash_slots *slots, enum bulla_slot slot, con
         return -1;
     if (slots->erase(slots->context, unit) != 0)
         return -1;
-    return flash_write(slots, unit, 0, &cell);
+    return flash_write(slots, unit, 0, &cell, FLASH_CELL_SIZE);
 }

@@ -5,9 +5,10 @@
  *     unit:  | spent | spent | newest | erased … |      one for each slot
  *
  * Each write takes the next cell, so that a unit is erased once for every unit_size / FLASH_CELL_SIZE writes.
- * The cells before it are then overwritten with zeros: so at no moment, not even in an erasure that the power
- * cuts, can an older number be taken for the newest one. What is read is the last cell that is not erased, or
- * nothing: a cell that a cut has torn makes a bad copy, which the library knows how to heal (PROTOCOL 2).
+ * The heads of the cells before it are then overwritten with zeros: so at no moment, not even in an erasure
+ * that the power cuts, can an older number be taken for the newest one. What is read is the last cell that is
+ * not erased, or nothing: a cell that a cut has torn makes a bad copy, which the library knows how to heal
+ * (PROTOCOL 2).
  */
 #ifndef BULLA_FLASH_H
 #define BULLA_FLASH_H

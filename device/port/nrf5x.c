@@ -90,8 +90,10 @@ static int nrf5x_write(void *context, unsigned unit, uint32_t offset, const uint
         uint32_t word;
 
         memcpy(&word, bytes + i, 4);
-        *at++ = word;
-        error = nrf5x_wait();
+        if (word != 0xffffffffu) { /* which changes nothing, but would count as a write */
+            at[i / 4] = word;
+            error = nrf5x_wait();
+        }
     }
     NRF_NVMC->CONFIG = NVMC_CONFIG_WEN_Ren << NVMC_CONFIG_WEN_Pos;
     return nrf5x_wait() != 0 ? -1 : error;

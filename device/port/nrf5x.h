@@ -15,8 +15,9 @@
  * It is given some milliseconds for a byte; if it does not answer, or gives the same 8 bytes twice, the draw
  * fails. Session contexts are the choice for these chips.
  *
- * Flash: see flash.h. A word is written at most twice between erasures, which is what the chips allow. The
- * CPU stands still while a page is erased (about 22 ms on an nRF51, 85 ms on an nRF52).
+ * Flash: see flash.h. Between erasures a word is written at most twice, and 512 bytes at most 151 times: the
+ * chips allow 2, and the nRF52832 allows 181 (later ones more). The CPU stands still while a page is erased
+ * (about 22 ms on an nRF51, 85 ms on an nRF52).
  *
  * Timer: none here, the chips have no clock of milliseconds by themselves; give board.port.timer a function,
  * or leave it.

@@ -45,6 +45,20 @@ static int is_all(const uint8_t *bytes, size_t len, uint8_t value)
     return 1;
 }
 
+static void count_write(struct nor *nor, size_t at)
+{
+    unsigned in_block = 0;
+
+    nor->writes[at]++;
+    if (nor->writes_max != 0)
+        assert_true(nor->writes[at] <= nor->writes_max);
+    if (nor->block == 0)
+        return;
+    for (size_t i = at - at % nor->block; i < at - at % nor->block + nor->block; i += nor->word)
+        in_block += nor->writes[i];
+    assert_true(in_block <= nor->block_max);
+}
+
 static int write_word(struct nor *nor, size_t at, const uint8_t *bytes)
 {
     if (is_all(bytes, nor->word, 0xff))
@@ -55,8 +69,7 @@ static int write_word(struct nor *nor, size_t at, const uint8_t *bytes)
         nor_half(nor->bytes + at, bytes, nor->word);
         power_off();
     }
-    if (nor->writes_max != 0)
-        assert_true(++nor->writes[at] <= nor->writes_max);
+    count_write(nor, at);
     for (size_t i = 0; i < nor->word; i++)
         nor->bytes[at + i] &= bytes[i];
     return 0;

@@ -14,6 +14,8 @@ struct nor {
     size_t unit;
     size_t word;         /* bytes written in one step */
     unsigned writes_max; /* of a word between erasures; 0: any number */
+    size_t block;        /* bytes; 0: none */
+    unsigned block_max;  /* writes of words in a block between erasures */
     int zero_only;       /* a word that is not erased takes zeros and nothing else */
     uint8_t *writes;     /* of each word since it was erased */
     unsigned erasures;

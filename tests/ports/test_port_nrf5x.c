@@ -155,5 +155,7 @@ int main(void)
 
     nor_open(&flash, FLASH_AT, PAGES * PAGE, PAGE, 4);
     flash.writes_max = 2; /* of a word between erasures, as the data sheet of the nRF52 says */
+    flash.block = 512;
+    flash.block_max = 181; /* as that of the nRF52832 says, of a block */
     return port_suite(&model);
 }
