@@ -207,6 +207,47 @@ function tests.a_store_that_calls_the_device()
   end
 end
 
+function tests.a_store_that_collects_the_device()
+  local store, device = memory(), nil
+  local work, called = store.store, 0
+  store.store = function(slot, data)
+    called = called + 1
+    device.__gc(device)
+    return work(slot, data)
+  end
+  device = assert(bulla.device(SESSION, {store = store}))
+  assert(device:seal{a = 1})
+  equal(device:sleep(), true)
+  assert(device:seal{a = 1})
+  equal(called, 2)
+  device.__gc(device)
+  raises("closed", device.seal, device, {a = 1})
+end
+
+-- What the store does runs in the thread that called, whichever called in between.
+function tests.another_thread_in_the_middle()
+  local store = memory()
+  local work, threads = store.store, {}
+  store.store = function(slot, data)
+    threads[#threads + 1] = coroutine.running() or "main"
+    return work(slot, data)
+  end
+  local device = assert(bulla.device(SESSION, {store = store}))
+  assert(device:seal{a = 1})
+  equal(device:sleep(), true)
+  local options = setmetatable({}, {__index = function()
+    coroutine.wrap(function() device:fate() end)()
+    collectgarbage() collectgarbage()
+  end})
+  assert(device:seal({a = 1}, options))
+  equal(#threads, 2)
+  equal(threads[1], "main")
+  equal(threads[2], "main")
+  local own = coroutine.create(function() equal(device:sleep(), true) end)
+  assert(coroutine.resume(own))
+  equal(threads[3], own)
+end
+
 function tests.a_session_sleeps_and_wakes_once()
   local store = memory()
   local device, woken = assert(bulla.device(SESSION, {store = store}))

@@ -16,7 +16,7 @@ local function unhex(digits)
   return (digits:gsub("..", function(two) return string.char(tonumber(two, 16)) end))
 end
 
-file = {getcontents = function(name) return name == "credential" and credential or nil end}
+file = {getcontents = function(name) return name == "credential" and credential .. "\n" or nil end}
 adc = {read = function(pin) assert(pin == 0) return 512 end}
 
 -- mqtt: what is published is printed, what the test writes comes as a message.
@@ -28,24 +28,62 @@ function client:connect(_, port, secure, connected) assert(port == 1883 and secu
 function client:subscribe(topic, _, callback) say("subscribe", topic) subscribed = callback end
 function client:publish(topic, payload, qos, retain) say("publish", topic, qos, retain, hex(payload)) return true end
 
--- tmr: the test says when time has passed.
-local alarm
-tmr = {ALARM_AUTO = 1, create = function() return {alarm = function(_, _, _, callback) alarm = callback end} end}
+-- tmr: the test says when a minute has passed, or all patience; what is shorter passes by itself.
+local alarm, patience
+local soon = {}
+tmr = {ALARM_AUTO = 1, ALARM_SINGLE = 0, create = function()
+  local timer = {}
+  function timer:unregister() self.over = true end
+  function timer:alarm(time, mode, callback)
+    local function ring()
+      if self.over then return end
+      callback(self)
+      if mode == tmr.ALARM_AUTO then soon[#soon + 1] = ring end
+    end
+    if time == 60000 then alarm = function() callback(self) end
+    elseif time == 30000 then patience = function() callback(self) end
+    else soon[#soon + 1] = ring end
+    return true
+  end
+  return timer
+end}
+local asked = 0
+wifi = {sta = {getip = function() asked = asked + 1 return asked > 2 and "192.168.1.7" or nil end}} -- it takes a while
 
--- http, node and RTC memory: 128 words in a file.
-local post
-http = {post = function(url, headers, body, callback) post = callback say("post", url, hex(body)) assert(headers:find("cose")) end}
+-- net: a request that is sent is printed, what the test answers comes in two pieces, and the line is closed.
+local line
+net = {TCP = 1, createConnection = function(kind, secure)
+  assert(kind == 1 and secure == 0)
+  local connection, on = {}, {}
+  function connection:on(event, callback) on[event] = callback end
+  function connection:connect(port, host)
+    line, connection.to = on, ("http://%s:%d"):format(host, port)
+    on.connection(connection)
+  end
+  function connection:send(request)
+    local path, headers, sent = request:match("^POST (%S+) HTTP/1.1\r\n(.-\r\n)\r\n(.*)$")
+    assert(headers:find("cose", 1, true) and headers:find("Connection: close\r\n", 1, true))
+    assert(tonumber(headers:match("Content%-Length: (%d+)\r\n")) == #sent)
+    say("post", connection.to .. path, hex(sent))
+  end
+  return connection
+end}
+
+-- node and RTC memory: 128 words in a file, of 32 bits with a sign, as the firmware gives and takes them.
 node = {dsleep = function(time) say("dsleep", time) os.exit(0) end}
 local function words() local f = io.open(folder .. "/rtc") local all = f and assert(loadstring(f:read("*a")))() or {} if f then f:close() end return all end
 rtcmem = {
   read32 = function(from, count)
     local all, out = words(), {}
-    for i = 1, count or 1 do out[i] = all[from + i - 1] or 3735928559 end
+    for i = 1, count or 1 do out[i] = all[from + i - 1] or -559038737 end
     return unpack(out)
   end,
   write32 = function(from, ...)
     local all = words()
-    for i, word in ipairs{...} do assert(from + i - 1 < 128) all[from + i - 1] = word end
+    for i, word in ipairs{...} do
+      assert(from + i - 1 < 128 and word >= -2147483648 and word <= 2147483647)
+      all[from + i - 1] = word
+    end
     local f = assert(io.open(folder .. "/rtc", "w"))
     f:write("return {")
     for i, word in pairs(all) do f:write(("[%d]=%.0f,"):format(i, word)) end
@@ -60,15 +98,15 @@ struct = {
       local word = select(i, ...)
       for byte = 0, 3 do out[#out + 1] = string.char(math.floor(word / 256 ^ byte) % 256) end
     end
-    assert(format == "<" .. ("I4"):rep(#out / 4))
+    assert(format == "<" .. ("i4"):rep(#out / 4))
     return table.concat(out)
   end,
   unpack = function(format, data)
-    assert(format == "<" .. ("I4"):rep(#data / 4))
+    assert(format == "<" .. ("i4"):rep(#data / 4))
     local out = {}
     for i = 1, #data, 4 do
       local a, b, c, d = data:byte(i, i + 3)
-      out[#out + 1] = a + b * 256 + c * 65536 + d * 16777216
+      out[#out + 1] = a + b * 256 + c * 65536 + (d < 128 and d or d - 256) * 16777216
     end
     out[#out + 1] = #data + 1
     return unpack(out)
@@ -77,13 +115,24 @@ struct = {
 
 dofile(example)
 if client.connected then client.connected(client) subscribed(client) end
-for line in io.lines() do
-  local name, rest = line:match("^(%a+) ?(.*)$")
+local function settle()
+  while #soon > 0 do table.remove(soon, 1)() end
+end
+settle()
+for read in io.lines() do
+  local name, rest = read:match("^(%a+) ?(.*)$")
   if name == "message" then on(client, "topic", unhex(rest)) end
   if name == "tick" then alarm() end
   if name == "answer" then
-    local status, body = rest:match("^(%S+) ?(.*)$")
-    post(tonumber(status), unhex(body))
+    local status, digits = rest:match("^(%S+) ?(.*)$")
+    local body = unhex(digits)
+    if status ~= "-1" then
+      line.receive(nil, ("HTTP/1.1 %s X\r\nContent-Length: %d\r\n\r\n"):format(status, #body) .. body:sub(1, 7))
+      line.receive(nil, body:sub(8))
+    end
+    line.disconnection(nil, 0)
   end
+  if name == "late" then patience() end
+  settle()
   say("done")
 end

@@ -193,6 +193,9 @@ def test_the_article_is_replaced_line_by_line():
         assert "\n--| " + line in text, line
 
 
+SILENCES = {"silence": "answer -1", "late": "late"}
+
+
 def test_http_and_deep_sleep(bulla, gateway, start, tmp_path):
     line = bulla.add("kitchen")
 
@@ -204,9 +207,10 @@ def test_http_and_deep_sleep(bulla, gateway, start, tmp_path):
             if word == "dsleep":
                 break
             if word == "post":
-                if len(statuses) < len(expected) and expected[len(statuses)] == "silence":
-                    statuses.append("silence")
-                    example.write("answer -1")
+                said = expected[len(statuses)] if len(statuses) < len(expected) else None
+                if said in SILENCES:
+                    statuses.append(said)
+                    example.write(SILENCES[said])
                     continue
                 response = post(gateway.port, bytes.fromhex(rest[1]))
                 statuses.append(response.status)
@@ -217,6 +221,7 @@ def test_http_and_deep_sleep(bulla, gateway, start, tmp_path):
     run(401, 200)
     run(200)  # the session slept
     run("silence", "silence", 200)
+    run("late")  # nothing came, not even an end: it sleeps all the same
     (tmp_path / "rtc").unlink()  # the power was cut
     run(401, 200)
     assert [each["value"] for each in bulla.readings()] == [512] * 4

@@ -7,7 +7,7 @@
 
 local BROKER = "192.168.1.2"
 
-local line = assert(file.getcontents("credential"), "put the credential line into the file credential")
+local line = assert(file.getcontents("credential"), "put the credential line into the file credential"):match("%S+")
 local kid = line:match("kid=(%x+)"):lower()
 
 --| staticiv = "abcdef2345678901"

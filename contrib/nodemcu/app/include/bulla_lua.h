@@ -8,17 +8,16 @@
 #include "lauxlib.h"
 #include "module.h"
 #include "osapi.h"
+#include "user_interface.h"
 
 #include "../bulla/bulla.h"
 #include "../bulla/crypto.h"
 
-/* The hardware's random source, which has noise to draw from while Wi-Fi is on. The SDK reports no failure.
- */
+/* The hardware's random source: its noise comes from the radio, so while Wi-Fi's mode is off it fails. */
 static int bulla_lua_random(void *context, uint8_t *out, size_t len)
 {
     (void)context;
-    os_get_random(out, len);
-    return 0;
+    return wifi_get_opmode() != NULL_MODE && os_get_random(out, len) == 0 ? 0 : -1;
 }
 
 /*

@@ -161,6 +161,14 @@ static void set_port(lua_State *L, struct device *device, int store)
     device->port.store = port_store;
 }
 
+/* From here to `inside = 0` the functions of the store may run, on this thread's stack. What the arguments'
+ * metamethods ran before may have been another thread, which is gone. */
+static void begin_work(lua_State *L, struct device *device)
+{
+    device->L = L;
+    device->inside = 1;
+}
+
 static struct device *enter(lua_State *L)
 {
     struct device *device = luaL_checkudata(L, 1, TYPE);
@@ -169,7 +177,6 @@ static struct device *enter(lua_State *L)
         luaL_error(L, "the device is closed");
     if (device->inside)
         luaL_error(L, "the device is at work: a function of its store must not call it");
-    device->L = L;
     return device;
 }
 
@@ -216,7 +223,7 @@ static int open_context(struct device *device, const char *line, size_t len)
     struct bulla_credential credential;
     int error = bulla_credential_parse(&credential, NULL, line, len);
 
-    device->inside = 1;
+    begin_work(device->L, device);
     if (error == 0)
         error = bulla_wake(&device->bulla, &credential, &device->port);
     device->inside = 0;
@@ -305,9 +312,13 @@ static int bulla_device_close(lua_State *L)
     return 0;
 }
 
+/* Lua's own collection never finds a device at work, but __gc can be called by its name. */
 static int bulla_device_gc(lua_State *L)
 {
-    close_device(L, luaL_checkudata(L, 1, TYPE));
+    struct device *device = luaL_checkudata(L, 1, TYPE);
+
+    if (!device->inside)
+        close_device(L, device);
     return 0;
 }
 
@@ -510,7 +521,7 @@ static int bulla_device_seal(lua_State *L)
     device->held = 0;
     bulla_begin(&device->message, device->buffer, device->size);
     add_readings(L, &device->message, &moment);
-    device->inside = 1;
+    begin_work(L, device);
     error = bulla_seal(&device->bulla, &device->message);
     device->inside = 0;
     return push_message(L, device, error);
@@ -529,7 +540,7 @@ static int bulla_device_again(lua_State *L)
     struct device *device = enter(L);
     int error = BULLA_E_STATE;
 
-    device->inside = 1;
+    begin_work(L, device);
     if (device->held)
         error = bulla_seal_again(&device->bulla, &device->message);
     device->inside = 0;
@@ -570,7 +581,7 @@ static int bulla_device_open(lua_State *L)
         return push_failure(L, BULLA_E_MALFORMED);
     copy = lua_newuserdata(L, len > 0 ? len : 1);
     memcpy(copy, bytes, len);
-    device->inside = 1;
+    begin_work(L, device);
     error = bulla_open_reply(&device->bulla, copy, len, &reply);
     device->inside = 0;
     bulla_wipe(copy, len);
@@ -588,7 +599,7 @@ static int bulla_device_sleep(lua_State *L)
     struct device *device = enter(L);
     int error = BULLA_E_UNSAFE;
 
-    device->inside = 1;
+    begin_work(L, device);
     if (device->port.store != NULL)
         error = bulla_sleep(&device->bulla);
     device->inside = 0;
