@@ -73,7 +73,10 @@ int analogRead(uint8_t)
 
 int digitalRead(uint8_t)
 {
-    return getenv("PROVISION") != NULL ? LOW : HIGH;
+    static int asked;
+    const char *wire = getenv("PROVISION"); /* "stays", or it is taken away after a while */
+
+    return wire != NULL && (strcmp(wire, "stays") == 0 || ++asked < 4) ? LOW : HIGH;
 }
 
 void digitalWrite(uint8_t, uint8_t)

@@ -15,8 +15,9 @@
 #include <simavr/sim_avr.h>
 #include <simavr/sim_elf.h>
 
-#define EEPROM_SIZE   1000  /* of 1024; simavr 1.6 takes no whole one */
-#define CYCLES_A_BYTE 16667 /* 10 bits at 9600 baud */
+#define EEPROM_SIZE   1000      /* of 1024; simavr 1.6 takes no whole one */
+#define CYCLES_A_BYTE 16667     /* 10 bits at 9600 baud */
+#define WIRE_CYCLES   32000000u /* two seconds: then a wire at ground is taken away */
 
 static uint8_t eeprom[EEPROM_SIZE];
 static int line_out; /* standard output; what simavr says goes to standard error */
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
     uint64_t next = CYCLES_A_BYTE;
     unsigned lowest = 0xffff;
     uint32_t flags = 0;
+    avr_irq_t *d2;
 
     line_out = dup(1);
     dup2(2, 1);
@@ -86,7 +88,8 @@ int main(int argc, char **argv)
     flags &= (uint32_t)~AVR_UART_FLAG_STDIO;
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), on_byte, NULL);
-    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), 2), (uint32_t)atoi(argv[3]));
+    d2 = avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), 2);
+    avr_raise_irq(d2, (uint32_t)atoi(argv[3]));
     for (;;) {
         int state = avr_run(avr);
         if (state == cpu_Crashed || state == cpu_Done) {
@@ -95,6 +98,8 @@ int main(int argc, char **argv)
         }
         if (avr->cycle > 1000 && stack_pointer(avr) < lowest)
             lowest = stack_pointer(avr);
+        if (avr->cycle > WIRE_CYCLES && d2->value == 0)
+            avr_raise_irq(d2, 1);
         if (avr->cycle < next)
             continue;
         next = avr->cycle + CYCLES_A_BYTE;

@@ -9,8 +9,9 @@
  *     bulla device add shed --counter
  *     bulla device export shed --format header > credential.h        # beside this file, not in version control
  *
- * The first start with D2 at ground makes the counter in the EEPROM; take the wire away then. A board that lost its
- * counter (a chip erase without the fuse EESAVE) needs a new credential. Frames are those of frame.h, at 9600 baud.
+ * A start with D2 at ground makes the counter in the EEPROM and waits: the LED blinks, fast where it could not be made. Take
+ * the wire away then. A board that lost its counter (a chip erase without the fuse EESAVE) needs a new credential. Frames
+ * are those of frame.h, at 9600 baud.
  */
 #include <Arduino.h>
 
@@ -39,8 +40,8 @@ static void put(void *context, uint8_t byte)
 static void send()
 {
     sent = millis();
-    if (bulla_frame_put(device.data(), device.size(), put, NULL) == 0)
-        digitalWrite(LED_PIN, HIGH);
+    if (bulla_frame_put(device.data(), device.size(), put, NULL) < 0)
+        digitalWrite(LED_PIN, HIGH); /* it has no size: nothing was put */
 }
 
 static void receive()
@@ -57,6 +58,18 @@ static void receive()
     }
 }
 
+/* A wire that stayed would make a new counter where the old one was lost, and with it numbers that were used. */
+static void provision()
+{
+    unsigned long pause = device.provisionCounter(credential) == 0 ? 500 : 50;
+
+    for (uint8_t light = LOW; digitalRead(PROVISION_PIN) == LOW; light = light == LOW ? HIGH : LOW) {
+        digitalWrite(LED_PIN, light);
+        delay(pause);
+    }
+    digitalWrite(LED_PIN, HIGH);
+}
+
 void setup()
 {
     pinMode(PROVISION_PIN, INPUT_PULLUP);
@@ -64,8 +77,8 @@ void setup()
     digitalWrite(LED_PIN, HIGH);
     Serial.begin(9600);
     bulla_frame_begin(&line, answer, sizeof(answer));
-    if (digitalRead(PROVISION_PIN) == LOW && device.provisionCounter(credential) < 0)
-        digitalWrite(LED_PIN, LOW); /* it has one already, or the EEPROM failed */
+    if (digitalRead(PROVISION_PIN) == LOW)
+        provision();
     while (device.begin(credential) < 0) /* no counter: nothing is safe to send */
         delay(1000);
     measured = millis() - EVERY_MS;
@@ -76,6 +89,7 @@ void loop()
     receive();
     if (millis() - measured >= EVERY_MS) {
         measured += EVERY_MS;
+        digitalWrite(LED_PIN, HIGH);
         device.clear();
         device.add("temperature", "Cel", static_cast<float>(analogRead(0)) * 500.0f / 1024.0f - 50.0f); /* TMP36 */
         if (device.seal() == 0)

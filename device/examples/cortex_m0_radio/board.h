@@ -24,7 +24,8 @@ float sensor_celsius(void);
 /* 1 while the jumper for making the counter is set. */
 int jumper_is_set(void);
 
-/* Stop mode, which keeps all RAM, so that the context goes on. */
+/* Stop mode, which keeps all RAM, so that the context goes on. Moves uwTick on by the time slept (stm32.h).
+ */
 void board_sleep(uint32_t seconds);
 
 #ifdef __cplusplus

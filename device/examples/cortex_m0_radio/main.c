@@ -89,8 +89,8 @@ int main(void)
     stm32_port_init(&board, NULL);
     if (stm32_port_store(&board, PAGE_A, PAGE_B, 1024) < 0)
         return 1;
-    if (jumper_is_set() && bulla_provision_counter(&credential, &board.port) < 0)
-        return 1; /* it has one already: take the jumper away */
+    if (jumper_is_set()) /* once: nothing is sealed until it is taken away */
+        return bulla_provision_counter(&credential, &board.port) < 0;
     if (bulla_open(&device, &credential, &board.port) < 0)
         return 1;
     for (;;) {

@@ -63,8 +63,8 @@ void setup()
     WiFi.begin(WIFI_NAME, WIFI_PASSWORD);
     mqtt.setServer(BROKER, 1883);
     mqtt.setCallback(on_message);
-    while (device.begin(credential) < 0) /* no randomness: no context */
-        delay(1000);
+    for (int error; (error = device.begin(credential)) < 0; delay(1000)) /* no randomness: no context */
+        Serial.println(bulla_strerror(error));
     measured = millis() - EVERY_MS;
 }
 

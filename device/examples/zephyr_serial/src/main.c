@@ -6,7 +6,7 @@
  *     bulla device export shed --format header > src/credential.h     # not in version control
  *
  * The line is the board's shell UART, not its console. PROVISION is defined for the one build that makes the
- * counter.
+ * counter, and does nothing else.
  */
 #include <bulla.h>
 #include <frame.h>
@@ -84,8 +84,7 @@ int main(void)
     if (!device_is_ready(line) || zephyr_port_use_settings(&board) < 0)
         return 1;
 #if defined(PROVISION)
-    if (bulla_provision_counter(&credential, &board.port) < 0)
-        return 1;
+    return bulla_provision_counter(&credential, &board.port) < 0;
 #endif
     if (bulla_open(&device, &credential, &board.port) < 0)
         return 1; /* no counter: the settings were erased, or it was never made */
