@@ -197,8 +197,9 @@ struct bulla_port {
     /* Writes a slot, durably. A cut in the middle may leave anything in that slot, and must leave the others
      * alone. */
     int (*store)(void *context, enum bulla_slot slot, const uint8_t *data, size_t len);
-    /* Milliseconds since any moment; wraps around at 2^32. Called at least every 49 days, or time is not
-     * believed late. */
+    /* Milliseconds since any moment; wraps around at 2^32. It must go on while the board sleeps and keeps its
+     * RAM, or be NULL: how late a reply is, is reckoned by it. (A board that seals nothing for 49 days takes
+     * a reply to what it sealed before that for one as much younger.) */
     uint32_t (*timer)(void *context);
     void *context;               /* handed to each of them */
     struct bulla_crypto *crypto; /* state of a provider that keeps any (OpenSSL); NULL always works */

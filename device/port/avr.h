@@ -20,7 +20,8 @@
  * the board needs a new credential.
  *
  * Timer: none here; the application gives board.port.timer a function (in Arduino: one that returns
- * millis()), or leaves it.
+ * millis()), or leaves it. In power-down millis() stands still: leave it then, or the time in a reply that
+ * came hours late is believed.
  *
  * Run: in simavr on an emulated ATmega328P with its EEPROM, and on the host over a model that cuts the power
  * at every byte (tests/ports). Not run: on a chip.

@@ -19,8 +19,8 @@
  * old one and spreads the wear. nvs_flash_init() must have been called; nvs_flash_erase() erases the counter:
  * the board then needs a new credential. With NVS encryption both lie encrypted.
  *
- * Run: on the host over models of NVS and of the generator (tests/ports). Not run: on a chip, and not
- * compiled by Espressif's compiler, which Debian does not have.
+ * Run: on the host over models of NVS and of the generator (tests/ports); compiled against the headers of
+ * ESP-IDF 5.5. Not run: on a chip, and not compiled by Espressif's compiler, which Debian does not have.
  */
 #ifndef BULLA_ESP32_H
 #define BULLA_ESP32_H

@@ -11,7 +11,9 @@
  *
  * Randomness: os_get_random(), which reads the hardware's generator. Its noise comes from the radio, so while
  * Wi-Fi's mode is off (wifi_get_opmode() says NULL_MODE) this port fails instead; so does it where the same 8
- * bytes come twice. Session contexts are the choice for this chip.
+ * bytes come twice. It cannot see that the chip was woken without its radio (WAKE_RF_DISABLED, a mode of
+ * Wi-Fi set all the same): do not wake it so, or not for a session. Session contexts are the choice for this
+ * chip.
  *
  * Sleep: 16 words of RTC memory from ESP8266_PORT_RTC_BLOCK on. They outlive deep sleep and a reset, not the
  * battery. The Arduino core's updater uses the first 32 words of the user's part (blocks 64 to 95): stay
@@ -24,7 +26,8 @@
  * millis()). system_get_time() would not do: it comes round after 71 minutes.
  *
  * Run: on the host over a model of RTC memory and flash that cuts the power at every write (tests/ports),
- * compiled for the lx106 core. Not run: on a chip. How much entropy the generator gives was not measured.
+ * compiled for the lx106 core, also against the headers of Espressif's ESP8266_NONOS_SDK 3.0.4. Not run: on
+ * a chip. How much entropy the generator gives was not measured.
  */
 #ifndef BULLA_ESP8266_H
 #define BULLA_ESP8266_H

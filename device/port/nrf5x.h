@@ -23,7 +23,8 @@
  * or leave it.
  *
  * Run: on the host over a model of both peripherals that cuts the power at every access (tests/ports);
- * compiled for Cortex-M0 and M4. Not run: on a chip, nor compiled against the vendor's headers.
+ * compiled for Cortex-M0 and M4, also against the vendor's MDK (nRF51422, nRF52832, nRF52840). Not run: on a
+ * chip.
  */
 #ifndef BULLA_NRF5X_H
 #define BULLA_NRF5X_H

@@ -14,6 +14,8 @@
  * The file holds the three slots a page apart, so that a cut while one is written leaves the others alone. It
  * is locked while it is open: no two processes ever use one state. It holds no secret, but whoever can change
  * it can break the device's safety.
+ *
+ * Run: on Linux. Not run: elsewhere; it needs getrandom() and flock().
  */
 #ifndef BULLA_POSIX_H
 #define BULLA_POSIX_H

@@ -17,10 +17,11 @@
  * through flash_safe_execute(), which keeps the other core and interrupts off the flash meanwhile: link
  * pico_flash, and on the other core call flash_safe_execute_core_init().
  *
- * Sleep: dormant and sleep modes keep all RAM: a context goes on, nothing is to be saved.
+ * Sleep: dormant and sleep modes keep all RAM: a context goes on, nothing is to be saved. Dormant stops the
+ * timer: set rp2040.port.timer to NULL then, so that the time in a late reply is not believed.
  *
  * Run: on the host over a model of the flash that cuts the power at every page and erasure (tests/ports);
- * compiled for Cortex-M0. Not run: on a chip, nor compiled against the SDK.
+ * compiled for Cortex-M0, also against the SDK's headers (2.x). Not run: on a chip.
  */
 #ifndef BULLA_RP2040_H
 #define BULLA_RP2040_H

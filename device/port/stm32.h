@@ -23,10 +23,12 @@
  * Sleep: `retained` in backup RAM, or in RAM that Standby keeps, holds a sleeping session. Stop mode keeps
  * all RAM: there a context simply goes on.
  *
- * Timer: HAL_GetTick(). It stands still in Stop mode, unless the application moves it on after waking.
+ * Timer: HAL_GetTick(). It stands still in Stop mode, and the time in a late reply is believed then: after
+ * waking the application moves it on (uwTick), or sets board.port.timer to NULL.
  *
  * Run: on the host over a model of the HAL that cuts the power at every write and erasure (tests/ports);
- * compiled for Cortex-M0. Not run: on a chip, nor compiled against ST's HAL.
+ * compiled for Cortex-M0, also against ST's HAL for the F0 (but for stm32_rng.c: no F0 has the unit).
+ * Not run: on a chip.
  */
 #ifndef BULLA_STM32_H
 #define BULLA_STM32_H
