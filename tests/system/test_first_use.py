@@ -124,7 +124,7 @@ def test_another_users_database():
         done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", program.BINARY, "device", "list"],
                               cwd=folder, capture_output=True, text=True, timeout=60, env=program.environment({"BULLA_DB": "bulla.db"}))
     assert done.returncode == 1
-    assert "Permission denied; the database is root's: run this as that user, with sudo -u root\n" in done.stderr
+    assert "Permission denied; the database belongs to user 0: run this as that user, with sudo -u '#0'\n" in done.stderr
 
 
 def test_tls_to_a_broker_without(begun, make_gateway, make_mosquitto):

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,20 +94,19 @@ static void give_to_owner(const char *path, int fd)
         return; /* then the owner is told that the file cannot be opened */
 }
 
-/* Another user's, to whom it is to be left: what his gateway could not open afterwards is of no use. */
+/* Another user's, to whom it is to be left: what his gateway could not open afterwards is of no use. He is a
+ * number here: what knows names may not be loaded any more (the sandbox). */
 static int fail_open(const char *name, const char *path, struct failure *failure)
 {
     int error = errno;
-    char buffer[1024];
-    struct passwd user, *found = NULL;
     struct stat status;
 
-    if (error == EACCES && stat(path, &status) == 0 && status.st_uid != geteuid() &&
-        getpwuid_r(status.st_uid, &user, buffer, sizeof(buffer), &found) == 0 && found != NULL)
+    if (error == EACCES && stat(path, &status) == 0 && status.st_uid != geteuid())
         return fail(
             failure,
-            "cannot open the lock %s: %s; the database is %.40s's: run this as that user, with sudo -u %.40s",
-            name, strerror(error), user.pw_name, user.pw_name);
+            "cannot open the lock %s: %s; the database belongs to user %u: run this as that user, with "
+            "sudo -u '#%u'",
+            name, strerror(error), (unsigned)status.st_uid, (unsigned)status.st_uid);
     return fail(failure,
                 "cannot open the lock %s: %s; check who owns it and its folder, and that both are writable",
                 name, strerror(error));
