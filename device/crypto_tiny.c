@@ -76,7 +76,7 @@ BULLA_APART static void take(struct ccm *ccm, uint8_t at, uint8_t *bytes, size_t
             in = out;
         *mac ^= in;
         if (ccm->way != READ)
-            *bytes = out;
+            *bytes = out; /* last: it may be the MAC's own */
         bytes++;
     }
 }
@@ -89,7 +89,7 @@ static void run(struct ccm *ccm, uint8_t tag_len, const uint8_t *aad, size_t aad
     uint8_t way = ccm->way;
 
     ccm->number = (uint16_t)len;
-    nonce_block(ccm, ccm->blocks, (uint8_t)((tag_len - 2) << 2 | 1));
+    nonce_block(ccm, ccm->blocks, (uint8_t)(4 * (tag_len - 2) + 1));
     ccm->way = READ;
     if (aad_len > 0) {
         mac[0] |= 0x40;
@@ -102,9 +102,7 @@ static void run(struct ccm *ccm, uint8_t tag_len, const uint8_t *aad, size_t aad
     ccm->way = way;
     take(ccm, TINY_AES_SIZE, text, len);
     ccm->number = 0;
-    next_block(ccm);
-    for (uint8_t i = 0; i < TINY_AES_SIZE; i++, mac++)
-        *mac ^= mac[TINY_AES_SIZE];
+    take(ccm, TINY_AES_SIZE, mac, TINY_AES_SIZE); /* as a text that lies where the MAC is */
 }
 
 int bulla_aead(struct bulla_crypto *crypto, int alg, const uint8_t *key, const uint8_t *nonce,

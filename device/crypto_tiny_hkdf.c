@@ -61,8 +61,8 @@ static void end(struct bulla_tiny_sha256 *hash, uint16_t len, uint8_t out[TINY_S
         add(hash, 0);
     add(hash, (uint8_t)(len >> 5)); /* its length in bits */
     add(hash, (uint8_t)(len << 3));
-    for (uint8_t i = TINY_SHA256_SIZE; i-- > 0;)
-        *out++ = ((const uint8_t *)hash->state)[i ^ 3 ^ byte_order()];
+    for (uint8_t i = 0; i < TINY_SHA256_SIZE; i++)
+        out[i] = ((const uint8_t *)hash->state)[(TINY_SHA256_SIZE - 1 - i) ^ 3 ^ byte_order()];
 }
 
 /* HMAC of bytes, and of a byte 1 behind them if `one` is 1, not 0. The result takes the key's place. */
