@@ -22,7 +22,8 @@ def pytest_addoption(parser):
 
 
 # Files that take longest, which begin first: a worker has a file to itself, and would end long after the others.
-LONGEST = ("test_simulate", "test_postgres", "test_mysql", "test_package", "test_kill", "test_mqtt_hostile", "test_cli_send", "test_away",
+LONGEST = ("test_migrate", "test_simulate", "test_postgres", "test_mysql", "test_package", "test_mqtt_kill", "test_every_registry",
+           "test_kill", "test_backup_servers", "test_backup", "test_mqtt_hostile", "test_cli_send", "test_away", "test_gateway",
            "test_postgres_trouble", "test_many_gateways", "test_sinks", "test_mqtt", "test_hostile", "test_nodemcu_databases",
            "test_nodemcu", "test_cryptojs", "test_examples", "test_completion")
 
