@@ -5,7 +5,7 @@
  *
  *     WiFi.mode(WIFI_STA);                             // the radio must be on before randomness is drawn
  *     esp8266_port_init(&board);                       // session contexts, which sleep in RTC memory
- *     esp8266_port_store(&board, 0x3fa, 0x3f9);        // only for a counter context: two sectors of its own
+ *     esp8266_port_store(&board, 0x3fa, 0x3fb);        // only for a counter context: two sectors of its own
  *     if (bulla_wake(&device, &credential, &board.port) < 0)
  *         stop();
  *
@@ -20,7 +20,8 @@
  * behind them.
  *
  * Flash: two 4 KB sectors that nothing else uses, neither file system nor EEPROM emulation nor updates; see
- * flash.h.
+ * flash.h. In the Arduino core's layouts of 4 MB with a file system, 0x3fa lies behind it and 0x3fb is the
+ * EEPROM emulation's, which the sketch then must not use. Without a file system updates are laid over 0x3fa.
  *
  * Timer: none here; the application gives board.port.timer a function (in Arduino: one that returns
  * millis()). system_get_time() would not do: it comes round after 71 minutes.
