@@ -29,6 +29,8 @@ enum bulla_cbor_major {
     BULLA_CBOR_SIMPLE, /* simple values and floats */
 };
 
+#define BULLA_CBOR_INFO 31 /* the additional information in an initial byte */
+
 #define BULLA_CBOR_FALSE 20u
 #define BULLA_CBOR_TRUE  21u
 #define BULLA_CBOR_NULL  22u

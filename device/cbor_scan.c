@@ -6,72 +6,89 @@
 
 BULLA_APART uint8_t bulla_scan_byte(struct bulla_scan *scan)
 {
-    if (scan->left == 0) {
+    if (scan->at == scan->end) {
         scan->wrong = 1;
         return 0;
     }
-    scan->left--;
     return *scan->at++;
+}
+
+BULLA_APART uint8_t bulla_scan_number(struct bulla_scan *scan, uint8_t *to, uint8_t len, uint8_t high)
+{
+    uint8_t found = 0;
+
+    while (len > 0) {
+        uint8_t byte = bulla_scan_byte(scan);
+
+        to[--len] = byte;
+        if (len >= high)
+            found |= byte;
+    }
+    return found;
+}
+
+BULLA_APART void bulla_scan_match(struct bulla_scan *scan)
+{
+    uint8_t byte;
+
+    while ((byte = (uint8_t)*scan->form++) != 0) {
+        if (bulla_scan_byte(scan) != byte)
+            scan->wrong = 1;
+    }
+}
+
+static uint16_t left(const struct bulla_scan *scan)
+{
+    return (uint16_t)(scan->end - scan->at);
 }
 
 BULLA_APART void bulla_scan_step(struct bulla_scan *scan, uint16_t len)
 {
-    if (len > scan->left) {
+    if (len > left(scan))
         scan->wrong = 1;
-        len = 0;
-    }
-    scan->at += len;
-    scan->left = (uint16_t)(scan->left - len);
+    else
+        scan->at += len;
 }
 
-uint16_t bulla_scan_small(const uint8_t argument[BULLA_ARGUMENT_SIZE])
+BULLA_APART uint16_t bulla_scan_small(const struct bulla_scan *scan)
 {
     for (uint8_t i = 2; i < BULLA_ARGUMENT_SIZE; i++) {
-        if (argument[i] != 0)
+        if (scan->argument[i] != 0)
             return UINT16_MAX;
     }
-    return (uint16_t)(argument[0] | argument[1] << 8);
+    return (uint16_t)(scan->argument[0] | scan->argument[1] << 8);
 }
 
-BULLA_APART uint8_t bulla_scan_head(struct bulla_scan *scan, uint8_t argument[BULLA_ARGUMENT_SIZE])
+BULLA_APART uint8_t bulla_scan_item(struct bulla_scan *scan)
 {
     uint8_t info = bulla_scan_byte(scan);
     uint8_t major = info >> 5;
-    uint8_t least = 1; /* what its upper half must be in the shortest form; if it is one byte, that */
-    uint8_t high = 0;  /* what that is */
+    uint8_t least = 1; /* what the upper half must be in the shortest form; if it is one byte, that */
     uint8_t width;
 
-    memset(argument, 0, BULLA_ARGUMENT_SIZE);
-    info &= 31;
+    memset(scan->argument, 0, BULLA_ARGUMENT_SIZE);
+    info &= BULLA_CBOR_INFO;
     if (info < 24) {
-        argument[0] = info;
-        return major;
+        scan->argument[0] = info;
+    } else {
+        if (info == 24)
+            least = major == BULLA_CBOR_SIMPLE ? 32 : 24; /* RFC 8949 3.3 */
+        else if (major == BULLA_CBOR_SIMPLE)
+            least = 0; /* floats */
+        width = (uint8_t)(1u << (info & 3));
+        if (info > 27 || bulla_scan_number(scan, scan->argument, width, width / 2) < least)
+            scan->wrong = 1;
     }
-    if (info == 24)
-        least = major == BULLA_CBOR_SIMPLE ? 32 : 24; /* RFC 8949 3.3 */
-    else if (major == BULLA_CBOR_SIMPLE)
-        least = 0; /* floats */
-    width = (uint8_t)(1u << (info & 3));
-    for (uint8_t i = width; i-- > 0;) {
-        argument[i] = bulla_scan_byte(scan);
-        if (i >= width / 2)
-            high |= argument[i];
-    }
-    if (info > 27 || high < least)
-        scan->wrong = 1;
+    if (major == BULLA_CBOR_BYTES || major == BULLA_CBOR_TEXT)
+        bulla_scan_step(scan, bulla_scan_small(scan));
     return major;
 }
 
-BULLA_APART uint16_t bulla_scan_bytes(struct bulla_scan *scan)
+BULLA_APART uint16_t bulla_scan_expect(struct bulla_scan *scan, uint8_t major)
 {
-    uint8_t argument[BULLA_ARGUMENT_SIZE];
-    const uint8_t *begin;
-
-    if (bulla_scan_head(scan, argument) != BULLA_CBOR_BYTES)
+    if (bulla_scan_item(scan) != major)
         scan->wrong = 1;
-    begin = scan->at;
-    bulla_scan_step(scan, bulla_scan_small(argument));
-    return (uint16_t)(scan->at - begin);
+    return bulla_scan_small(scan);
 }
 
 void bulla_scan_skip(struct bulla_scan *scan)
@@ -79,25 +96,20 @@ void bulla_scan_skip(struct bulla_scan *scan)
     uint16_t items = 1; /* to come, in all levels: never more than there are bytes */
 
     do {
-        uint8_t argument[BULLA_ARGUMENT_SIZE];
-        uint8_t major = bulla_scan_head(scan, argument);
-        uint16_t count = bulla_scan_small(argument);
+        uint8_t major = bulla_scan_item(scan);
+        uint16_t count = bulla_scan_small(scan);
 
         items--;
-        if (major <= BULLA_CBOR_NINT || major == BULLA_CBOR_SIMPLE)
+        if (major <= BULLA_CBOR_TEXT || major == BULLA_CBOR_SIMPLE)
             continue;
-        if (major <= BULLA_CBOR_TEXT) {
-            bulla_scan_step(scan, count);
-            continue;
-        }
         if (major == BULLA_CBOR_TAG)
             count = 1;
-        if (count > scan->left) /* every item takes a byte at least */
+        if (count > left(scan)) /* every item takes a byte at least */
             scan->wrong = 1;
         items = (uint16_t)(items + count);
         if (major == BULLA_CBOR_MAP)
             items = (uint16_t)(items + count);
-    } while (items != 0 && items <= scan->left);
+    } while (items != 0 && items <= left(scan));
     if (items != 0)
         scan->wrong = 1;
 }

@@ -12,24 +12,33 @@
 
 struct bulla_scan {
     const uint8_t *at;
-    uint16_t left; /* bytes from there on: 16,383 at most */
-    uint8_t wrong; /* something else stood there than must */
+    const uint8_t *end;
+    const char *form;                      /* what must stand there next, for bulla_scan_match() */
+    uint8_t wrong;                         /* not 0: something else stood there than must */
+    uint8_t argument[BULLA_ARGUMENT_SIZE]; /* of the head read last */
 };
 
 /* The next byte. */
 uint8_t bulla_scan_byte(struct bulla_scan *scan);
 
+/* The bytes of the form, up to its next zero; it goes on behind that. */
+void bulla_scan_match(struct bulla_scan *scan);
+
+/* A number in `len` bytes, the most significant first, into `to`, the other way round. Returns what is in
+ * its bytes from `high` on: 0 if it could be shorter. */
+uint8_t bulla_scan_number(struct bulla_scan *scan, uint8_t *to, uint8_t len, uint8_t high);
+
 /* Goes on by that many bytes. */
 void bulla_scan_step(struct bulla_scan *scan, uint16_t len);
 
-/* A head, definite and in the shortest form: its major type. */
-uint8_t bulla_scan_head(struct bulla_scan *scan, uint8_t argument[BULLA_ARGUMENT_SIZE]);
+/* A head, definite and in the shortest form, and a string's bytes behind it: its major type. */
+uint8_t bulla_scan_item(struct bulla_scan *scan);
 
 /* The argument; 65,535 if it is that or more. */
-uint16_t bulla_scan_small(const uint8_t argument[BULLA_ARGUMENT_SIZE]);
+uint16_t bulla_scan_small(const struct bulla_scan *scan);
 
-/* A string of bytes: their number. `at` is behind them then. */
-uint16_t bulla_scan_bytes(struct bulla_scan *scan);
+/* The same of an item that must be of this major type. */
+uint16_t bulla_scan_expect(struct bulla_scan *scan, uint8_t major);
 
 /* One whole item, of any depth. */
 void bulla_scan_skip(struct bulla_scan *scan);

@@ -39,11 +39,11 @@ enum bulla_message_state {
 /* Whether a message may be sealed now: 0, its builder's error, BULLA_E_STATE or BULLA_E_SPACE. */
 BULLA_MUST_CHECK int bulla_message_check(const struct bulla_message *message);
 
-/* Seals the content, a pack behind the head that counts its records. 0 or an error. */
+/* Seals the content, a pack behind the head that counts its records, and ends the message. 0 or an error. */
 BULLA_MUST_CHECK int bulla_message_seal(struct bulla_message *message, const struct bulla_cose *cose);
 
-/* Writes the header of a content that is sealed, and notes the state. */
-void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose, uint8_t state);
+/* Writes the header of a content that is sealed: the message is then. */
+void bulla_message_end(struct bulla_message *message, const struct bulla_cose *cose);
 
 /* The key schedule of the context's own secret. */
 void bulla_schedule_of(const struct bulla *bulla, struct bulla_schedule *schedule);
@@ -66,8 +66,8 @@ BULLA_MUST_CHECK int bulla_context_prepare(struct bulla *bulla, const struct bul
 /* Brings the ages of the tracked messages up to date. */
 void bulla_context_tick(struct bulla *bulla);
 
-#define BULLA_AHEAD 0x100u /* more than the window of a receipt: its top may lie above the next number */
-#define BULLA_FAR   (UINT16_MAX - BULLA_AHEAD) /* messages that lie so far behind are forgotten */
+#define BULLA_AHEAD 0x80u /* more than the window of a receipt: its top may lie above the next number */
+#define BULLA_FAR   (UINT16_MAX - 2 * BULLA_AHEAD) /* messages that lie so far behind are forgotten */
 
 /* The tracked message that has this Partial IV, or NULL. */
 struct bulla_sent *bulla_sent_find(struct bulla *bulla, const uint8_t piv[BULLA_NUMBER_SIZE]);

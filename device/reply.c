@@ -10,27 +10,16 @@
 #define FRESH_AGE   (60u * 1000u / BULLA_AGE_UNIT)
 #define WINDOW_SIZE 64u
 
-/* Called, not put in line: what it keeps on the stack is then not there while the key is derived, which takes
- * the most. */
-#if defined(__GNUC__) || defined(__clang__)
-#define SEPARATE __attribute__((noinline))
-#else
-#define SEPARATE
-#endif
-
 /* A reply being opened. */
 struct opening {
-    struct bulla *bulla;
     struct bulla_reply_envelope envelope;
     struct bulla_sent *sent;   /* the message that it answers */
     struct bulla_derived keys; /* the gateway's */
 };
 
 /* The key of the gateway that the reply names. */
-static int find_key(struct opening *opening)
+static int find_key(const struct bulla *bulla, struct opening *opening)
 {
-    const struct bulla *bulla = opening->bulla;
-
     opening->keys = bulla->own;
     memcpy(opening->keys.kid, opening->envelope.id, BULLA_GATEWAY_ID_SIZE);
     opening->keys.kid_len = BULLA_GATEWAY_ID_SIZE;
@@ -42,24 +31,25 @@ static int find_key(struct opening *opening)
 }
 
 /* Opens the ciphertext under that key. */
-static int open_ciphertext(struct opening *opening)
+static int open_ciphertext(const struct bulla *bulla, struct opening *opening)
 {
     struct bulla_reply_envelope *envelope = &opening->envelope;
 
-    envelope->cose.crypto = opening->bulla->port->crypto;
+    envelope->cose.crypto = bulla->port->crypto;
     envelope->cose.keys = &opening->keys;
     return bulla_cose_open(&envelope->cose, envelope->ciphertext, envelope->ciphertext,
                            envelope->ciphertext_len);
 }
 
 /* Reads what an opened one says. A gateway's key is kept once it has opened something. */
-static int read_body(struct opening *opening, struct bulla_reply_body *body)
+static int read_body(struct bulla *bulla, struct opening *opening, struct bulla_reply_body *body)
 {
-    struct bulla *bulla = opening->bulla;
-    const struct bulla_reply_envelope *envelope = &opening->envelope;
-    size_t len = (size_t)(envelope->ciphertext_len - bulla_tag_size(bulla->own.alg));
-    int error = bulla_reply_body_parse(body, envelope->ciphertext, len);
+    struct bulla_scan *scan = &opening->envelope.scan; /* it has come to the ciphertext's end */
+    int error;
 
+    scan->at = opening->envelope.ciphertext;
+    scan->end -= bulla_tag_size(bulla->own.alg);
+    error = bulla_reply_body_parse(body, scan);
     if (error < 0)
         return error;
     memcpy(bulla->gateway_key, opening->keys.key, sizeof(bulla->gateway_key));
@@ -124,11 +114,9 @@ static int is_fresh(const struct bulla *bulla, const struct opening *opening)
 }
 
 /* Says what was in it, for the application. */
-static void describe(const struct opening *opening, const struct bulla_reply_body *body,
-                     struct bulla_reply *reply)
+static void describe(const struct bulla *bulla, const struct opening *opening,
+                     const struct bulla_reply_body *body, struct bulla_reply *reply)
 {
-    const struct bulla *bulla = opening->bulla;
-
     memset(reply, 0, sizeof(*reply));
     bulla_number_read(&reply->re, opening->envelope.re, BULLA_ARGUMENT_SIZE);
     bulla_number_read(&reply->top, body->number[BULLA_REPLY_TOP], BULLA_ARGUMENT_SIZE);
@@ -144,13 +132,13 @@ static void describe(const struct opening *opening, const struct bulla_reply_bod
     reply->challenged = (bulla->flags & BULLA_F_CHALLENGED) != 0;
 }
 
-/* Does what an opened reply says. */
-SEPARATE static int apply(struct opening *opening, struct bulla_reply *reply)
+/* Does what an opened reply says. Apart: what it keeps on the stack is then not there while the key is
+ * derived, which takes the most. */
+BULLA_APART static int apply(struct bulla *bulla, struct opening *opening, struct bulla_reply *reply)
 {
-    struct bulla *bulla = opening->bulla;
     uint8_t *re = opening->envelope.re;
     struct bulla_reply_body body;
-    int error = read_body(opening, &body);
+    int error = read_body(bulla, opening, &body);
 
     if (error < 0)
         return error;
@@ -159,19 +147,18 @@ SEPARATE static int apply(struct opening *opening, struct bulla_reply *reply)
         apply_receipt(bulla, &body, re);
     settle(bulla, opening, &body);
     if (reply != NULL)
-        describe(opening, &body, reply);
+        describe(bulla, opening, &body, reply);
     bulla_number_raise(bulla->answered, re, 1);
     return 0;
 }
 
-int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_reply *reply)
+BULLA_APART int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_reply *reply)
 {
     struct opening opening;
     int error;
 
     if ((bulla->flags & BULLA_F_OPEN) == 0)
         return BULLA_E_STATE;
-    opening.bulla = bulla;
     error = bulla_reply_envelope_parse(&opening.envelope, (uint8_t *)bytes, len);
     if (error < 0)
         return error;
@@ -180,11 +167,11 @@ int bulla_open_reply(struct bulla *bulla, void *bytes, size_t len, struct bulla_
     opening.sent = bulla_sent_find(bulla, opening.envelope.re);
     if (opening.sent == NULL || (opening.envelope.re[6] | opening.envelope.re[7]) != 0)
         return BULLA_E_NOT_OURS;
-    error = find_key(&opening);
+    error = find_key(bulla, &opening);
     if (error == 0)
-        error = open_ciphertext(&opening);
+        error = open_ciphertext(bulla, &opening);
     if (error == 0)
-        error = apply(&opening, reply);
+        error = apply(bulla, &opening, reply);
     bulla_wipe(&opening.keys, sizeof(opening.keys));
     return error;
 }

@@ -35,7 +35,6 @@ struct bulla_reply_body {
 /* 0 or BULLA_E_MALFORMED. */
 BULLA_MUST_CHECK int bulla_reply_envelope_parse(struct bulla_reply_envelope *envelope, uint8_t *bytes,
                                                 size_t len);
-BULLA_MUST_CHECK int bulla_reply_body_parse(struct bulla_reply_body *body, const uint8_t *plaintext,
-                                            size_t len);
+BULLA_MUST_CHECK int bulla_reply_body_parse(struct bulla_reply_body *body, struct bulla_scan *scan);
 
 #endif

@@ -10,18 +10,14 @@
 struct around {
     struct bulla_cose cose;
     uint8_t piv[BULLA_NUMBER_SIZE];
-    uint8_t room[BULLA_PROTECTED_SENT];
 };
 
-static int is_sealed(const struct bulla_message *message)
-{
-    return message->state == BULLA_MESSAGE_SEALED || message->state == BULLA_MESSAGE_BARE;
-}
-
-/* Numbers of one session say nothing of another. */
+/* Whether it was sealed here. Numbers of one session say nothing of another. */
 static int is_of_this_context(const struct bulla *bulla, const struct bulla_message *message)
 {
-    return is_sealed(message) && bulla_equal(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
+    return (message->state == BULLA_MESSAGE_SEALED || message->state == BULLA_MESSAGE_BARE) &&
+           (bulla->flags & BULLA_F_OPEN) != 0 &&
+           bulla_equal(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
 }
 
 /* What must be so before a number may be taken: the saved session is gone, the number is reserved, and
@@ -36,14 +32,14 @@ static int make_ready(struct bulla *bulla)
     return error == 0 && bulla->next[BULLA_PIV_SIZE] != 0 ? BULLA_E_EXHAUSTED : error;
 }
 
-/* Whether the next message may leave the kid context out (PROTOCOL 3, header 10). */
+/* BULLA_M_BARE if the next message may leave the kid context out (PROTOCOL 3, header 10), else 0. */
 static int may_be_bare(struct bulla *bulla)
 {
     for (uint8_t i = 0; i < BULLA_TRACKED; i++) {
         if ((bulla->sent[i].marks & (BULLA_M_BARE | BULLA_M_STORED | BULLA_M_REFUSED)) == BULLA_M_BARE)
             bulla->flags |= BULLA_F_KEEP;
     }
-    return (bulla->flags & (BULLA_F_RECEIPT | BULLA_F_KEEP)) == BULLA_F_RECEIPT;
+    return (bulla->flags & (BULLA_F_RECEIPT | BULLA_F_KEEP)) == BULLA_F_RECEIPT ? BULLA_M_BARE : 0;
 }
 
 /* What stands around the content of this context's message: `own_context` says whether its kid context is
@@ -60,30 +56,28 @@ BULLA_APART static void surround(const struct bulla *bulla, const struct bulla_m
 int bulla_seal(struct bulla *bulla, struct bulla_message *message)
 {
     struct around around;
+    uint8_t room[BULLA_PROTECTED_SENT];
     int result = bulla_message_check(message);
-    uint8_t state;
+    int bare;
 
     if (result == 0)
         result = make_ready(bulla);
     if (result < 0)
         return result;
-    state = may_be_bare(bulla) ? BULLA_MESSAGE_BARE : BULLA_MESSAGE_SEALED;
+    bare = may_be_bare(bulla);
     bulla_message_number(message, bulla->next);
-    surround(bulla, message, state != BULLA_MESSAGE_BARE, &around);
-    bulla_cose_protect(&around.cose, around.room, message->format,
+    surround(bulla, message, bare == 0, &around);
+    bulla_cose_protect(&around.cose, room, message->format,
                        (bulla->flags & BULLA_F_CHALLENGED) != 0 ? bulla->challenge : NULL);
     bulla_context_tick(bulla);
-    bulla_sent_push(bulla, state == BULLA_MESSAGE_BARE
-                               ? BULLA_M_TRACKED | BULLA_M_BARE
-                               : BULLA_M_TRACKED); /* the number is spent, whatever comes next */
-    result = bulla_message_seal(message, &around.cose);
-    if (result < 0) {
-        bulla->sent[0].marks = 0;
-        return result;
-    }
+    bulla_sent_push(bulla, (uint8_t)(BULLA_M_TRACKED | bare)); /* the number is spent, whatever comes next */
     memcpy(message->id_context, bulla->id_context, BULLA_ID_CONTEXT_SIZE);
-    bulla_message_end(message, &around.cose, state);
-    return 0;
+    result = bulla_message_seal(message, &around.cose);
+    if (result != 0)
+        bulla->sent[0].marks = 0;
+    else if (bare != 0)
+        message->state = BULLA_MESSAGE_BARE;
+    return result;
 }
 
 enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message *message)
@@ -101,59 +95,54 @@ enum bulla_fate bulla_fate(const struct bulla *bulla, const struct bulla_message
     return (sent->marks & BULLA_M_REFUSED) != 0 ? BULLA_SEAL_AGAIN : BULLA_WAITING;
 }
 
-/*
- * What stands around a message that was sealed here, from its own bytes: they begin as bulla_cose_header()
- * wrote them. 0, or BULLA_E_STATE if the context is another one, or they are as they cannot have been.
- */
-static int surround_sealed(const struct bulla *bulla, const struct bulla_message *message, int own_context,
-                           struct around *around)
+/* The protected header of a sealed message, from its own bytes: behind the tag and the array's head it is a
+ * string whose head is one byte. */
+static const uint8_t *protected_of(const struct bulla_message *message)
 {
-    const uint8_t *bytes = message->data + 2; /* behind the tag and the array's head: a head of one byte */
-    uint8_t len;
-
-    if (!is_of_this_context(bulla, message) || (bulla->flags & BULLA_F_OPEN) == 0)
-        return BULLA_E_STATE;
-    len = (uint8_t)(*bytes++ - (BULLA_CBOR_BYTES << 5));
-    if (len > BULLA_PROTECTED_SENT)
-        return BULLA_E_STATE;
-    surround(bulla, message, own_context, around);
-    memcpy(around->room, bytes, BULLA_PROTECTED_SENT);
-    around->cose.protected_bytes = around->room;
-    around->cose.protected_len = len;
-    return 0;
+    return message->data + 3;
 }
 
-int bulla_resend(struct bulla *bulla, struct bulla_message *message)
+static uint8_t protected_len_of(const struct bulla_message *message)
+{
+    return message->data[2] & BULLA_CBOR_INFO;
+}
+
+BULLA_APART int bulla_resend(struct bulla *bulla, struct bulla_message *message)
 {
     struct around around;
-    int error = surround_sealed(bulla, message, 1, &around);
+    uint8_t room[BULLA_CBOR_INFO]; /* what protected_len_of() may be */
 
-    if (error < 0)
-        return error;
-    if (message->state == BULLA_MESSAGE_BARE)
+    if (!is_of_this_context(bulla, message))
+        return BULLA_E_STATE;
+    if (message->state == BULLA_MESSAGE_BARE) {
         bulla->flags |= BULLA_F_KEEP; /* it went unanswered without its kid context */
-    bulla_message_end(message, &around.cose, BULLA_MESSAGE_SEALED);
+        surround(bulla, message, 1, &around);
+        memcpy(room, protected_of(message), sizeof(room)); /* before it is written over */
+        around.cose.protected_bytes = room;
+        around.cose.protected_len = protected_len_of(message);
+        bulla_message_end(message, &around.cose);
+    }
     return 0;
 }
 
-/* Opens the device's own message in place. */
+/* Opens the device's own message in place. Its header stays as it is. */
 BULLA_APART static int open_own(const struct bulla *bulla, struct bulla_message *message)
 {
     uint8_t *content = message->content;
+    size_t len = (size_t)(message->at - content) + bulla_tag_size(bulla->own.alg);
     struct around around;
-    int error = surround_sealed(bulla, message, message->state != BULLA_MESSAGE_BARE, &around);
+    uint8_t spare[BULLA_AAD_MAX];
+    int error;
 
-    if (error < 0)
-        return error;
-    error = bulla_cose_open(&around.cose, content, content,
-                            (size_t)(message->at - content) + bulla_tag_size(bulla->own.alg));
-    if (error < 0) { /* the additional data stood in the header's place */
-        bulla_message_end(message, &around.cose, message->state);
-        return error;
+    surround(bulla, message, 0, &around);
+    around.cose.protected_bytes = protected_of(message);
+    around.cose.protected_len = protected_len_of(message);
+    error = bulla_cose_open(&around.cose, spare + sizeof(spare), content, len);
+    if (error == 0) {
+        message->state = BULLA_MESSAGE_OPENED;
+        message->size = 0;
     }
-    message->state = BULLA_MESSAGE_OPENED;
-    message->size = 0;
-    return 0;
+    return error;
 }
 
 int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
@@ -163,7 +152,7 @@ int bulla_seal_again(struct bulla *bulla, struct bulla_message *message)
         int error = BULLA_E_STATE;
 
         if (fate != BULLA_STORED && fate != BULLA_WAITING) /* PROTOCOL 3: only its own reply tells to */
-            error = open_own(bulla, message);
+            error = is_of_this_context(bulla, message) ? open_own(bulla, message) : BULLA_E_STATE;
         if (error < 0)
             return error;
     }

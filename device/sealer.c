@@ -61,8 +61,5 @@ int bulla_seal_derived(struct bulla_sealer *sealer, struct bulla_message *messag
     cose.id_context = NULL;
     cose.piv = bulla_message_piv(message, number);
     bulla_cose_protect(&cose, room, message->format, NULL);
-    result = bulla_message_seal(message, &cose);
-    if (result == 0)
-        bulla_message_end(message, &cose, BULLA_MESSAGE_SEALED);
-    return result;
+    return bulla_message_seal(message, &cose);
 }

@@ -3,6 +3,7 @@
  * sealed (PROTOCOL 5).
  */
 #include "context.h"
+#include "push.h"
 
 void bulla_context_tick(struct bulla *bulla)
 {
@@ -27,13 +28,11 @@ void bulla_context_tick(struct bulla *bulla)
 uint16_t bulla_number_gap(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
     uint16_t low = 0;
-    uint8_t high = 0; /* what is beyond 16 bits */
-    int16_t left = 0; /* what is borrowed stays below zero */
+    uint8_t high = 0;           /* what is beyond 16 bits */
+    int16_t left = BULLA_AHEAD; /* what is borrowed stays below zero */
 
     for (uint8_t i = 0; i < BULLA_NUMBER_SIZE; i++) {
         left = (int16_t)(left + *a++ - *b++);
-        if (i == 1)
-            left++; /* BULLA_AHEAD */
         if (i < 2)
             low = (uint16_t)((uint8_t)left << 8 | low >> 8);
         else
@@ -83,13 +82,11 @@ void bulla_context_raise(struct bulla *bulla, const uint8_t number[BULLA_NUMBER_
 
 void bulla_sent_push(struct bulla *bulla, uint8_t marks)
 {
-    struct bulla_sent before = {0, 0, marks};
+    const struct bulla_sent taken = {0, 0, marks};
 
-    for (uint8_t i = 0; i < BULLA_TRACKED; i++) {
-        struct bulla_sent was = bulla->sent[i];
-        bulla->sent[i] = before;
-        before = was;
-    }
+    bulla_push((uint8_t *)(bulla->sent + BULLA_TRACKED), (const uint8_t *)bulla->sent,
+               sizeof(bulla->sent) - sizeof(bulla->sent[0]));
+    bulla->sent[0] = taken;
     bulla_context_raise(bulla, bulla->next, 1);
     bulla->flags |= BULLA_F_AWAKE;
 }

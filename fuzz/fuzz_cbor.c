@@ -88,13 +88,13 @@ static int is_deterministic(const uint8_t *data, const uint8_t *end)
 static void check_scan(const uint8_t *data, size_t size)
 {
     struct bulla_cbor_reader reader = {data, data + size};
-    struct bulla_scan scan = {data, (uint16_t)size, 0};
+    struct bulla_scan scan = {.at = data, .end = data + size};
     int found = bulla_cbor_skip(&reader, SCAN_MAX);
 
     if (found == 0 && !is_deterministic(data, reader.at))
         found = -1;
     bulla_scan_skip(&scan);
-    require(scan.at + scan.left == data + size);
+    require(scan.end == data + size && scan.at <= scan.end);
     require(scan.wrong == (found < 0));
     require(found < 0 || scan.at == reader.at);
 }
