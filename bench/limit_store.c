@@ -38,7 +38,7 @@ static int add_devices(struct bench_store *bench, struct failure *failure)
         memcpy(row.kid + 2, bench->run, sizeof(bench->run));
         snprintf(row.name, sizeof(row.name), "store-%02x%02x%02x-%zu", bench->run[0], bench->run[1],
                  bench->run[2], i);
-        entered = bench->store->ops->device_add(bench->store, &row, true, failure);
+        entered = store_device_add(bench->store, &row, true, failure);
         if (entered != 1)
             return entered < 0 ? -1 : fail(failure, "a kid is taken");
         bench->devices[i] = row.id;

@@ -57,7 +57,7 @@ static int enter(const struct provision_options *options, struct store *store, c
         return fail(failure, "the system's random source failed");
     result = vault_seal_device(vault, &row, secret, failure);
     bulla_wipe(secret, sizeof(secret));
-    return result < 0 ? -1 : store->ops->device_add(store, &row, true, failure);
+    return result < 0 ? -1 : store_device_add(store, &row, true, failure);
 }
 
 static int enter_all(const struct provision_options *options, struct store *store, const struct vault *vault,

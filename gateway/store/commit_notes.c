@@ -85,8 +85,46 @@ size_t *commit_order(const struct commit *commit)
     return order;
 }
 
-bool commit_is_plain_move(const struct commit_context *context)
+bool commit_is_move(const struct commit_context *context)
 {
-    return context->before.proven && context->after.proven &&
-           context->before.window.lower == context->after.window.lower;
+    return context->before.proven && context->after.proven;
+}
+
+bool commit_is_proof(const struct commit_context *context)
+{
+    return !context->before.proven && context->after.proven;
+}
+
+struct commit_kinds commit_count_kinds(const struct commit *commit, const struct commit_notes *notes)
+{
+    struct commit_kinds kinds = {0};
+
+    for (size_t i = 0; i < commit->context_count; i++) {
+        const struct commit_context *context = &commit->contexts[i];
+        kinds.proofs += commit_is_proof(context);
+        kinds.lost += notes->items[i].lost > 0;
+        kinds.firsts += commit_is_first(context);
+        kinds.others +=
+            !commit_is_move(context) || context->before.window.lower != context->after.window.lower;
+    }
+    return kinds;
+}
+
+int64_t *commit_series(const struct commit *commit)
+{
+    size_t room = 1;
+
+    for (size_t i = 0; i < commit->message_count; i++)
+        if (commit->messages[i].first + commit->messages[i].count > room)
+            room = commit->messages[i].first + commit->messages[i].count;
+    return calloc(room, sizeof(int64_t));
+}
+
+bool commit_has_series(const struct commit *commit, const int64_t *ids)
+{
+    for (size_t i = 0; i < commit->message_count; i++)
+        for (size_t r = 0; r < commit->messages[i].count; r++)
+            if (ids[commit->messages[i].first + r] == 0)
+                return false;
+    return true;
 }

@@ -39,7 +39,31 @@ int commit_compare_rows(const struct context_row *a, const struct context_row *b
 /* The batch's contexts in that order: their indices, which the caller frees. NULL: no memory. */
 size_t *commit_order(const struct commit *commit);
 
-/* Of one that is proven, only what its window holds moves: not its lower limit. */
-bool commit_is_plain_move(const struct commit_context *context);
+/* What is to be done with a context: a proven one's window moves, or one is proven. */
+bool commit_is_move(const struct commit_context *context);
+bool commit_is_proof(const struct commit_context *context);
+
+/* How many of a batch's contexts there are of each kind. */
+struct commit_kinds {
+    size_t proofs; /* are to be proven */
+    size_t lost;   /* lost messages */
+    size_t firsts; /* whose first message it may be: that closes the device's older wire */
+    size_t others; /* of which more changes than top and bits of a proven one's window */
+};
+
+/* `notes`: those that were taken of this batch. */
+struct commit_kinds commit_count_kinds(const struct commit *commit, const struct commit_notes *notes);
+
+/* Whether the batch only moves windows and writes readings: nearly all do. */
+static inline bool commit_only_moves(const struct commit_kinds *kinds)
+{
+    return kinds->lost + kinds->firsts + kinds->others == 0;
+}
+
+/* Room for the series of each reading that a message names, zero; the caller frees it. NULL: no memory. */
+int64_t *commit_series(const struct commit *commit);
+
+/* Whether each reading has its series. One has none if its device is not in the registry any more. */
+bool commit_has_series(const struct commit *commit, const int64_t *ids);
 
 #endif

@@ -171,6 +171,23 @@ void store_url_shown(const char *url, char *out, size_t size)
     out[used] = '\0';
 }
 
+int store_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
+{
+    struct device_entry entry = {.row = *row, .proven = proven};
+    enum device_clash clash = CLASH_KID;
+    size_t at;
+    int result = store->ops->devices_add(store, &entry, 1, &at, &clash, failure);
+
+    if (result > 0)
+        row->id = entry.row.id;
+    if (result == 0 && clash == CLASH_NAME)
+        return fail(failure,
+                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
+                    "device remove' first",
+                    row->name);
+    return result;
+}
+
 int sinks_fail_full(struct failure *failure)
 {
     return fail(failure,

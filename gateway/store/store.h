@@ -113,6 +113,14 @@ struct device_entry {
     size_t label_count;
 };
 
+static inline bool devices_have_wire(const struct device_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].wire != NULL)
+            return true;
+    return false;
+}
+
 /* Why a list of devices was not entered: the first entry that cannot be. */
 enum device_clash {
     CLASH_NAME, /* the name is taken, in the registry or by an earlier entry */
@@ -444,11 +452,6 @@ struct store_ops {
     int (*meta_put)(struct store *store, const char *name, const void *value, size_t len,
                     struct failure *failure);
 
-    /*
-     * Enters a device (row->id is set) and, for a counter, its context row, proven or not. 1 entered; 0 the
-     * kid is taken, or was once (tombstone); -1 with failure, also when the name is taken.
-     */
-    int (*device_add)(struct store *store, struct device_row *row, bool proven, struct failure *failure);
     /* 1 found, 0 none. */
     int (*device_by_kid)(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                          struct failure *failure);
@@ -458,8 +461,8 @@ struct store_ops {
     int (*device_by_name)(struct store *store, const char *name, struct device_row *row,
                           struct failure *failure);
     /*
-     * Enters devices as device_add() does, with their labels, in one transaction: all or none. 1 entered; 0
-     * none, and `*at` is the index of an entry that clashes, `*clash` says how; -1 with failure.
+     * Enters devices with their labels, and of each counter its context row, in one transaction: all or none.
+     * 1 entered; 0 none, and `*at` is the index of an entry that clashes, `*clash` says how; -1 with failure.
      */
     int (*devices_add)(struct store *store, struct device_entry *entries, size_t count, size_t *at,
                        enum device_clash *clash, struct failure *failure);
@@ -489,9 +492,9 @@ struct store_ops {
                        struct failure *failure);
     /*
      * Gives a device that has no native credential one: kid, alg, kind and secret of `row`, row->id says
-     * which; `proven` as in device_add(). Its older wire stays open until a message of it is stored natively
-     * (commit() closes it), or closes now. row->kid_len 0: it has one, and only that is done. 1 done, 0 the
-     * kid is taken; -1 with failure, also where it is a group or has a credential.
+     * which; `proven` as in struct device_entry. Its older wire stays open until a message of it is stored
+     * natively (commit() closes it), or closes now. row->kid_len 0: it has one, and only that is done. 1
+     * done, 0 the kid is taken; -1 with failure, also where it is a group or has a credential.
      */
     int (*device_upgrade)(struct store *store, const struct device_row *row, bool proven, bool at_once,
                           struct failure *failure);
@@ -703,6 +706,13 @@ MUST_CHECK int store_open(struct store **store, const char *url, enum store_open
 
 /* As ops->prepare(), for the store that a URL names, if it names one. */
 void store_prepare(const char *url);
+
+/*
+ * Enters one device (row->id is set) and, for a counter, its context row, proven or not. 1 entered; 0 the kid
+ * is taken, or was once (tombstone); -1 with failure, also when the name is taken.
+ */
+MUST_CHECK int store_device_add(struct store *store, struct device_row *row, bool proven,
+                                struct failure *failure);
 
 /* Writes the URL as it may be shown: with *** for a password in it. */
 void store_url_shown(const char *url, char *out, size_t size);

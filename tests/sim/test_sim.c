@@ -91,7 +91,7 @@ static void enter(struct sim *sim, uint32_t lane, struct bulla_credential *crede
     memcpy(row.kid, credential->kid, credential->kid_len);
     snprintf(row.name, sizeof(row.name), "sim-%u", sim->lab.next_kid);
     assert_int_equal(vault_seal_device(&sim->lab.vault, &row, credential->secret, &failure), 0);
-    assert_int_equal(sim->lab.office->ops->device_add(sim->lab.office, &row, proven, &failure), 1);
+    assert_int_equal(store_device_add(sim->lab.office, &row, proven, &failure), 1);
     audit_device(&sim->audit, lane, row.id, proven);
 }
 

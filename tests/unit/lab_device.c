@@ -39,7 +39,7 @@ static void enter(struct lab *lab, struct lab_device *device, bool proven)
     struct device_row row = row_of(lab, device);
     struct failure failure;
 
-    assert_int_equal(lab->office->ops->device_add(lab->office, &row, proven, &failure), 1);
+    assert_int_equal(store_device_add(lab->office, &row, proven, &failure), 1);
     device->id = row.id;
 }
 

@@ -42,12 +42,6 @@ static int faulty_meta_put(struct store *store, const char *name, const void *va
     FORWARD(meta_put, inner, name, value, len, failure);
 }
 
-static int faulty_device_add(struct store *store, struct device_row *row, bool proven,
-                             struct failure *failure)
-{
-    FORWARD(device_add, inner, row, proven, failure);
-}
-
 static int faulty_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len,
                                 struct device_row *row, struct failure *failure)
 {
@@ -331,7 +325,6 @@ static const struct store_ops faulty_ops = {
     .restored = faulty_restored,
     .meta_get = faulty_meta_get,
     .meta_put = faulty_meta_put,
-    .device_add = faulty_device_add,
     .device_by_kid = faulty_device_by_kid,
     .kid_is_taken = faulty_kid_is_taken,
     .device_by_name = faulty_device_by_name,

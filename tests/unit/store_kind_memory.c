@@ -17,7 +17,6 @@ static const struct store_ops memory_ops = {
     .restored = memory_restored,
     .meta_get = memory_meta_get,
     .meta_put = memory_meta_put,
-    .device_add = memory_device_add,
     .device_by_kid = memory_device_by_kid,
     .kid_is_taken = memory_kid_is_taken,
     .device_by_name = memory_device_by_name,

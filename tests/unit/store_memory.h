@@ -152,7 +152,6 @@ int memory_labels_each(struct store *store, int64_t device, label_visitor *visit
                        struct failure *failure);
 int memory_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,
                        enum device_clash *clash, struct failure *failure);
-int memory_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
 int memory_device_each(struct store *store, const struct device_filter *filter, device_visitor *visit,
                        void *context, struct failure *failure);
 int memory_device_count(struct store *store, int64_t *count, struct failure *failure);

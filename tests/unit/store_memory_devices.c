@@ -189,20 +189,6 @@ int memory_devices_add(struct store *store, struct device_entry *entries, size_t
     return 1;
 }
 
-int memory_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
-{
-    struct device_entry entry = {.row = *row, .proven = proven};
-    enum device_clash clash = CLASH_KID;
-    size_t at;
-    int result = memory_devices_add(store, &entry, 1, &at, &clash, failure);
-
-    if (result == 0 && clash == CLASH_NAME)
-        return fail(failure, "there is a device named \"%s\" already", row->name);
-    if (result > 0)
-        row->id = entry.row.id;
-    return result;
-}
-
 static bool has_labels(struct memory_place *place, int64_t device, const struct device_filter *filter)
 {
     for (size_t i = 0; filter != NULL && i < filter->label_count; i++) {

@@ -60,10 +60,10 @@ static void test_device_rows(void **state)
     assert_int_equal(call(f, device_by_name, "küche", &row), 0);
 
     strcpy(other.name, "another");
-    assert_int_equal(call(f, device_add, &other, false), 0); /* the kid is taken */
+    assert_int_equal(store_device_add(f->store, &other, false, &f->failure), 0); /* the kid is taken */
     strcpy(other.name, added.name);
     other.kid[0] = 99;
-    assert_int_equal(call(f, device_add, &other, false), -1);
+    assert_int_equal(store_device_add(f->store, &other, false, &f->failure), -1);
     says(f, "named");
 }
 
@@ -159,7 +159,7 @@ static void test_remove(void **state)
     assert_int_equal(call(f, device_remove, row.id), -1);
 
     /* The kid is never given out again, the name may be; the old readings stay under it (PROTOCOL 9). */
-    assert_int_equal(call(f, device_add, &again, false), 0);
+    assert_int_equal(store_device_add(f->store, &again, false, &f->failure), 0);
     again = add_device(f, "a", 2, BULLA_SESSION, false);
     assert_true(again.id != row.id);
     assert_int_equal(count_readings(f, "a"), 2);
@@ -296,7 +296,7 @@ static void test_generation(void **state)
     assert_int_equal(generation_of(other), before + 5);
 
     /* What is no operator's change leaves it alone. */
-    assert_int_equal(call(f, device_add, &row, false), 0);
+    assert_int_equal(store_device_add(f->store, &row, false, &f->failure), 0);
     ok(call(f, events_add, &event, 1));
     assert_int_equal(call(f, meta_put, "x", "y", 1), 1);
     assert_int_equal(generation_of(other), before + 5);

@@ -45,8 +45,8 @@ static int live(struct fixture *f)
 
     AGAIN(f, call(f, meta_put, "K", "k", 1));
     AGAIN(f, call(f, gateway_id_add, (const uint8_t *)"abcdef", NOW));
-    AGAIN(f, call(f, device_add, &counter, true));
-    AGAIN(f, call(f, device_add, &meter, false));
+    AGAIN(f, store_device_add(f->store, &counter, true, &f->failure));
+    AGAIN(f, store_device_add(f->store, &meter, false, &f->failure));
     AGAIN(f, call(f, device_label, counter.id, &label, 1));
     AGAIN(f, call(f, context_find, counter.id, NULL, &context.before, &clock));
     AGAIN(f, commit_one(f, f->store, &context, 1));

@@ -36,11 +36,8 @@ struct device {
 struct batch {
     struct mysql *my;
     struct commit *commit;
-    int64_t *ids;  /* series of the readings */
-    size_t proofs; /* contexts that are to be proven */
-    size_t lost;   /* contexts that lost messages */
-    size_t firsts; /* contexts whose first message it may be: that closes the device's older wire */
-    size_t others; /* contexts of which more changes than top and bits of a window */
+    int64_t *ids; /* series of the readings */
+    struct commit_kinds kinds;
 
     /* places of the statements of the first round trip whose results count */
     int at_series_gone;
@@ -67,27 +64,17 @@ struct batch {
     bool committing; /* the COMMIT was sent: the outcome is its answer's */
 };
 
-static bool is_move(const struct commit_context *context)
-{
-    return context->before.proven && context->after.proven;
-}
-
-static bool is_proof(const struct commit_context *context)
-{
-    return !context->before.proven && context->after.proven;
-}
-
 /* ---- the first round trip ---- */
 
 static bool is_any(const struct batch *batch, size_t i)
 {
-    return is_move(&batch->commit->contexts[i]) || is_proof(&batch->commit->contexts[i]);
+    return commit_is_move(&batch->commit->contexts[i]) || commit_is_proof(&batch->commit->contexts[i]);
 }
 
 /* Devices whose rows the batch writes to, or whose set of contexts: they are locked before any context. */
 static bool is_written(const struct batch *batch, size_t i)
 {
-    return is_proof(&batch->commit->contexts[i]) || batch->my->notes.items[i].lost > 0;
+    return commit_is_proof(&batch->commit->contexts[i]) || batch->my->notes.items[i].lost > 0;
 }
 
 static bool is_first(const struct batch *batch, size_t i)
@@ -139,16 +126,16 @@ static void send_first(struct batch *batch, struct mq_batch *round)
     mq_batch_add(round, MQ_BEGIN, NULL);
     mq_batch_add(round, MQ_SERIES_HOLD, NULL);
     batch->at_series_gone = round->count - 1;
-    if (batch->firsts > 0)
+    if (batch->kinds.firsts > 0)
         batch->at_wires = send_devices(batch, round, MQ_WIRES_HOLD_OF, is_first);
-    if (batch->proofs + batch->lost > 0)
+    if (batch->kinds.proofs + batch->kinds.lost > 0)
         send_devices(batch, round, MQ_DEVICES_HOLD, is_written);
     batch->at_contexts = send_devices(batch, round, MQ_CONTEXTS_HOLD, is_any);
     batch->at_devices = send_states(batch, round);
     mq_text(&parameters, "generation"); /* spares the gateway a round trip of its own */
     mq_batch_add(round, MQ_NUMBER_GET, &parameters);
     batch->at_generation = round->count - 1;
-    if (batch->proofs == 0)
+    if (batch->kinds.proofs == 0)
         return;
     mq_batch_add(round, MQ_T_HOLD, NULL);
     mq_batch_add(round, MQ_FLOOR_AND_T, NULL);
@@ -158,7 +145,7 @@ static void send_first(struct batch *batch, struct mq_batch *round)
 /* A proof may add one. */
 static void take_contexts(struct batch *batch, struct mq_result *result)
 {
-    size_t room = (size_t)mq_count(result) + batch->proofs + 1;
+    size_t room = (size_t)mq_count(result) + batch->kinds.proofs + 1;
 
     batch->held = calloc(room, sizeof(*batch->held));
     if (batch->held == NULL) {
@@ -382,12 +369,13 @@ static void judge(struct batch *batch)
     size_t count = batch->commit->context_count;
 
     for (size_t i = 0; i < count; i++)
-        contexts[i].verdict = is_move(&contexts[i]) && judge_move(batch, i) ? COMMIT_DONE : COMMIT_CONFLICT;
+        contexts[i].verdict =
+            commit_is_move(&contexts[i]) && judge_move(batch, i) ? COMMIT_DONE : COMMIT_CONFLICT;
     for (size_t i = 0; i < count; i++)
-        if (is_proof(&contexts[i]))
+        if (commit_is_proof(&contexts[i]))
             let_due_go(batch, contexts[i].before.device);
     for (size_t i = 0; i < count; i++)
-        if (is_proof(&contexts[i]) && judge_proof(batch, i))
+        if (commit_is_proof(&contexts[i]) && judge_proof(batch, i))
             contexts[i].verdict = COMMIT_DONE;
 }
 
@@ -490,7 +478,7 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
     send_rows(batch, &round);
     if (batch->commit->way != READINGS_OUT)
         result = maria_points_send(&round, batch->commit, batch->ids, failure);
-    if (batch->lost > 0)
+    if (batch->kinds.lost > 0)
         send_lost(batch, &round);
     send_gone(batch, &round);
     send_closed_wires(batch, &round);
@@ -507,16 +495,6 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
 }
 
 /* ---- all of it ---- */
-
-static void count_kinds(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->commit->context_count; i++) {
-        batch->proofs += is_proof(&batch->commit->contexts[i]);
-        batch->lost += batch->my->notes.items[i].lost > 0;
-        batch->firsts += is_first(batch, i);
-        batch->others += !commit_is_plain_move(&batch->commit->contexts[i]);
-    }
-}
 
 /* On a new connection nothing is known of what happened before it. */
 static int know_series(struct mysql *my, struct failure *failure)
@@ -543,7 +521,7 @@ static int find_series(struct batch *batch, struct failure *failure)
 /* As maria_moves_commit(). All of it is sent at once, the COMMIT as well. */
 static int move_at_once(struct batch *batch, struct failure *failure)
 {
-    if (batch->commit->context_count == 0 || batch->others + batch->lost + batch->firsts > 0)
+    if (batch->commit->context_count == 0 || !commit_only_moves(&batch->kinds))
         return 0;
     int done = maria_moves_commit(batch->my, batch->commit, batch->ids, failure);
     batch->committing = done != 0;
@@ -600,16 +578,6 @@ static int run(struct batch *batch, struct failure *failure)
     }
 }
 
-static size_t reading_room(const struct commit *commit)
-{
-    size_t room = 1;
-
-    for (size_t i = 0; i < commit->message_count; i++)
-        if (commit->messages[i].first + commit->messages[i].count > room)
-            room = commit->messages[i].first + commit->messages[i].count;
-    return room;
-}
-
 int maria_commit(struct store *store, struct commit *commit, int64_t now, struct failure *failure)
 {
     struct mysql *my = mysql_of(store);
@@ -619,8 +587,8 @@ int maria_commit(struct store *store, struct commit *commit, int64_t now, struct
     (void)now; /* the database's clock counts */
     if (commit_notes_take(&my->notes, commit, failure) != 0)
         return -1;
-    count_kinds(&batch);
-    batch.ids = calloc(reading_room(commit), sizeof(*batch.ids));
+    batch.kinds = commit_count_kinds(commit, &my->notes);
+    batch.ids = commit_series(commit);
     if (batch.ids == NULL)
         result = fail(failure, "cannot %s: no memory is left", what);
     else

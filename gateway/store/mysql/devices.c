@@ -277,14 +277,6 @@ static int insert_entries(struct mysql *my, struct device_entry *entries, size_t
     return 1;
 }
 
-static bool has_wire(const struct device_entry *entries, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].wire != NULL)
-            return true;
-    return false;
-}
-
 /* 1 all entered; 0 one clashes, and nothing was; -1. */
 static int add_devices(struct mysql *my, struct device_entry *entries, size_t count, size_t *at,
                        enum device_clash *clash, struct failure *failure)
@@ -293,7 +285,7 @@ static int add_devices(struct mysql *my, struct device_entry *entries, size_t co
 
     if (mq_begin(my, what, failure) != 0)
         return -1;
-    int result = has_wire(entries, count) ? maria_hold_wires(my, what, failure) : 0;
+    int result = devices_have_wire(entries, count) ? maria_hold_wires(my, what, failure) : 0;
     if (result == 0)
         result = insert_entries(my, entries, count, at, clash, failure);
     if (result == 0) {
@@ -312,22 +304,5 @@ int maria_devices_add(struct store *store, struct device_entry *entries, size_t 
     do
         result = add_devices(my, entries, count, at, clash, failure);
     while (result < 0 && mq_again(my, &tries));
-    return result;
-}
-
-int maria_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
-{
-    struct device_entry entry = {.row = *row, .proven = proven};
-    enum device_clash clash = CLASH_KID;
-    size_t at;
-    int result = maria_devices_add(store, &entry, 1, &at, &clash, failure);
-
-    if (result > 0)
-        row->id = entry.row.id;
-    if (result == 0 && clash == CLASH_NAME)
-        return fail(failure,
-                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
-                    "device remove' first",
-                    row->name);
     return result;
 }

@@ -118,21 +118,11 @@ static int run(struct mysql *my, struct moves *moves, struct failure *failure)
     return 0;
 }
 
-/* One has none if its device is not in the registry any more: the others can go on. */
-static bool have_series(const struct commit *commit, const int64_t *ids)
-{
-    for (size_t i = 0; i < commit->message_count && commit->way != READINGS_OUT; i++)
-        for (size_t r = 0; r < commit->messages[i].count; r++)
-            if (ids[commit->messages[i].first + r] == 0)
-                return false;
-    return true;
-}
-
 int maria_moves_commit(struct mysql *my, struct commit *commit, const int64_t *ids, struct failure *failure)
 {
     struct moves moves = {.commit = commit, .ids = ids};
 
-    if (!maria_is_at_rest(my) || !have_series(commit, ids))
+    if (!maria_is_at_rest(my) || (commit->way != READINGS_OUT && !commit_has_series(commit, ids)))
         return 0;
     moves.order = commit_order(commit);
     int result =

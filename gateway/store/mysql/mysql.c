@@ -62,7 +62,6 @@ const struct store_ops store_mysql = {
     .transfer = &maria_transfer,
     .meta_get = maria_meta_get,
     .meta_put = maria_meta_put,
-    .device_add = maria_device_add,
     .device_by_kid = maria_device_by_kid,
     .kid_is_taken = maria_kid_is_taken,
     .device_by_name = maria_device_by_name,

@@ -332,7 +332,6 @@ MUST_CHECK int maria_number(struct mysql *my, const char *name, int64_t *value, 
 
 /* ---- devices.c ---- */
 
-int maria_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
 int maria_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                         struct failure *failure);
 int maria_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure);

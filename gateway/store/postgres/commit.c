@@ -22,26 +22,13 @@ static const char what[] = "store a batch";
 struct batch {
     struct postgres *pg;
     struct commit *commit;
-    int64_t *ids;  /* series of the readings */
-    size_t proofs; /* contexts that are to be proven */
-    size_t lost;   /* contexts that lost messages */
-    size_t firsts; /* contexts whose first message it may be: that closes the device's older wire */
-    size_t others; /* contexts of which more changes than top and bits of a window */
+    int64_t *ids; /* series of the readings */
+    struct commit_kinds kinds;
     int first_proof;
     int *proof_of;       /* by place of the statement behind the first: index of the context */
     int64_t series_gone; /* as the transaction sees it */
     bool committed;
 };
-
-static bool is_move(const struct commit_context *context)
-{
-    return context->before.proven && context->after.proven;
-}
-
-static bool is_proof(const struct commit_context *context)
-{
-    return !context->before.proven && context->after.proven;
-}
 
 /* A statement about the devices of first messages (usually there are none): all of them, or those of what is
  * stored. */
@@ -73,7 +60,7 @@ static int send_device_locks(struct pg_pipeline *pipeline, const struct batch *b
 
     pg_array_begin(&devices, PG_INT8);
     for (size_t i = 0; i < batch->commit->context_count; i++)
-        if (is_proof(&batch->commit->contexts[i]) || batch->pg->notes.items[i].lost > 0)
+        if (commit_is_proof(&batch->commit->contexts[i]) || batch->pg->notes.items[i].lost > 0)
             pg_array_number(&devices, batch->commit->contexts[i].before.device);
     int result = pg_array_add(&parameters, &devices, failure);
     if (result == 0)
@@ -98,7 +85,7 @@ static int send_context_locks(struct pg_pipeline *pipeline, const struct batch *
     pg_array_begin(&devices, PG_INT8);
     pg_array_begin(&id_contexts, PG_BYTEA);
     for (size_t i = 0; i < batch->commit->context_count; i++)
-        if (is_move(&batch->commit->contexts[i])) {
+        if (commit_is_move(&batch->commit->contexts[i])) {
             pg_array_number(&devices, batch->commit->contexts[i].before.device);
             put_id(&id_contexts, &batch->commit->contexts[i].before);
         }
@@ -143,7 +130,7 @@ static int send_moves(struct pg_pipeline *pipeline, const struct batch *batch, s
     for (int i = 0; i < MOVE_COLUMNS; i++)
         pg_array_begin(&arrays[i], i == ID ? PG_BYTEA : PG_INT8);
     for (size_t i = 0; i < batch->commit->context_count; i++)
-        if (is_move(&batch->commit->contexts[i]))
+        if (commit_is_move(&batch->commit->contexts[i]))
             put_move(arrays, &batch->commit->contexts[i], batch->pg->notes.items[i].seen, i);
     for (int i = 0; i < MOVE_COLUMNS && result == 0; i++)
         result = pg_array_add(&parameters, &arrays[i], failure);
@@ -199,7 +186,7 @@ static int send_proofs(struct pg_pipeline *pipeline, struct batch *batch, struct
     pg_pipeline_send(pipeline, PG_ISSUED_T_HOLD, NULL);
     batch->first_proof = pipeline->count;
     for (size_t i = 0; i < batch->commit->context_count; i++)
-        if (is_proof(&batch->commit->contexts[i])) {
+        if (commit_is_proof(&batch->commit->contexts[i])) {
             batch->proof_of[pipeline->count - batch->first_proof] = (int)i;
             send_proof(pipeline, batch->pg, &batch->commit->contexts[i], batch->pg->notes.items[i].seen);
         }
@@ -215,7 +202,7 @@ static void take_first(void *context, int number, const PGresult *result)
 {
     struct batch *batch = context;
     struct commit_context *contexts = batch->commit->contexts;
-    bool is_proofs = batch->proofs > 0 && number >= batch->first_proof;
+    bool is_proofs = batch->kinds.proofs > 0 && number >= batch->first_proof;
 
     if (number == AT_SERIES_GONE)
         batch->series_gone = PQntuples(result) > 0 ? pg_get_number(result, 0, 0) : -1;
@@ -235,14 +222,14 @@ static int send_first(struct pg_pipeline *pipeline, struct batch *batch, struct 
     pg_pipeline_send(pipeline, PG_BEGIN, NULL);
     pg_pipeline_send(pipeline, PG_SERIES_LOCK, NULL);
     pg_pipeline_send(pipeline, PG_SERIES_GONE, NULL);
-    if (batch->firsts > 0 && send_firsts(pipeline, batch, PG_WIRES_HOLD_OF, true, failure) != 0)
+    if (batch->kinds.firsts > 0 && send_firsts(pipeline, batch, PG_WIRES_HOLD_OF, true, failure) != 0)
         return -1;
-    if (batch->proofs + batch->lost > 0 && send_device_locks(pipeline, batch, failure) != 0)
+    if (batch->kinds.proofs + batch->kinds.lost > 0 && send_device_locks(pipeline, batch, failure) != 0)
         return -1;
     if (send_context_locks(pipeline, batch, proving, failure) != 0 ||
         send_moves(pipeline, batch, failure) != 0)
         return -1;
-    return batch->proofs > 0 ? send_proofs(pipeline, batch, proving, failure) : 0;
+    return batch->kinds.proofs > 0 ? send_proofs(pipeline, batch, proving, failure) : 0;
 }
 
 /* Devices that prove something. */
@@ -250,7 +237,7 @@ static void gather_proving(const struct batch *batch, struct pg_array *proving)
 {
     pg_array_begin(proving, PG_INT8);
     for (size_t i = 0; i < batch->commit->context_count; i++)
-        if (is_proof(&batch->commit->contexts[i]))
+        if (commit_is_proof(&batch->commit->contexts[i]))
             pg_array_number(proving, batch->commit->contexts[i].before.device);
 }
 
@@ -325,9 +312,9 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
         return -1;
     if (batch->commit->way != READINGS_OUT)
         result = postgres_points_send(&pipeline, batch->commit, batch->ids, failure);
-    if (result == 0 && batch->lost > 0)
+    if (result == 0 && batch->kinds.lost > 0)
         result = send_lost(&pipeline, batch, failure);
-    if (result == 0 && batch->firsts > 0)
+    if (result == 0 && batch->kinds.firsts > 0)
         result = send_firsts(&pipeline, batch, PG_WIRES_CLOSE, false, failure);
     if (result == 0 && batch->commit->way != READINGS_HERE)
         result = send_out(&pipeline, batch, failure);
@@ -343,16 +330,6 @@ static int write_and_commit(struct batch *batch, struct failure *failure)
 }
 
 /* ---- all of it ---- */
-
-static void count_kinds(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->commit->context_count; i++) {
-        batch->proofs += is_proof(&batch->commit->contexts[i]);
-        batch->lost += batch->pg->notes.items[i].lost > 0;
-        batch->firsts += commit_is_first(&batch->commit->contexts[i]);
-        batch->others += !commit_is_plain_move(&batch->commit->contexts[i]);
-    }
-}
 
 /* On a new connection nothing is known of what happened before it. */
 static int know_series(struct postgres *pg, struct failure *failure)
@@ -378,7 +355,7 @@ static int try_once(struct batch *batch, struct failure *failure)
     if (know_series(pg, failure) != 0 || (batch->commit->way != READINGS_OUT &&
                                           postgres_series_find(pg, batch->commit, batch->ids, failure) != 0))
         return -1;
-    if (batch->commit->way == READINGS_HERE && batch->others + batch->lost + batch->firsts == 0)
+    if (batch->commit->way == READINGS_HERE && commit_only_moves(&batch->kinds))
         done = postgres_moves_commit(pg, batch->commit, batch->ids, failure);
     if (done != 0)
         return done;
@@ -390,16 +367,6 @@ static int try_once(struct batch *batch, struct failure *failure)
         return 0;
     }
     return write_and_commit(batch, failure) != 0 ? -1 : 1;
-}
-
-static size_t reading_room(const struct commit *commit)
-{
-    size_t room = 1;
-
-    for (size_t i = 0; i < commit->message_count; i++)
-        if (commit->messages[i].first + commit->messages[i].count > room)
-            room = commit->messages[i].first + commit->messages[i].count;
-    return room;
 }
 
 static int run(struct batch *batch, struct failure *failure)
@@ -430,9 +397,9 @@ int postgres_commit(struct store *store, struct commit *commit, int64_t now, str
     (void)now; /* the database's clock counts */
     if (commit_notes_take(&pg->notes, commit, failure) != 0)
         return -1;
-    count_kinds(&batch);
-    batch.ids = calloc(reading_room(commit), sizeof(*batch.ids));
-    batch.proof_of = calloc(batch.proofs + 1, sizeof(*batch.proof_of));
+    batch.kinds = commit_count_kinds(commit, &pg->notes);
+    batch.ids = commit_series(commit);
+    batch.proof_of = calloc(batch.kinds.proofs + 1, sizeof(*batch.proof_of));
     if (batch.ids == NULL || batch.proof_of == NULL)
         fail(failure, "cannot %s: no memory is left", what);
     else

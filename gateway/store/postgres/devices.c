@@ -243,14 +243,6 @@ static int insert_entries(struct postgres *pg, struct device_entry *entries, siz
     return 1;
 }
 
-static bool has_wire(const struct device_entry *entries, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (entries[i].wire != NULL)
-            return true;
-    return false;
-}
-
 int postgres_devices_add(struct store *store, struct device_entry *entries, size_t count, size_t *at,
                          enum device_clash *clash, struct failure *failure)
 {
@@ -259,7 +251,7 @@ int postgres_devices_add(struct store *store, struct device_entry *entries, size
 
     if (pg_begin(pg, what, failure) != 0)
         return -1;
-    int result = has_wire(entries, count) ? postgres_hold_wires(pg, what, failure) : 0;
+    int result = devices_have_wire(entries, count) ? postgres_hold_wires(pg, what, failure) : 0;
     if (result == 0)
         result = insert_entries(pg, entries, count, at, clash, failure);
     if (result == 0) {
@@ -269,21 +261,4 @@ int postgres_devices_add(struct store *store, struct device_entry *entries, size
     if (result > 0 && postgres_raise_generation(pg, what, failure) != 0)
         result = -1;
     return pg_end(pg, result, what, failure);
-}
-
-int postgres_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
-{
-    struct device_entry entry = {.row = *row, .proven = proven};
-    enum device_clash clash = CLASH_KID;
-    size_t at;
-    int result = postgres_devices_add(store, &entry, 1, &at, &clash, failure);
-
-    if (result > 0)
-        row->id = entry.row.id;
-    if (result == 0 && clash == CLASH_NAME)
-        return fail(failure,
-                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
-                    "device remove' first",
-                    row->name);
-    return result;
 }

@@ -41,16 +41,6 @@ static int put_in_order(struct moves *moves, struct failure *failure)
     return 0;
 }
 
-/* One has none if its device is not in the registry any more: the others can go on. */
-static bool have_series(const struct commit *commit, const int64_t *ids)
-{
-    for (size_t i = 0; i < commit->message_count; i++)
-        for (size_t r = 0; r < commit->messages[i].count; r++)
-            if (ids[commit->messages[i].first + r] == 0)
-                return false;
-    return true;
-}
-
 /* ---- what is sent ---- */
 
 enum column { DEVICE, ID, TOP, BITS, LOWER, SEEN, OLD_TOP, OLD_BITS, COLUMNS };
@@ -170,7 +160,7 @@ int postgres_moves_commit(struct postgres *pg, struct commit *commit, const int6
 {
     struct moves moves = {.commit = commit};
 
-    if (!have_series(commit, ids))
+    if (!commit_has_series(commit, ids))
         return 0;
     int result = put_in_order(&moves, failure);
 

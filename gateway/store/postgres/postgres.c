@@ -62,7 +62,6 @@ const struct store_ops store_postgres = {
     .transfer = &postgres_transfer,
     .meta_get = postgres_meta_get,
     .meta_put = postgres_meta_put,
-    .device_add = postgres_device_add,
     .device_by_kid = postgres_device_by_kid,
     .kid_is_taken = postgres_kid_is_taken,
     .device_by_name = postgres_device_by_name,

@@ -294,7 +294,6 @@ MUST_CHECK int postgres_raise_generation(struct postgres *pg, const char *what, 
 
 /* ---- devices.c ---- */
 
-int postgres_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
 int postgres_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                            struct failure *failure);
 int postgres_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure);

@@ -403,23 +403,6 @@ int sqlite_devices_add(struct store *store, struct device_entry *entries, size_t
     return sqlite_end_change(sqlite, result, what, failure);
 }
 
-int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure)
-{
-    struct device_entry entry = {.row = *row, .proven = proven};
-    enum device_clash clash;
-    size_t at;
-    int result = sqlite_devices_add(store, &entry, 1, &at, &clash, failure);
-
-    if (result > 0)
-        row->id = entry.row.id;
-    if (result == 0 && clash == CLASH_NAME)
-        return fail(failure,
-                    "there is a device named \"%s\" already; choose another name, or take it out with 'bulla "
-                    "device remove' first",
-                    row->name);
-    return result;
-}
-
 /* Begins a change of one device, and runs the first statement, which must find it. */
 static int change_device(struct sqlite *sqlite, enum statement_id id, int64_t device, const char *what,
                          struct failure *failure)

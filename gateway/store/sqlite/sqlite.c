@@ -374,7 +374,6 @@ const struct store_ops store_sqlite = {
     .transfer = &sqlite_transfer,
     .meta_get = sqlite_meta_get,
     .meta_put = sqlite_meta_put,
-    .device_add = sqlite_device_add,
     .device_by_kid = sqlite_device_by_kid,
     .kid_is_taken = sqlite_kid_is_taken,
     .device_by_name = sqlite_device_by_name,

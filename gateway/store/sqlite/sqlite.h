@@ -201,7 +201,6 @@ MUST_CHECK int sqlite_look(const char *location, struct look *look);
 int sqlite_meta_get(struct store *store, const char *name, void *value, size_t *len, struct failure *failure);
 int sqlite_meta_put(struct store *store, const char *name, const void *value, size_t len,
                     struct failure *failure);
-int sqlite_device_add(struct store *store, struct device_row *row, bool proven, struct failure *failure);
 int sqlite_device_by_kid(struct store *store, const uint8_t *kid, size_t kid_len, struct device_row *row,
                          struct failure *failure);
 int sqlite_kid_is_taken(struct store *store, const uint8_t *kid, size_t kid_len, struct failure *failure);
