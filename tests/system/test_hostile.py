@@ -501,7 +501,7 @@ def test_slow_clients(make_gateway, bulla, make_device):
     begun = time.monotonic()
     for i in range(len(whole)):
         slow.send(whole[i:i + 1])
-        time.sleep(0.001 if i % 30 else 0.5)  # far longer than --idle in all
+        time.sleep(0.001 if i % 20 else 0.5)  # far longer than --idle in all
     assert time.monotonic() - begun > 3
     device.check(slow.receive(), message)
     assert stopped.closed_within(30) and silent.closed_within(30)

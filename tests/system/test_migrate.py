@@ -86,11 +86,28 @@ def rich(tmp_path_factory):
     return folder
 
 
+def copied(folder, tmp_path):
+    for name in ("bulla.db", "bulla.key"):
+        shutil.copy(folder / name, tmp_path)
+    return "bulla.db"
+
+
 @pytest.fixture
 def rich_db(rich, tmp_path):
-    for name in ("bulla.db", "bulla.key"):
-        shutil.copy(rich / name, tmp_path)
-    return "bulla.db"
+    return copied(rich, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def long_rich(tmp_path_factory):
+    """One that takes so long to move that it can be stopped on the way."""
+    folder = tmp_path_factory.mktemp("long")
+    rich_registry.make(program.Commands(folder), points=60_000)
+    return folder
+
+
+@pytest.fixture
+def long_db(long_rich, tmp_path):
+    return copied(long_rich, tmp_path)
 
 
 def migrate(bulla, source, target, *arguments, **options):
@@ -251,7 +268,7 @@ def start(bulla, source, target, *arguments, **options):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), **options)
 
 
-def stand_still(process, there, step=0.05):
+def stand_still(process, there, step=0.005):
     """Lets it run in small steps until there() is true, and leaves it stopped: it does not go on while somebody looks."""
     end = time.monotonic() + 120
     while not there() and process.poll() is None:
@@ -265,7 +282,8 @@ def half(bulla, databases, source, target, number=signal.SIGINT):
     """Begins a move, and stops it when some of the points have arrived."""
     process = start(bulla, source, target)
     try:
-        stand_still(process, lambda: arrived(databases, target) > 0)
+        stand_still(process, lambda: arrived(databases, target) > 0, step=0.02 if "://" in target else 0.005)
+        assert process.poll() is None, "it was through before it could be stopped"
     finally:
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)
@@ -288,34 +306,34 @@ def arrived(databases, target):
         return 0  # not there yet
 
 
-def test_neither_can_be_used_halfway(bulla, rich_db, databases):
+def test_neither_can_be_used_halfway(bulla, long_db, databases):
     """Nobody opens either side; another move does not begin; given up, all is as it was."""
     target = databases.new("postgres")
-    status, err = half(bulla, databases, rich_db, target)
+    status, err = half(bulla, databases, long_db, target)
     assert status == 1 and "stopped" in err and "again to go on" in err
     for command in (["device", "list"], ["readings"], ["events"], ["device", "add", "x"], ["backup", "b.db"], ["restored", "--yes"], ["serve"],
                     ["check"], ["tail", "-n", "0"]):
         done = bulla.run(*command, "--db", target, "--key", "bulla.key", status=1)
         assert "only a part of a registry" in done.stderr + done.stdout, command
     for command in (["device", "list"], ["readings"], ["events"], ["device", "add", "x"], ["backup", "b.db"], ["serve"], ["check"]):
-        done = bulla.run(*command, "--db", rich_db, status=1)
+        done = bulla.run(*command, "--db", long_db, status=1)
         assert "is being moved to" in done.stderr + done.stdout, command
     other = databases.new("postgres")
-    assert "being moved to" in migrate(bulla, rich_db, other, status=1).stderr
+    assert "being moved to" in migrate(bulla, long_db, other, status=1).stderr
     bulla.run("device", "add", "one", "--db", "one.db")
     assert "another registry" in bulla.run("migrate", "--from", "one.db", "--to", target, status=1).stderr
-    assert "is deleted" in migrate(bulla, rich_db, target, "--abandon").stdout
-    assert bulla("device", "list", "--db", rich_db).count("\n") == 6
+    assert "is deleted" in migrate(bulla, long_db, target, "--abandon").stdout
+    assert bulla("device", "list", "--db", long_db).count("\n") == 6
     assert bulla("device", "list", "--db", target).count("\n") == 1
-    move(bulla, rich_db, target)
-    assert "restored" in migrate(bulla, rich_db, target, "--abandon", status=1).stderr
+    move(bulla, long_db, target)
+    assert "restored" in migrate(bulla, long_db, target, "--abandon", status=1).stderr
 
 
-def test_the_same_words_for_another_target(bulla, rich_db, databases, tmp_path):
+def test_the_same_words_for_another_target(bulla, long_db, databases, tmp_path):
     """A path from another folder: what is half filled there, or a copy of it, is never served beside the one that was finished."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-    source, key = str(tmp_path / rich_db), str(tmp_path / "bulla.key")
+    source, key = str(tmp_path / long_db), str(tmp_path / "bulla.key")
     one, two = (program.Commands(tmp_path / name) for name in ("one", "two"))
     words = ["migrate", "--from", source, "--to", "t.db", "--key", key]
     (tmp_path / "t.db").symlink_to("one/t.db")
@@ -330,34 +348,34 @@ def test_the_same_words_for_another_target(bulla, rich_db, databases, tmp_path):
     assert "only a part" in one.run("device", "list", "--db", "t.db", status=1).stderr
 
 
-def test_a_copy_of_a_half_filled_target(bulla, rich_db, databases, tmp_path):
+def test_a_copy_of_a_half_filled_target(bulla, long_db, databases, tmp_path):
     """It has the notes of the move that was finished with the other one: all the same it does not go on."""
-    half(bulla, databases, rich_db, "t.db", signal.SIGKILL)
+    half(bulla, databases, long_db, "t.db", signal.SIGKILL)
     with sqlite3.connect(tmp_path / "t.db") as db:  # with what lies in its journal
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     shutil.copy(tmp_path / "t.db", tmp_path / "copy.db")
-    move(bulla, rich_db, "t.db")
+    move(bulla, long_db, "t.db")
     os.rename(tmp_path / "copy.db", tmp_path / "t.db")
-    assert "already" in migrate(bulla, rich_db, "t.db", status=1).stderr
+    assert "already" in migrate(bulla, long_db, "t.db", status=1).stderr
     assert "only a part" in bulla.run("device", "list", "--db", "t.db", status=1).stderr
 
 
-def test_given_up_when_the_target_is_gone(bulla, rich_db, databases, tmp_path):
-    half(bulla, databases, rich_db, "t.db", signal.SIGKILL)
-    done = bulla.run("migrate", "--from", rich_db, "--to", "typo.db", "--abandon", status=1)
+def test_given_up_when_the_target_is_gone(bulla, long_db, databases, tmp_path):
+    half(bulla, databases, long_db, "t.db", signal.SIGKILL)
+    done = bulla.run("migrate", "--from", long_db, "--to", "typo.db", "--abandon", status=1)
     assert "is being moved to t.db" in done.stderr and "nothing was changed" in done.stderr
-    assert "is being moved" in bulla.run("device", "list", "--db", rich_db, status=1).stderr
-    assert "delete that database" in bulla("migrate", "--from", rich_db, "--abandon")
-    assert bulla("device", "list", "--db", rich_db).count("\n") == 6
-    assert "another registry" in migrate(bulla, rich_db, "t.db", status=1).stderr  # that move is over
-    move(bulla, rich_db, databases.new("sqlite"))
+    assert "is being moved" in bulla.run("device", "list", "--db", long_db, status=1).stderr
+    assert "delete that database" in bulla("migrate", "--from", long_db, "--abandon")
+    assert bulla("device", "list", "--db", long_db).count("\n") == 6
+    assert "another registry" in migrate(bulla, long_db, "t.db", status=1).stderr  # that move is over
+    move(bulla, long_db, databases.new("sqlite"))
 
 
-def test_a_name_of_two_lines(bulla, rich_db, databases, tmp_path):
-    half(bulla, databases, rich_db, "two\nlines.db", signal.SIGKILL)
-    assert "being moved to two?lines.db" in bulla.run("device", "list", "--db", rich_db, status=1).stderr
-    said = migrate(bulla, rich_db, "two\nlines.db").stdout
+def test_a_name_of_two_lines(bulla, long_db, databases, tmp_path):
+    half(bulla, databases, long_db, "two\nlines.db", signal.SIGKILL)
+    assert "being moved to two?lines.db" in bulla.run("device", "list", "--db", long_db, status=1).stderr
+    said = migrate(bulla, long_db, "two\nlines.db").stdout
     assert "--db 'two\nlines.db' --key bulla.key\n" in said  # as a shell takes it
 
 
@@ -415,17 +433,17 @@ def test_killed_again_and_again(bulla, rich_db, databases, rng, long_run, tmp_pa
             assert after[table] == before[table], table
 
 
-def test_the_target_goes_away(bulla, rich_db, databases, server):
+def test_the_target_goes_away(bulla, long_db, databases, server):
     target = databases.new("postgres")
-    process = start(bulla, rich_db, target)
+    process = start(bulla, long_db, target)
     stand_still(process, lambda: arrived(databases, target) > 0)
     server.kill()
     process.send_signal(signal.SIGCONT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1 and target.split("/")[3].split("?")[0] in err, err
-    assert "is the server running" in migrate(bulla, rich_db, target, status=1).stderr
+    assert "is the server running" in migrate(bulla, long_db, target, status=1).stderr
     server.start()
-    move(bulla, rich_db, target)
+    move(bulla, long_db, target)
 
 
 def test_the_disk_is_full(bulla, rich_db, databases, tmp_path):
@@ -456,10 +474,10 @@ TAMPER = {
 
 
 @pytest.mark.parametrize("table", TAMPER)
-def test_a_row_that_was_changed_is_found(bulla, rich_db, databases, table):
+def test_a_row_that_was_changed_is_found(bulla, long_db, databases, table):
     """Stopped before the comparison, then changed from outside."""
     target = databases.new("postgres")
-    process = start(bulla, rich_db, target)
+    process = start(bulla, long_db, target)
     try:
         stand_still(process, lambda: noted(databases, target, b"\n%d\n0\n" % len(TABLES)), step=0.02)
     finally:
@@ -467,12 +485,12 @@ def test_a_row_that_was_changed_is_found(bulla, rich_db, databases, table):
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, "it was through before it could be stopped"
     databases.run(target, TAMPER[table])
-    done = migrate(bulla, rich_db, target, status=1)
+    done = migrate(bulla, long_db, target, status=1)
     assert "the rows of %s differ" % table in done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith("DIFFERENT")] == [table]
     assert "only a part" in bulla.run("readings", "--db", target, status=1).stderr
-    migrate(bulla, rich_db, target, "--abandon")
-    move(bulla, rich_db, target)
+    migrate(bulla, long_db, target, "--abandon")
+    move(bulla, long_db, target)
 
 
 def noted(databases, target, end):
