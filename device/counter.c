@@ -15,7 +15,8 @@
 #define CRC_OFFSET   (BULLA_COUNTER_SIZE - 4)
 
 /* The highest byte that differs decides. It returns there: of a loop that goes on to the end and keeps the
- * last difference GCC 12 makes, with -O3, one that says 0 where a is lower, and then a number is given twice.
+ * last difference GCC 12 makes, at -O2 and above, one that says 0 where a is lower, and then a number is
+ * given twice.
  */
 BULLA_APART int8_t bulla_number_order(const uint8_t a[BULLA_NUMBER_SIZE], const uint8_t b[BULLA_NUMBER_SIZE])
 {
