@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -23,8 +22,6 @@
 
 #define LOGIN_PLUGIN 2 /* MYSQL_CLIENT_AUTHENTICATION_PLUGIN: its header is broken in Debian */
 
-#define RETRY_LEAST  100     /* milliseconds between attempts to reach a server that is away */
-#define RETRY_MOST   3000    /* growing up to */
 #define USE_WAIT     5000    /* milliseconds for which it waits until somebody is through who has it alone */
 #define ALONE_WAIT   1000    /* until the server has noticed that others, who had it open, are gone */
 #define PACKET_LEAST 4194304 /* of max_allowed_packet */
@@ -248,14 +245,6 @@ void maria_close(struct store *store)
 }
 
 /* ---- connecting ---- */
-
-int64_t maria_milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void set_tls(MYSQL *conn, const struct mysql_url *url)
 {
@@ -507,14 +496,14 @@ static int fail_used(struct mysql *my, struct users *users, struct failure *fail
 
 static int take_use(struct mysql *my, struct failure *failure)
 {
-    int64_t until = maria_milliseconds() + (store_is_alone(my->mode) ? ALONE_WAIT : USE_WAIT);
+    int64_t until = store_milliseconds() + (store_is_alone(my->mode) ? ALONE_WAIT : USE_WAIT);
     struct users users = {0};
 
     for (;;) {
         int taken = store_is_alone(my->mode) ? take_all(my, &users, failure) : take_any(my, failure);
         if (taken != 0)
             return taken < 0 ? -1 : 0;
-        if (maria_milliseconds() >= until)
+        if (store_milliseconds() >= until)
             return fail_used(my, &users, failure);
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
@@ -617,19 +606,6 @@ static int fail_away(struct mysql *my, struct failure *failure)
     return refused ? -1 : STORE_AWAY;
 }
 
-/* The next attempt comes later than the last one did, and not when everybody else's comes. */
-static void wait_longer(struct mysql *my, const struct failure *failure)
-{
-    uint16_t chance = 0;
-    int64_t after = my->retry_after == 0 ? RETRY_LEAST : my->retry_after * 2;
-
-    if (getrandom(&chance, sizeof(chance), 0) < 0)
-        chance = 0;
-    my->retry_after = after > RETRY_MOST ? RETRY_MOST : after;
-    my->retry_at = maria_milliseconds() + my->retry_after / 2 + my->retry_after * chance / UINT16_MAX;
-    my->reason = *failure;
-}
-
 bool maria_is_connected(const struct mysql *my)
 {
     return my->conn != NULL;
@@ -682,17 +658,14 @@ int maria_connect(struct mysql *my, struct failure *failure)
     if (my->in_transaction || my->setting_up)
         return fail(failure, "cannot use the database: the connection was lost; it is tried again (%s)",
                     my->label);
-    if (my->retry_at != 0 && maria_milliseconds() < my->retry_at) {
-        *failure = my->reason;
+    if (store_away_still(&my->away, failure))
         return STORE_AWAY;
-    }
     int result = connect_anew(my, failure);
     if (result == 0) {
-        my->retry_after = 0;
-        my->retry_at = 0;
+        store_away_end(&my->away);
         return 0;
     }
     maria_disconnect(my);
-    wait_longer(my, failure);
+    store_away_longer(&my->away, failure);
     return result;
 }

@@ -22,6 +22,7 @@
 #include <mysql.h>
 
 #include "gateway/sink/parcel.h"
+#include "gateway/store/away.h"
 #include "gateway/store/commit_notes.h"
 #include "gateway/store/mysql/statements.h"
 #include "gateway/store/mysql/url.h"
@@ -65,10 +66,7 @@ struct mysql {
     bool conflict;       /* the last failure was a deadlock, or a lock that did not come */
     unsigned error;      /* the last failure's number, of the server or the client library */
 
-    /* a server that is away */
-    int64_t retry_at;      /* milliseconds of the monotonic clock: not before */
-    int64_t retry_after;   /* how long it waits the next time */
-    struct failure reason; /* why it could not be reached */
+    struct store_away away; /* a server that is */
 
     struct series_cache series;
     bool outbox_leapt;   /* rows of the outbox were committed over this connection (OUTBOX_LEAP) */
@@ -123,9 +121,6 @@ void maria_disconnect(struct mysql *my);
 /* "cannot WHAT: the server's reason; what to do (label)", of the last error of the connection; ends it if it
  * was lost. Returns -1. */
 int maria_fail(struct mysql *my, const char *what, struct failure *failure);
-
-/* Of the monotonic clock. */
-int64_t maria_milliseconds(void);
 
 /* ---- query.c: parameters ---- */
 

@@ -389,11 +389,11 @@ static bool wait_for_answer(struct mysql *my, bool unhurried)
 {
     struct pollfd socket = {.fd = mysql_get_socket(my->conn), .events = POLLIN};
     int64_t patience = (int64_t)my->url->read_seconds * 1000;
-    int64_t until = maria_milliseconds() + patience;
+    int64_t until = store_milliseconds() + patience;
     int ready;
 
     do {
-        int64_t left = until - maria_milliseconds();
+        int64_t left = until - store_milliseconds();
         ready = poll(&socket, 1, unhurried ? -1 : left > 0 ? (int)left : 0);
     } while (ready < 0 && errno == EINTR);
     return ready != 0; /* an error is one that reading finds, too */

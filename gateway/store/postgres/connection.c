@@ -12,15 +12,12 @@
 #include <time.h>
 
 #include <netdb.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include <openssl/crypto.h>
 
-#define RETRY_LEAST 100  /* milliseconds between attempts to reach a server that is away */
-#define RETRY_MOST  3000 /* growing up to */
-#define USE_WAIT    5000 /* milliseconds for which it waits until somebody is through who has it alone */
-#define ALONE_WAIT  1000 /* until the server has noticed that others, who had it open, are gone */
+#define USE_WAIT   5000 /* milliseconds for which it waits until somebody is through who has it alone */
+#define ALONE_WAIT 1000 /* until the server has noticed that others, who had it open, are gone */
 
 /* What a connection is told at its beginning. A batch that waits for longer is rather tried again; a gateway
  * that hangs or is cut off in the middle of a batch keeps nobody waiting for long. What stands in the way of
@@ -309,7 +306,7 @@ static int fail_used(struct postgres *pg, struct failure *failure)
 static int take_use(struct postgres *pg, struct failure *failure)
 {
     enum pg_statement id = store_is_alone(pg->mode) ? PG_USE_ALONE : PG_USE;
-    int64_t until = postgres_milliseconds() + (store_is_alone(pg->mode) ? ALONE_WAIT : USE_WAIT);
+    int64_t until = store_milliseconds() + (store_is_alone(pg->mode) ? ALONE_WAIT : USE_WAIT);
 
     for (;;) {
         PGresult *result = pg_query(pg, id, NULL, "use the database", failure);
@@ -319,7 +316,7 @@ static int take_use(struct postgres *pg, struct failure *failure)
         PQclear(result);
         if (taken)
             return 0;
-        if (postgres_milliseconds() >= until)
+        if (store_milliseconds() >= until)
             return fail_used(pg, failure);
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
@@ -358,19 +355,6 @@ static int fail_away(struct postgres *pg, struct failure *failure)
          : refused ? "check the URL, the role, its password (PGPASSFILE) and pg_hba.conf of the server"
                    : "is the server running, and the URL right?");
     return refused ? -1 : STORE_AWAY;
-}
-
-/* The next attempt comes later than the last one did, and not when everybody else's comes. */
-static void wait_longer(struct postgres *pg, const struct failure *failure)
-{
-    uint16_t chance = 0;
-    int64_t after = pg->retry_after == 0 ? RETRY_LEAST : pg->retry_after * 2;
-
-    if (getrandom(&chance, sizeof(chance), 0) < 0)
-        chance = 0;
-    pg->retry_after = after > RETRY_MOST ? RETRY_MOST : after;
-    pg->retry_at = postgres_milliseconds() + pg->retry_after / 2 + pg->retry_after * chance / UINT16_MAX;
-    pg->reason = *failure;
 }
 
 bool postgres_may_pass(const struct store *store)
@@ -416,10 +400,8 @@ int postgres_connect(struct postgres *pg, struct failure *failure)
 
     if (postgres_is_connected(pg))
         return 0;
-    if (pg->retry_at != 0 && postgres_milliseconds() < pg->retry_at) {
-        *failure = pg->reason;
+    if (store_away_still(&pg->away, failure))
         return STORE_AWAY;
-    }
     PQfinish(pg->conn);
     memset(pg->prepared, 0, sizeof(pg->prepared));
     pg->series_known = false;
@@ -436,11 +418,10 @@ int postgres_connect(struct postgres *pg, struct failure *failure)
         result = fail_away(pg, failure);
     }
     if (result == 0) {
-        pg->retry_after = 0;
-        pg->retry_at = 0;
+        store_away_end(&pg->away);
         return 0;
     }
-    wait_longer(pg, failure);
+    store_away_longer(&pg->away, failure);
     PQfinish(pg->conn);
     pg->conn = NULL;
     return result;

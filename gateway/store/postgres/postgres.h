@@ -15,6 +15,7 @@
 #include <libpq-fe.h>
 
 #include "gateway/sink/parcel.h"
+#include "gateway/store/away.h"
 #include "gateway/store/commit_notes.h"
 #include "gateway/store/postgres/statements.h"
 #include "gateway/store/series_cache.h"
@@ -50,13 +51,10 @@ struct postgres {
     /* What a new connection is made ready for: the registry, or what else lies in a database (sinks). */
     int (*set_up)(struct postgres *pg, struct failure *failure);
 
-    /* a server that is away */
-    int64_t retry_at;      /* milliseconds of the monotonic clock: not before */
-    int64_t retry_after;   /* how long it waits the next time */
-    struct failure reason; /* why it could not be reached */
-    bool may_pass;         /* what failed last may pass by itself */
-    bool hypertable;       /* points is one of TimescaleDB's */
-    bool is_silent;        /* the connection was ended because the server said nothing any more */
+    struct store_away away; /* a server that is */
+    bool may_pass;          /* what failed last may pass by itself */
+    bool hypertable;        /* points is one of TimescaleDB's */
+    bool is_silent;         /* the connection was ended because the server said nothing any more */
 
     struct series_cache series;
     bool outbox_leapt;   /* rows of the outbox were committed over this connection (OUTBOX_LEAP) */
@@ -105,9 +103,6 @@ int postgres_fail(struct postgres *pg, const PGresult *result, const char *what,
 
 #define PG_ANSWER_WAIT 15000 /* milliseconds that a server may be silent while it owes an answer */
 #define PG_FOR_EVER    (-1)
-
-/* Of the monotonic clock. */
-int64_t postgres_milliseconds(void);
 
 /*
  * The next result, as PQgetResult() gives it; but where the server says nothing for `patience` milliseconds

@@ -6,17 +6,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 #include <openssl/ssl.h>
-
-int64_t postgres_milliseconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Whether bytes wait that were decrypted already: the socket does not tell of them. */
 static bool has_decrypted(PGconn *conn)
@@ -30,13 +21,13 @@ static bool has_decrypted(PGconn *conn)
 static int wait_for_socket(PGconn *conn, bool writing, int64_t patience)
 {
     struct pollfd socket = {.fd = PQsocket(conn), .events = (short)(POLLIN | (writing ? POLLOUT : 0))};
-    int64_t until = postgres_milliseconds() + patience;
+    int64_t until = store_milliseconds() + patience;
     int ready;
 
     if (has_decrypted(conn))
         return 1;
     for (;;) {
-        int64_t left = until - postgres_milliseconds();
+        int64_t left = until - store_milliseconds();
         ready = poll(&socket, 1, patience < 0 ? -1 : left > 0 ? (int)left : 0);
         if (ready >= 0 || errno != EINTR)
             return ready; /* an error is one that reading finds, too */
